@@ -1,0 +1,57 @@
+/** Emits `dist` of the packages named on the command line (default: every workspace package) with SWC, file by file. */
+import { readdir, readFile, mkdir, writeFile, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { transform } from '@swc/core';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+export const swcOptions = {
+  jsc: {
+    parser: { syntax: 'typescript', decorators: true },
+    transform: { legacyDecorator: true, decoratorMetadata: false },
+    target: 'es2024',
+    keepClassNames: true,
+  },
+  module: { type: 'es6' },
+  sourceMaps: true,
+};
+
+async function packages() {
+  const found = ['proto'];
+  for (const group of ['libs', 'services'])
+    for (const name of await readdir(path.join(root, group))) found.push(`${group}/${name}`);
+  return found;
+}
+
+async function exists(file) {
+  return (await stat(file).catch(() => undefined)) !== undefined;
+}
+
+async function emit(from, to, file) {
+  const source = path.join(from, file);
+  const output = path.join(to, file.replace(/\.tsx?$/, '.js'));
+  await mkdir(path.dirname(output), { recursive: true });
+  if (!/\.tsx?$/.test(file)) return writeFile(path.join(to, file), await readFile(source));
+  const { code, map } = await transform(await readFile(source, 'utf8'), { ...swcOptions, filename: source, sourceFileName: path.relative(path.dirname(output), source) });
+  await writeFile(output, `${code}\n//# sourceMappingURL=${path.basename(output)}.map\n`);
+  await writeFile(`${output}.map`, map ?? '');
+}
+
+async function build(project) {
+  const base = path.join(root, project);
+  const dist = path.join(base, 'dist');
+  const from = path.join(base, project === 'proto' ? 'gen' : 'src');
+  if (!(await exists(from))) return 0;
+  await rm(dist, { recursive: true, force: true });
+  const files = (await readdir(from, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && !/\.test\.tsx?$|\.d\.ts$/.test(entry.name))
+    .map((entry) => path.relative(from, path.join(entry.parentPath, entry.name)));
+  await Promise.all(files.map((file) => emit(from, dist, file)));
+  return files.length;
+}
+
+const named = process.argv.slice(2);
+for (const project of named.length > 0 ? named : await packages()) {
+  const files = await build(project);
+  if (named.length === 0 && files > 0) process.stderr.write(`  built ${project} (${files} files)\n`);
+}
