@@ -8,7 +8,7 @@ export default {
   rootDir: root,
   roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/proto', '<rootDir>/e2e'],
   testEnvironment: 'node',
-  testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons', 'import', 'default'] },
+  testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/e2e/faults/', '/e2e/bench/'],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/.writ/'],

@@ -1,0 +1,6 @@
+export { freePort } from './free-port.js';
+export { startNats, runningNats, type NatsOptions, type NatsServer, type NatsUser } from './nats.js';
+export { findNatsServer, findOldNatsServer, type NatsBinary } from './nats-binary.js';
+export { startPostgres, runningPostgres, type PostgresOptions, type PostgresServer } from './postgres.js';
+export { findPostgres, type PostgresBinaries } from './postgres-binary.js';
+export type { ServerState } from './state-file.js';

@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import path from 'node:path';
+import { atLeast, versionOf } from './executables.js';
+import { findNatsServer, fsyncSince } from './nats-binary.js';
+import { ServerProcess } from './server-process.js';
+import { readState, removeState, writeState, type ServerState } from './state-file.js';
+
+/** One user of the server; without any, everybody on this machine may do everything. */
+export interface NatsUser {
+  user: string;
+  password: string;
+  /** Users of different accounts share no subject and no stream; default: one account for all. */
+  account?: string;
+  /** NATS's own permissions block, for example `{ publish: { deny: ['$JS.API.STREAM.PURGE.>'] } }`. */
+  permissions?: Record<string, unknown>;
+}
+
+export interface NatsOptions {
+  /** Holds streams, configuration, log and state file; made where it is not. */
+  dataDir: string;
+  /** Default: a free one, kept over restarts. */
+  port?: number;
+  /** What an acknowledgement promises; `fsync` is the default and becomes `flush` where the server cannot do it. */
+  durability?: 'fsync' | 'flush';
+  /** Default: `findNatsServer()`. */
+  binary?: string;
+  users?: readonly NatsUser[];
+  /** `dataDir` is removed when this process dies without stopping the server. */
+  scratch?: boolean;
+}
+
+/** A nats-server with JetStream that dies with this process. */
+export interface NatsServer extends AsyncDisposable {
+  /** `nats://127.0.0.1:<port>`, without credentials. */
+  readonly url: string;
+  readonly version: string;
+  /** `fsync`: acknowledged means on the disk. `flush`: acknowledged means handed to the operating system. */
+  readonly durability: 'fsync' | 'flush';
+  readonly pid: number;
+  readonly running: boolean;
+  stop(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** SIGSTOP: it keeps its connections and answers nothing. */
+  pause(): void;
+  resume(): void;
+  /** The same data on the same port, whether it runs or was killed. */
+  restart(): Promise<void>;
+}
+
+const mebibyte = 1024 * 1024;
+
+/** @throws Error where another process serves this `dataDir`, there is no binary, or the server does not come up */
+export async function startNats(options: NatsOptions): Promise<NatsServer> {
+  const dataDir = path.resolve(options.dataDir);
+  const stateFile = path.join(dataDir, 'nats.json');
+  const other = await runningNats(dataDir);
+  if (other) throw new Error(`a nats-server (process ${other.pid}) already serves ${dataDir} at ${other.url}`);
+  await mkdir(dataDir, { recursive: true });
+  const binary = options.binary ?? (await findNatsServer()).path;
+  const version = await versionOf(binary);
+  if (version === undefined) throw new Error(`${binary} is not a nats-server that runs here`);
+  const durability = options.durability !== 'flush' && atLeast(version, fsyncSince) ? 'fsync' : 'flush';
+
+  const name = `writ-${randomUUID()}`;
+  let port = options.port;
+  const launch = async (): Promise<ServerProcess> => {
+    const config = path.join(dataDir, 'nats.conf');
+    await writeFile(config, configuration(options, { name, dataDir, port: port ?? -1, durability }), { mode: 0o600 });
+    const launched = await ServerProcess.start({
+      name: 'nats-server',
+      binary,
+      args: ['--config', config],
+      logFile: path.join(dataDir, 'nats.log'),
+      signal: 'TERM',
+      ...(options.scratch ? { scratch: dataDir } : {}),
+      ready: async (pid) => (port ??= await chosenPort(dataDir, pid)) !== undefined && (await greeting(port)) === name,
+    });
+    await writeState(stateFile, { pid: launched.pid, url: urlOf(port), version, durability, name });
+    return launched;
+  };
+
+  let server = await launch();
+  const forget = async (): Promise<void> => {
+    await removeState(stateFile);
+    if (options.scratch) await rm(dataDir, { recursive: true, force: true });
+  };
+  const stop = async (): Promise<void> => server.stop().then(forget);
+  return {
+    url: urlOf(port),
+    version,
+    durability,
+    get pid() {
+      return server.pid;
+    },
+    get running() {
+      return server.running;
+    },
+    stop,
+    kill: () => server.kill(),
+    pause: () => server.send('SIGSTOP'),
+    resume: () => server.send('SIGCONT'),
+    async restart() {
+      await server.stop();
+      server = await launch();
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** The server that another process started on this `dataDir`, where it answers. */
+export async function runningNats(dataDir: string): Promise<ServerState | undefined> {
+  const state = await readState(path.join(path.resolve(dataDir), 'nats.json'));
+  if (!state) return undefined;
+  return (await greeting(Number(new URL(state.url).port))) === state.name ? state : undefined;
+}
+
+/** NATS reads JSON as its own format. */
+function configuration(
+  options: NatsOptions,
+  { name, dataDir, port, durability }: { name: string; dataDir: string; port: number; durability: string },
+): string {
+  const jetstream = {
+    store_dir: path.join(dataDir, 'jetstream'),
+    max_memory_store: 256 * mebibyte,
+    ...(durability === 'fsync' ? { sync_interval: 'always' } : {}),
+  };
+  const settings = {
+    server_name: name,
+    host: '127.0.0.1',
+    port,
+    ports_file_dir: dataDir,
+    max_payload: 8 * mebibyte,
+    max_pending: 64 * mebibyte,
+    logtime: true,
+    jetstream,
+    ...authorization(options.users ?? []),
+  };
+  return `${JSON.stringify(settings, undefined, 2)}\n`;
+}
+
+function authorization(users: readonly NatsUser[]): Record<string, unknown> {
+  if (users.length === 0) return {};
+  const accounts = new Map<string, unknown[]>();
+  for (const { account = 'writ', ...user } of users) {
+    accounts.set(account, [...(accounts.get(account) ?? []), user]);
+  }
+  const entries = [...accounts].map(([name, members]) => [name, { jetstream: 'enabled', users: members }]);
+  return { accounts: Object.fromEntries(entries) };
+}
+
+/** With `port: -1` the server chooses, and says so in a file named after its process. */
+async function chosenPort(dataDir: string, pid: number): Promise<number | undefined> {
+  const text = await readFile(path.join(dataDir, `nats-server_${pid}.ports`), 'utf8').catch(() => '');
+  const listed = text.includes('}') ? (JSON.parse(text) as { nats?: string[] }).nats?.[0] : undefined;
+  return listed === undefined ? undefined : Number(new URL(listed).port);
+}
+
+/** The name of the server on that port: it says `INFO {…}` by itself, and only after JetStream has recovered. */
+async function greeting(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    const settle = (data?: Buffer): void => {
+      socket.destroy();
+      resolve(/"server_name":"([^"]*)"/.exec(data?.toString() ?? '')?.[1]);
+    };
+    socket.setTimeout(1_000, settle);
+    socket.once('data', settle);
+    socket.once('error', () => settle());
+    socket.once('end', settle);
+  });
+}
+
+function urlOf(port: number | undefined): string {
+  return `nats://127.0.0.1:${port}`;
+}

@@ -1,0 +1,38 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+
+/** What a running server leaves beside its data, so that another process finds it. */
+export interface ServerState {
+  pid: number;
+  /** Tells this server from a later one on the same port. */
+  name: string;
+  url: string;
+  version: string;
+  durability: 'fsync' | 'flush';
+}
+
+/** Written whole or not at all; readable by this user only, since the URL may hold a password. */
+export async function writeState(file: string, state: ServerState): Promise<void> {
+  await writeFile(`${file}.new`, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+/** The state of a server whose process still lives; whether it serves, the caller asks the server. */
+export async function readState(file: string): Promise<ServerState | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const state = JSON.parse(text) as ServerState;
+  return alive(state.pid) ? state : undefined;
+}
+
+export async function removeState(file: string): Promise<void> {
+  await rm(file, { force: true });
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it lives, under another user
+  }
+}
