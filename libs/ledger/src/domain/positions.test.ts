@@ -1,0 +1,22 @@
+import { expect, test } from '@jest/globals';
+import { comparePositions, formatPosition, parsePosition } from './positions.js';
+
+test('a position survives its text form', () => {
+  const position = { service: 'sandbox-runner', partition: 7, commit: 123, index: 0 };
+  expect(formatPosition(position)).toBe('sandbox-runner/07/123/0');
+  expect(parsePosition('sandbox-runner/07/123/0')).toEqual(position);
+});
+
+test.each(['', 'scheduler', 'scheduler/7/1/0', 'scheduler/07/-1/0', 'scheduler/07/1', 'x/00/1/0/0', '../00/1/0'])(
+  '%p is refused',
+  (text) => {
+    expect(() => parsePosition(text)).toThrow(TypeError);
+  },
+);
+
+test('order is by commit, then by index', () => {
+  const at = (commit: number, index: number) => ({ service: 's', partition: 0, commit, index });
+  expect(comparePositions(at(2, 0), at(10, 0))).toBeLessThan(0);
+  expect(comparePositions(at(2, 1), at(2, 0))).toBeGreaterThan(0);
+  expect(comparePositions(at(2, 1), at(2, 1))).toBe(0);
+});
