@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file writ/sandbox/v1/sandbox.proto.
  */
 export const file_writ_sandbox_v1_sandbox: GenFile = /*@__PURE__*/
-  fileDesc("Ch13cml0L3NhbmRib3gvdjEvc2FuZGJveC5wcm90bxIPd3JpdC5zYW5kYm94LnYxIogBCgZMaW1pdHMSHwoKbWVtb3J5X21pYhgBIAEoBUILukgIGgYYgIAEKAASHgoJcHJvY2Vzc2VzGAIgASgFQgu6SAgaBhiAgAIoABIeCgljcHVfbWlsbGkYAyABKAVCC7pICBoGGID0AygAEh0KCGRpc2tfbWliGAQgASgFQgu6SAgaBhiAgAQoACKFAgoHU2FuZGJveBIKCgJpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIMCgR0aWVyGAMgASgJEgwKBGZyb20YBCABKAkSCwoDcnVuGAUgASgJEg0KBWFnZW50GAYgASgJEicKBmxpbWl0cxgHIAEoCzIXLndyaXQuc2FuZGJveC52MS5MaW1pdHMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YCiABKAkSDAoEbmFtZRgLIAEoCSK0AQoUQ3JlYXRlU2FuZGJveFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIYZBIWCgRmcm9tGAIgASgJQgi6SAVyAxisAhInCgZsaW1pdHMYAyABKAsyFy53cml0LnNhbmRib3gudjEuTGltaXRzEicKBGtlZXAYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoJZWZmZWN0X2lkGAUgASgJQgi6SAVyAxisAiJUChVDcmVhdGVTYW5kYm94UmVzcG9uc2USKQoHc2FuZGJveBgBIAEoCzIYLndyaXQuc2FuZGJveC52MS5TYW5kYm94EhAKCHBvc2l0aW9uGAIgASgJIjkKEUdldFNhbmRib3hSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASDQoFYWZ0ZXIYAiABKAkiPwoSR2V0U2FuZGJveFJlc3BvbnNlEikKB3NhbmRib3gYASABKAsyGC53cml0LnNhbmRib3gudjEuU2FuZGJveCJ0ChRMaXN0U2FuZGJveGVzUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRILCgNydW4YAiABKAkSHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YBCABKAkSDQoFYWZ0ZXIYBSABKAkiXQoVTGlzdFNhbmRib3hlc1Jlc3BvbnNlEisKCXNhbmRib3hlcxgBIAMoCzIYLndyaXQuc2FuZGJveC52MS5TYW5kYm94EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAgoLRXhlY1JlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIZCgRhcmd2GAIgAygJQgu6SAiSAQUIARCAIBILCgNjd2QYAyABKAkSMgoDZW52GAQgAygLMiUud3JpdC5zYW5kYm94LnYxLkV4ZWNSZXF1ZXN0LkVudkVudHJ5Eg0KBXN0ZGluGAUgASgMEioKB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoJZWZmZWN0X2lkGAcgASgJQgi6SAVyAxisAhoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImQKDEV4ZWNSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABInCgNlbmQYAyABKAsyGC53cml0LnNhbmRib3gudjEuRXhlY0VuZEgAQgcKBWZyYW1lIlEKB0V4ZWNFbmQSEQoJZXhpdF9jb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRIOCgZzaWduYWwYAyABKAkSEwoLZHVyYXRpb25fbXMYBCABKAMiQgoPUmVhZEZpbGVSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASGAoEcGF0aBgCIAEoCUIKukgHcgUQARiAICIgChBSZWFkRmlsZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiUQoQV3JpdGVGaWxlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhgKBHBhdGgYAiABKAlCCrpIB3IFEAEYgCASDAoEZGF0YRgDIAEoDCITChFXcml0ZUZpbGVSZXNwb25zZSJxChJDaGFuZ2VGaWxlc1JlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIYCgRwYXRoGAIgASgJQgq6SAdyBRABGIAgEioKBHZlcmIYAyABKAlCHLpIGXIXUgRsaXN0UgRzdGF0UgVta2RpclICcm0iZgoJRmlsZUVudHJ5EgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCRIMCgRzaXplGAMgASgDEi8KC21vZGlmeV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCChNDaGFuZ2VGaWxlc1Jlc3BvbnNlEisKB2VudHJpZXMYASADKAsyGi53cml0LnNhbmRib3gudjEuRmlsZUVudHJ5IkUKElN0b3BTYW5kYm94UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiJwoTU3RvcFNhbmRib3hSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSKTAQoIQXJ0aWZhY3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZzb3VyY2UYAyABKAkSDgoGY29tbWl0GAQgASgJEg0KBWZpbGVzGAUgASgDEg0KBWJ5dGVzGAYgASgDEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ2ChVJbXBvcnRBcnRpZmFjdFJlcXVlc3QSGgoGc291cmNlGAEgASgJQgq6SAdyBRABGNAPEhUKA3JlZhgCIAEoCUIIukgFcgMYrAISFQoEbmFtZRgDIAEoCUIHukgEcgIYZBITCgJpZBgEIAEoCUIHukgEcgIYQCJXChZJbXBvcnRBcnRpZmFjdFJlc3BvbnNlEisKCGFydGlmYWN0GAEgASgLMhkud3JpdC5zYW5kYm94LnYxLkFydGlmYWN0EhAKCHBvc2l0aW9uGAIgASgJIjoKEkdldEFydGlmYWN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEg0KBWFmdGVyGAIgASgJIkIKE0dldEFydGlmYWN0UmVzcG9uc2USKwoIYXJ0aWZhY3QYASABKAsyGS53cml0LnNhbmRib3gudjEuQXJ0aWZhY3QiWAoUTGlzdEFydGlmYWN0c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYWZ0ZXIYAyABKAkiXgoVTGlzdEFydGlmYWN0c1Jlc3BvbnNlEiwKCWFydGlmYWN0cxgBIAMoCzIZLndyaXQuc2FuZGJveC52MS5BcnRpZmFjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAky2AgKDlNhbmRib3hTZXJ2aWNlEooBCg1DcmVhdGVTYW5kYm94EiUud3JpdC5zYW5kYm94LnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0GiYud3JpdC5zYW5kYm94LnYxLkNyZWF0ZVNhbmRib3hSZXNwb25zZSIq4scYDnNhbmRib3guY3JlYXRlgtPkkwISOgEqIg0vdjEvc2FuZGJveGVzEoEBCgpHZXRTYW5kYm94EiIud3JpdC5zYW5kYm94LnYxLkdldFNhbmRib3hSZXF1ZXN0GiMud3JpdC5zYW5kYm94LnYxLkdldFNhbmRib3hSZXNwb25zZSIq4scYDHNhbmRib3gucmVhZILT5JMCFBISL3YxL3NhbmRib3hlcy97aWR9EoUBCg1MaXN0U2FuZGJveGVzEiUud3JpdC5zYW5kYm94LnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0GiYud3JpdC5zYW5kYm94LnYxLkxpc3RTYW5kYm94ZXNSZXNwb25zZSIl4scYDHNhbmRib3gucmVhZILT5JMCDxINL3YxL3NhbmRib3hlcxJ5CgRFeGVjEhwud3JpdC5zYW5kYm94LnYxLkV4ZWNSZXF1ZXN0Gh0ud3JpdC5zYW5kYm94LnYxLkV4ZWNSZXNwb25zZSIy4scYDHNhbmRib3guZXhlY4LT5JMCHDoBKiIXL3YxL3NhbmRib3hlcy97aWR9OmV4ZWMwARKBAQoIUmVhZEZpbGUSIC53cml0LnNhbmRib3gudjEuUmVhZEZpbGVSZXF1ZXN0GiEud3JpdC5zYW5kYm94LnYxLlJlYWRGaWxlUmVzcG9uc2UiMOLHGAxzYW5kYm94LmV4ZWOC0+STAhoSGC92MS9zYW5kYm94ZXMve2lkfS9maWxlcxKHAQoJV3JpdGVGaWxlEiEud3JpdC5zYW5kYm94LnYxLldyaXRlRmlsZVJlcXVlc3QaIi53cml0LnNhbmRib3gudjEuV3JpdGVGaWxlUmVzcG9uc2UiM+LHGAxzYW5kYm94LmV4ZWOC0+STAh06ASoaGC92MS9zYW5kYm94ZXMve2lkfS9maWxlcxKUAQoLQ2hhbmdlRmlsZXMSIy53cml0LnNhbmRib3gudjEuQ2hhbmdlRmlsZXNSZXF1ZXN0GiQud3JpdC5zYW5kYm94LnYxLkNoYW5nZUZpbGVzUmVzcG9uc2UiOuLHGAxzYW5kYm94LmV4ZWOC0+STAiQ6ASoiHy92MS9zYW5kYm94ZXMve2lkfS9maWxlczpjaGFuZ2USjAEKC1N0b3BTYW5kYm94EiMud3JpdC5zYW5kYm94LnYxLlN0b3BTYW5kYm94UmVxdWVzdBokLndyaXQuc2FuZGJveC52MS5TdG9wU2FuZGJveFJlc3BvbnNlIjLixxgMc2FuZGJveC5zdG9wgtPkkwIcOgEqIhcvdjEvc2FuZGJveGVzL3tpZH06c3RvcDKzAwoPQXJ0aWZhY3RTZXJ2aWNlEo4BCg5JbXBvcnRBcnRpZmFjdBImLndyaXQuc2FuZGJveC52MS5JbXBvcnRBcnRpZmFjdFJlcXVlc3QaJy53cml0LnNhbmRib3gudjEuSW1wb3J0QXJ0aWZhY3RSZXNwb25zZSIr4scYD2FydGlmYWN0LmltcG9ydILT5JMCEjoBKiINL3YxL2FydGlmYWN0cxKFAQoLR2V0QXJ0aWZhY3QSIy53cml0LnNhbmRib3gudjEuR2V0QXJ0aWZhY3RSZXF1ZXN0GiQud3JpdC5zYW5kYm94LnYxLkdldEFydGlmYWN0UmVzcG9uc2UiK+LHGA1hcnRpZmFjdC5yZWFkgtPkkwIUEhIvdjEvYXJ0aWZhY3RzL3tpZH0ShgEKDUxpc3RBcnRpZmFjdHMSJS53cml0LnNhbmRib3gudjEuTGlzdEFydGlmYWN0c1JlcXVlc3QaJi53cml0LnNhbmRib3gudjEuTGlzdEFydGlmYWN0c1Jlc3BvbnNlIibixxgNYXJ0aWZhY3QucmVhZILT5JMCDxINL3YxL2FydGlmYWN0c2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_writ_api_v1_options]);
+  fileDesc("Ch13cml0L3NhbmRib3gvdjEvc2FuZGJveC5wcm90bxIPd3JpdC5zYW5kYm94LnYxIogBCgZMaW1pdHMSHwoKbWVtb3J5X21pYhgBIAEoBUILukgIGgYYgIAEKAASHgoJcHJvY2Vzc2VzGAIgASgFQgu6SAgaBhiAgAIoABIeCgljcHVfbWlsbGkYAyABKAVCC7pICBoGGID0AygAEh0KCGRpc2tfbWliGAQgASgFQgu6SAgaBhiAgAQoACKFAgoHU2FuZGJveBIKCgJpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIMCgR0aWVyGAMgASgJEgwKBGZyb20YBCABKAkSCwoDcnVuGAUgASgJEg0KBWFnZW50GAYgASgJEicKBmxpbWl0cxgHIAEoCzIXLndyaXQuc2FuZGJveC52MS5MaW1pdHMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YCiABKAkSDAoEbmFtZRgLIAEoCSLmAQoUQ3JlYXRlU2FuZGJveFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIYZBIWCgRmcm9tGAIgASgJQgi6SAVyAxisAhInCgZsaW1pdHMYAyABKAsyFy53cml0LnNhbmRib3gudjEuTGltaXRzEicKBGtlZXAYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoJZWZmZWN0X2lkGAUgASgJQgi6SAVyAxisAhIwCgZtb3VudHMYBiADKAsyFi53cml0LnNhbmRib3gudjEuTW91bnRCCLpIBZIBAhAQIlIKBU1vdW50EhoKBnNvdXJjZRgBIAEoCUIKukgHcgUQARjoBxIbCgZ0YXJnZXQYAiABKAlCC7pICHIGGOgHOgEvEhAKCHdyaXRhYmxlGAMgASgIIlQKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIpCgdzYW5kYm94GAEgASgLMhgud3JpdC5zYW5kYm94LnYxLlNhbmRib3gSEAoIcG9zaXRpb24YAiABKAkiOQoRR2V0U2FuZGJveFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBINCgVhZnRlchgCIAEoCSI/ChJHZXRTYW5kYm94UmVzcG9uc2USKQoHc2FuZGJveBgBIAEoCzIYLndyaXQuc2FuZGJveC52MS5TYW5kYm94InQKFExpc3RTYW5kYm94ZXNSZXF1ZXN0Eg0KBXN0YXRlGAEgASgJEgsKA3J1bhgCIAEoCRIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgEIAEoCRINCgVhZnRlchgFIAEoCSJdChVMaXN0U2FuZGJveGVzUmVzcG9uc2USKwoJc2FuZGJveGVzGAEgAygLMhgud3JpdC5zYW5kYm94LnYxLlNhbmRib3gSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoQCCgtFeGVjUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhkKBGFyZ3YYAiADKAlCC7pICJIBBQgBEIAgEgsKA2N3ZBgDIAEoCRIyCgNlbnYYBCADKAsyJS53cml0LnNhbmRib3gudjEuRXhlY1JlcXVlc3QuRW52RW50cnkSDQoFc3RkaW4YBSABKAwSKgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIbCgllZmZlY3RfaWQYByABKAlCCLpIBXIDGKwCGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZAoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEicKA2VuZBgDIAEoCzIYLndyaXQuc2FuZGJveC52MS5FeGVjRW5kSABCBwoFZnJhbWUiUQoHRXhlY0VuZBIRCglleGl0X2NvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg4KBnNpZ25hbBgDIAEoCRITCgtkdXJhdGlvbl9tcxgEIAEoAyJpCg1BdHRhY2hSZXF1ZXN0Ei0KBXN0YXJ0GAEgASgLMhwud3JpdC5zYW5kYm94LnYxLkV4ZWNSZXF1ZXN0SAASDwoFc3RkaW4YAiABKAxIABIPCgVjbG9zZRgDIAEoCEgAQgcKBWZyYW1lImYKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEicKA2VuZBgDIAEoCzIYLndyaXQuc2FuZGJveC52MS5FeGVjRW5kSABCBwoFZnJhbWUiQgoPUmVhZEZpbGVSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASGAoEcGF0aBgCIAEoCUIKukgHcgUQARiAICIgChBSZWFkRmlsZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiUQoQV3JpdGVGaWxlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhgKBHBhdGgYAiABKAlCCrpIB3IFEAEYgCASDAoEZGF0YRgDIAEoDCITChFXcml0ZUZpbGVSZXNwb25zZSJxChJDaGFuZ2VGaWxlc1JlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIYCgRwYXRoGAIgASgJQgq6SAdyBRABGIAgEioKBHZlcmIYAyABKAlCHLpIGXIXUgRsaXN0UgRzdGF0UgVta2RpclICcm0iZgoJRmlsZUVudHJ5EgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCRIMCgRzaXplGAMgASgDEi8KC21vZGlmeV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCChNDaGFuZ2VGaWxlc1Jlc3BvbnNlEisKB2VudHJpZXMYASADKAsyGi53cml0LnNhbmRib3gudjEuRmlsZUVudHJ5IkUKElN0b3BTYW5kYm94UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiJwoTU3RvcFNhbmRib3hSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSKTAQoIQXJ0aWZhY3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZzb3VyY2UYAyABKAkSDgoGY29tbWl0GAQgASgJEg0KBWZpbGVzGAUgASgDEg0KBWJ5dGVzGAYgASgDEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ2ChVJbXBvcnRBcnRpZmFjdFJlcXVlc3QSGgoGc291cmNlGAEgASgJQgq6SAdyBRABGNAPEhUKA3JlZhgCIAEoCUIIukgFcgMYrAISFQoEbmFtZRgDIAEoCUIHukgEcgIYZBITCgJpZBgEIAEoCUIHukgEcgIYQCJXChZJbXBvcnRBcnRpZmFjdFJlc3BvbnNlEisKCGFydGlmYWN0GAEgASgLMhkud3JpdC5zYW5kYm94LnYxLkFydGlmYWN0EhAKCHBvc2l0aW9uGAIgASgJIjoKEkdldEFydGlmYWN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEg0KBWFmdGVyGAIgASgJIkIKE0dldEFydGlmYWN0UmVzcG9uc2USKwoIYXJ0aWZhY3QYASABKAsyGS53cml0LnNhbmRib3gudjEuQXJ0aWZhY3QiWAoUTGlzdEFydGlmYWN0c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYWZ0ZXIYAyABKAkiXgoVTGlzdEFydGlmYWN0c1Jlc3BvbnNlEiwKCWFydGlmYWN0cxgBIAMoCzIZLndyaXQuc2FuZGJveC52MS5BcnRpZmFjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyuQkKDlNhbmRib3hTZXJ2aWNlEooBCg1DcmVhdGVTYW5kYm94EiUud3JpdC5zYW5kYm94LnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0GiYud3JpdC5zYW5kYm94LnYxLkNyZWF0ZVNhbmRib3hSZXNwb25zZSIq4scYDnNhbmRib3guY3JlYXRlgtPkkwISOgEqIg0vdjEvc2FuZGJveGVzEoEBCgpHZXRTYW5kYm94EiIud3JpdC5zYW5kYm94LnYxLkdldFNhbmRib3hSZXF1ZXN0GiMud3JpdC5zYW5kYm94LnYxLkdldFNhbmRib3hSZXNwb25zZSIq4scYDHNhbmRib3gucmVhZILT5JMCFBISL3YxL3NhbmRib3hlcy97aWR9EoUBCg1MaXN0U2FuZGJveGVzEiUud3JpdC5zYW5kYm94LnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0GiYud3JpdC5zYW5kYm94LnYxLkxpc3RTYW5kYm94ZXNSZXNwb25zZSIl4scYDHNhbmRib3gucmVhZILT5JMCDxINL3YxL3NhbmRib3hlcxJ5CgRFeGVjEhwud3JpdC5zYW5kYm94LnYxLkV4ZWNSZXF1ZXN0Gh0ud3JpdC5zYW5kYm94LnYxLkV4ZWNSZXNwb25zZSIy4scYDHNhbmRib3guZXhlY4LT5JMCHDoBKiIXL3YxL3NhbmRib3hlcy97aWR9OmV4ZWMwARJfCgZBdHRhY2gSHi53cml0LnNhbmRib3gudjEuQXR0YWNoUmVxdWVzdBofLndyaXQuc2FuZGJveC52MS5BdHRhY2hSZXNwb25zZSIQ4scYDHNhbmRib3guZXhlYygBMAESgQEKCFJlYWRGaWxlEiAud3JpdC5zYW5kYm94LnYxLlJlYWRGaWxlUmVxdWVzdBohLndyaXQuc2FuZGJveC52MS5SZWFkRmlsZVJlc3BvbnNlIjDixxgMc2FuZGJveC5leGVjgtPkkwIaEhgvdjEvc2FuZGJveGVzL3tpZH0vZmlsZXMShwEKCVdyaXRlRmlsZRIhLndyaXQuc2FuZGJveC52MS5Xcml0ZUZpbGVSZXF1ZXN0GiIud3JpdC5zYW5kYm94LnYxLldyaXRlRmlsZVJlc3BvbnNlIjPixxgMc2FuZGJveC5leGVjgtPkkwIdOgEqGhgvdjEvc2FuZGJveGVzL3tpZH0vZmlsZXMSlAEKC0NoYW5nZUZpbGVzEiMud3JpdC5zYW5kYm94LnYxLkNoYW5nZUZpbGVzUmVxdWVzdBokLndyaXQuc2FuZGJveC52MS5DaGFuZ2VGaWxlc1Jlc3BvbnNlIjrixxgMc2FuZGJveC5leGVjgtPkkwIkOgEqIh8vdjEvc2FuZGJveGVzL3tpZH0vZmlsZXM6Y2hhbmdlEowBCgtTdG9wU2FuZGJveBIjLndyaXQuc2FuZGJveC52MS5TdG9wU2FuZGJveFJlcXVlc3QaJC53cml0LnNhbmRib3gudjEuU3RvcFNhbmRib3hSZXNwb25zZSIy4scYDHNhbmRib3guc3RvcILT5JMCHDoBKiIXL3YxL3NhbmRib3hlcy97aWR9OnN0b3AyswMKD0FydGlmYWN0U2VydmljZRKOAQoOSW1wb3J0QXJ0aWZhY3QSJi53cml0LnNhbmRib3gudjEuSW1wb3J0QXJ0aWZhY3RSZXF1ZXN0Gicud3JpdC5zYW5kYm94LnYxLkltcG9ydEFydGlmYWN0UmVzcG9uc2UiK+LHGA9hcnRpZmFjdC5pbXBvcnSC0+STAhI6ASoiDS92MS9hcnRpZmFjdHMShQEKC0dldEFydGlmYWN0EiMud3JpdC5zYW5kYm94LnYxLkdldEFydGlmYWN0UmVxdWVzdBokLndyaXQuc2FuZGJveC52MS5HZXRBcnRpZmFjdFJlc3BvbnNlIivixxgNYXJ0aWZhY3QucmVhZILT5JMCFBISL3YxL2FydGlmYWN0cy97aWR9EoYBCg1MaXN0QXJ0aWZhY3RzEiUud3JpdC5zYW5kYm94LnYxLkxpc3RBcnRpZmFjdHNSZXF1ZXN0GiYud3JpdC5zYW5kYm94LnYxLkxpc3RBcnRpZmFjdHNSZXNwb25zZSIm4scYDWFydGlmYWN0LnJlYWSC0+STAg8SDS92MS9hcnRpZmFjdHNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_writ_api_v1_options]);
 
 /**
  * @generated from message writ.sandbox.v1.Limits
@@ -166,6 +166,13 @@ export type CreateSandboxRequest = Message<"writ.sandbox.v1.CreateSandboxRequest
    * @generated from field: string effect_id = 5;
    */
   effectId: string;
+
+  /**
+   * Folders that the sandbox sees besides its own.
+   *
+   * @generated from field: repeated writ.sandbox.v1.Mount mounts = 6;
+   */
+  mounts: Mount[];
 };
 
 /**
@@ -174,6 +181,40 @@ export type CreateSandboxRequest = Message<"writ.sandbox.v1.CreateSandboxRequest
  */
 export const CreateSandboxRequestSchema: GenMessage<CreateSandboxRequest> = /*@__PURE__*/
   messageDesc(file_writ_sandbox_v1_sandbox, 2);
+
+/**
+ * A folder inside a sandbox that comes from outside.
+ *
+ * @generated from message writ.sandbox.v1.Mount
+ */
+export type Mount = Message<"writ.sandbox.v1.Mount"> & {
+  /**
+   * An absolute folder of the runner's host that the operator allowed (WRIT_SANDBOX_MOUNTS), always read-only; or
+   * `volume:<name>`: a folder that the runner keeps for the tenant, which may be writable by one sandbox at a time.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * Absolute path inside the sandbox.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * @generated from field: bool writable = 3;
+   */
+  writable: boolean;
+};
+
+/**
+ * Describes the message writ.sandbox.v1.Mount.
+ * Use `create(MountSchema)` to create a new message.
+ */
+export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
+  messageDesc(file_writ_sandbox_v1_sandbox, 3);
 
 /**
  * @generated from message writ.sandbox.v1.CreateSandboxResponse
@@ -195,7 +236,7 @@ export type CreateSandboxResponse = Message<"writ.sandbox.v1.CreateSandboxRespon
  * Use `create(CreateSandboxResponseSchema)` to create a new message.
  */
 export const CreateSandboxResponseSchema: GenMessage<CreateSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 3);
+  messageDesc(file_writ_sandbox_v1_sandbox, 4);
 
 /**
  * @generated from message writ.sandbox.v1.GetSandboxRequest
@@ -217,7 +258,7 @@ export type GetSandboxRequest = Message<"writ.sandbox.v1.GetSandboxRequest"> & {
  * Use `create(GetSandboxRequestSchema)` to create a new message.
  */
 export const GetSandboxRequestSchema: GenMessage<GetSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 4);
+  messageDesc(file_writ_sandbox_v1_sandbox, 5);
 
 /**
  * @generated from message writ.sandbox.v1.GetSandboxResponse
@@ -234,7 +275,7 @@ export type GetSandboxResponse = Message<"writ.sandbox.v1.GetSandboxResponse"> &
  * Use `create(GetSandboxResponseSchema)` to create a new message.
  */
 export const GetSandboxResponseSchema: GenMessage<GetSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 5);
+  messageDesc(file_writ_sandbox_v1_sandbox, 6);
 
 /**
  * @generated from message writ.sandbox.v1.ListSandboxesRequest
@@ -271,7 +312,7 @@ export type ListSandboxesRequest = Message<"writ.sandbox.v1.ListSandboxesRequest
  * Use `create(ListSandboxesRequestSchema)` to create a new message.
  */
 export const ListSandboxesRequestSchema: GenMessage<ListSandboxesRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 6);
+  messageDesc(file_writ_sandbox_v1_sandbox, 7);
 
 /**
  * @generated from message writ.sandbox.v1.ListSandboxesResponse
@@ -293,7 +334,7 @@ export type ListSandboxesResponse = Message<"writ.sandbox.v1.ListSandboxesRespon
  * Use `create(ListSandboxesResponseSchema)` to create a new message.
  */
 export const ListSandboxesResponseSchema: GenMessage<ListSandboxesResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 7);
+  messageDesc(file_writ_sandbox_v1_sandbox, 8);
 
 /**
  * @generated from message writ.sandbox.v1.ExecRequest
@@ -344,7 +385,7 @@ export type ExecRequest = Message<"writ.sandbox.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 8);
+  messageDesc(file_writ_sandbox_v1_sandbox, 9);
 
 /**
  * @generated from message writ.sandbox.v1.ExecResponse
@@ -379,7 +420,7 @@ export type ExecResponse = Message<"writ.sandbox.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 9);
+  messageDesc(file_writ_sandbox_v1_sandbox, 10);
 
 /**
  * @generated from message writ.sandbox.v1.ExecEnd
@@ -413,7 +454,81 @@ export type ExecEnd = Message<"writ.sandbox.v1.ExecEnd"> & {
  * Use `create(ExecEndSchema)` to create a new message.
  */
 export const ExecEndSchema: GenMessage<ExecEnd> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 10);
+  messageDesc(file_writ_sandbox_v1_sandbox, 11);
+
+/**
+ * @generated from message writ.sandbox.v1.AttachRequest
+ */
+export type AttachRequest = Message<"writ.sandbox.v1.AttachRequest"> & {
+  /**
+   * @generated from oneof writ.sandbox.v1.AttachRequest.frame
+   */
+  frame: {
+    /**
+     * First, and only first. Its `stdin` is ignored, its `timeout` of zero means: as long as the sandbox lives.
+     *
+     * @generated from field: writ.sandbox.v1.ExecRequest start = 1;
+     */
+    value: ExecRequest;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes stdin = 2;
+     */
+    value: Uint8Array;
+    case: "stdin";
+  } | {
+    /**
+     * Ends the standard input.
+     *
+     * @generated from field: bool close = 3;
+     */
+    value: boolean;
+    case: "close";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message writ.sandbox.v1.AttachRequest.
+ * Use `create(AttachRequestSchema)` to create a new message.
+ */
+export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
+  messageDesc(file_writ_sandbox_v1_sandbox, 12);
+
+/**
+ * @generated from message writ.sandbox.v1.AttachResponse
+ */
+export type AttachResponse = Message<"writ.sandbox.v1.AttachResponse"> & {
+  /**
+   * @generated from oneof writ.sandbox.v1.AttachResponse.frame
+   */
+  frame: {
+    /**
+     * @generated from field: bytes stdout = 1;
+     */
+    value: Uint8Array;
+    case: "stdout";
+  } | {
+    /**
+     * @generated from field: bytes stderr = 2;
+     */
+    value: Uint8Array;
+    case: "stderr";
+  } | {
+    /**
+     * @generated from field: writ.sandbox.v1.ExecEnd end = 3;
+     */
+    value: ExecEnd;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message writ.sandbox.v1.AttachResponse.
+ * Use `create(AttachResponseSchema)` to create a new message.
+ */
+export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
+  messageDesc(file_writ_sandbox_v1_sandbox, 13);
 
 /**
  * @generated from message writ.sandbox.v1.ReadFileRequest
@@ -435,7 +550,7 @@ export type ReadFileRequest = Message<"writ.sandbox.v1.ReadFileRequest"> & {
  * Use `create(ReadFileRequestSchema)` to create a new message.
  */
 export const ReadFileRequestSchema: GenMessage<ReadFileRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 11);
+  messageDesc(file_writ_sandbox_v1_sandbox, 14);
 
 /**
  * @generated from message writ.sandbox.v1.ReadFileResponse
@@ -452,7 +567,7 @@ export type ReadFileResponse = Message<"writ.sandbox.v1.ReadFileResponse"> & {
  * Use `create(ReadFileResponseSchema)` to create a new message.
  */
 export const ReadFileResponseSchema: GenMessage<ReadFileResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 12);
+  messageDesc(file_writ_sandbox_v1_sandbox, 15);
 
 /**
  * @generated from message writ.sandbox.v1.WriteFileRequest
@@ -479,7 +594,7 @@ export type WriteFileRequest = Message<"writ.sandbox.v1.WriteFileRequest"> & {
  * Use `create(WriteFileRequestSchema)` to create a new message.
  */
 export const WriteFileRequestSchema: GenMessage<WriteFileRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 13);
+  messageDesc(file_writ_sandbox_v1_sandbox, 16);
 
 /**
  * @generated from message writ.sandbox.v1.WriteFileResponse
@@ -492,7 +607,7 @@ export type WriteFileResponse = Message<"writ.sandbox.v1.WriteFileResponse"> & {
  * Use `create(WriteFileResponseSchema)` to create a new message.
  */
 export const WriteFileResponseSchema: GenMessage<WriteFileResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 14);
+  messageDesc(file_writ_sandbox_v1_sandbox, 17);
 
 /**
  * @generated from message writ.sandbox.v1.ChangeFilesRequest
@@ -521,7 +636,7 @@ export type ChangeFilesRequest = Message<"writ.sandbox.v1.ChangeFilesRequest"> &
  * Use `create(ChangeFilesRequestSchema)` to create a new message.
  */
 export const ChangeFilesRequestSchema: GenMessage<ChangeFilesRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 15);
+  messageDesc(file_writ_sandbox_v1_sandbox, 18);
 
 /**
  * @generated from message writ.sandbox.v1.FileEntry
@@ -555,7 +670,7 @@ export type FileEntry = Message<"writ.sandbox.v1.FileEntry"> & {
  * Use `create(FileEntrySchema)` to create a new message.
  */
 export const FileEntrySchema: GenMessage<FileEntry> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 16);
+  messageDesc(file_writ_sandbox_v1_sandbox, 19);
 
 /**
  * @generated from message writ.sandbox.v1.ChangeFilesResponse
@@ -572,7 +687,7 @@ export type ChangeFilesResponse = Message<"writ.sandbox.v1.ChangeFilesResponse">
  * Use `create(ChangeFilesResponseSchema)` to create a new message.
  */
 export const ChangeFilesResponseSchema: GenMessage<ChangeFilesResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 17);
+  messageDesc(file_writ_sandbox_v1_sandbox, 20);
 
 /**
  * @generated from message writ.sandbox.v1.StopSandboxRequest
@@ -594,7 +709,7 @@ export type StopSandboxRequest = Message<"writ.sandbox.v1.StopSandboxRequest"> &
  * Use `create(StopSandboxRequestSchema)` to create a new message.
  */
 export const StopSandboxRequestSchema: GenMessage<StopSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 18);
+  messageDesc(file_writ_sandbox_v1_sandbox, 21);
 
 /**
  * @generated from message writ.sandbox.v1.StopSandboxResponse
@@ -611,7 +726,7 @@ export type StopSandboxResponse = Message<"writ.sandbox.v1.StopSandboxResponse">
  * Use `create(StopSandboxResponseSchema)` to create a new message.
  */
 export const StopSandboxResponseSchema: GenMessage<StopSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 19);
+  messageDesc(file_writ_sandbox_v1_sandbox, 22);
 
 /**
  * @generated from message writ.sandbox.v1.Artifact
@@ -658,7 +773,7 @@ export type Artifact = Message<"writ.sandbox.v1.Artifact"> & {
  * Use `create(ArtifactSchema)` to create a new message.
  */
 export const ArtifactSchema: GenMessage<Artifact> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 20);
+  messageDesc(file_writ_sandbox_v1_sandbox, 23);
 
 /**
  * @generated from message writ.sandbox.v1.ImportArtifactRequest
@@ -694,7 +809,7 @@ export type ImportArtifactRequest = Message<"writ.sandbox.v1.ImportArtifactReque
  * Use `create(ImportArtifactRequestSchema)` to create a new message.
  */
 export const ImportArtifactRequestSchema: GenMessage<ImportArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 21);
+  messageDesc(file_writ_sandbox_v1_sandbox, 24);
 
 /**
  * @generated from message writ.sandbox.v1.ImportArtifactResponse
@@ -716,7 +831,7 @@ export type ImportArtifactResponse = Message<"writ.sandbox.v1.ImportArtifactResp
  * Use `create(ImportArtifactResponseSchema)` to create a new message.
  */
 export const ImportArtifactResponseSchema: GenMessage<ImportArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 22);
+  messageDesc(file_writ_sandbox_v1_sandbox, 25);
 
 /**
  * @generated from message writ.sandbox.v1.GetArtifactRequest
@@ -738,7 +853,7 @@ export type GetArtifactRequest = Message<"writ.sandbox.v1.GetArtifactRequest"> &
  * Use `create(GetArtifactRequestSchema)` to create a new message.
  */
 export const GetArtifactRequestSchema: GenMessage<GetArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 23);
+  messageDesc(file_writ_sandbox_v1_sandbox, 26);
 
 /**
  * @generated from message writ.sandbox.v1.GetArtifactResponse
@@ -755,7 +870,7 @@ export type GetArtifactResponse = Message<"writ.sandbox.v1.GetArtifactResponse">
  * Use `create(GetArtifactResponseSchema)` to create a new message.
  */
 export const GetArtifactResponseSchema: GenMessage<GetArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 24);
+  messageDesc(file_writ_sandbox_v1_sandbox, 27);
 
 /**
  * @generated from message writ.sandbox.v1.ListArtifactsRequest
@@ -782,7 +897,7 @@ export type ListArtifactsRequest = Message<"writ.sandbox.v1.ListArtifactsRequest
  * Use `create(ListArtifactsRequestSchema)` to create a new message.
  */
 export const ListArtifactsRequestSchema: GenMessage<ListArtifactsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 25);
+  messageDesc(file_writ_sandbox_v1_sandbox, 28);
 
 /**
  * @generated from message writ.sandbox.v1.ListArtifactsResponse
@@ -804,7 +919,7 @@ export type ListArtifactsResponse = Message<"writ.sandbox.v1.ListArtifactsRespon
  * Use `create(ListArtifactsResponseSchema)` to create a new message.
  */
 export const ListArtifactsResponseSchema: GenMessage<ListArtifactsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_sandbox_v1_sandbox, 26);
+  messageDesc(file_writ_sandbox_v1_sandbox, 29);
 
 /**
  * Isolated Linux environments.
@@ -847,6 +962,17 @@ export const SandboxService: GenService<{
     methodKind: "server_streaming";
     input: typeof ExecRequestSchema;
     output: typeof ExecResponseSchema;
+  },
+  /**
+   * Runs a command whose standard input is streamed too, for servers that speak over stdio (MCP). gRPC only: the first
+   * frame starts the process, the last one carries its end. Closing the call kills the process.
+   *
+   * @generated from rpc writ.sandbox.v1.SandboxService.Attach
+   */
+  attach: {
+    methodKind: "bidi_streaming";
+    input: typeof AttachRequestSchema;
+    output: typeof AttachResponseSchema;
   },
   /**
    * @generated from rpc writ.sandbox.v1.SandboxService.ReadFile

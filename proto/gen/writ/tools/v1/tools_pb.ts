@@ -9,13 +9,15 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_writ_api_v1_options } from "../../api/v1/options_pb.js";
+import type { Mount } from "../../sandbox/v1/sandbox_pb.js";
+import { file_writ_sandbox_v1_sandbox } from "../../sandbox/v1/sandbox_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file writ/tools/v1/tools.proto.
  */
 export const file_writ_tools_v1_tools: GenFile = /*@__PURE__*/
-  fileDesc("Chl3cml0L3Rvb2xzL3YxL3Rvb2xzLnByb3RvEg13cml0LnRvb2xzLnYxImUKClNlcnZlclNwZWMSJQoFc3RkaW8YASABKAsyFC53cml0LnRvb2xzLnYxLlN0ZGlvSAASIwoEaHR0cBgCIAEoCzITLndyaXQudG9vbHMudjEuSHR0cEgAQgsKCXRyYW5zcG9ydCKpAQoFU3RkaW8SGAoEYXJndhgBIAMoCUIKukgHkgEECAEQQBIqCgNlbnYYAiADKAsyHS53cml0LnRvb2xzLnYxLlN0ZGlvLkVudkVudHJ5Ei4KBm1vdW50cxgDIAMoCzIULndyaXQudG9vbHMudjEuTW91bnRCCLpIBZIBAhAQGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoFTW91bnQSDgoGc291cmNlGAEgASgJEg4KBnRhcmdldBgCIAEoCRIQCgh3cml0YWJsZRgDIAEoCCIgCgRIdHRwEhgKA3VybBgBIAEoCUILukgIcgYY0A+IAQEicAoKVG9vbFNlcnZlchIMCgRuYW1lGAEgASgJEicKBHNwZWMYAiABKAsyGS53cml0LnRvb2xzLnYxLlNlcnZlclNwZWMSDQoFc3RhdGUYAyABKAkSDQoFZXJyb3IYBCABKAkSDQoFdG9vbHMYBSABKAUijAEKBFRvb2wSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRItCgxpbnB1dF9zY2hlbWEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXN0YXRlGAQgASgJEgwKBGhhc2gYBSABKAkSFQoNYXBwcm92ZWRfaGFzaBgGIAEoCSJwChBBZGRTZXJ2ZXJSZXF1ZXN0EisKBG5hbWUYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw0MH0kEi8KBHNwZWMYAiABKAsyGS53cml0LnRvb2xzLnYxLlNlcnZlclNwZWNCBrpIA8gBASJ0ChFBZGRTZXJ2ZXJSZXNwb25zZRIpCgZzZXJ2ZXIYASABKAsyGS53cml0LnRvb2xzLnYxLlRvb2xTZXJ2ZXISIgoFdG9vbHMYAiADKAsyEy53cml0LnRvb2xzLnYxLlRvb2wSEAoIcG9zaXRpb24YAyABKAkiIwoSTGlzdFNlcnZlcnNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgJIkEKE0xpc3RTZXJ2ZXJzUmVzcG9uc2USKgoHc2VydmVycxgBIAMoCzIZLndyaXQudG9vbHMudjEuVG9vbFNlcnZlciIuChNSZW1vdmVTZXJ2ZXJSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYMiIoChRSZW1vdmVTZXJ2ZXJSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJAChBMaXN0VG9vbHNSZXF1ZXN0Eg4KBnNlcnZlchgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVhZnRlchgDIAEoCSI3ChFMaXN0VG9vbHNSZXNwb25zZRIiCgV0b29scxgBIAMoCzITLndyaXQudG9vbHMudjEuVG9vbCJHChJBcHByb3ZlVG9vbFJlcXVlc3QSGAoEbmFtZRgBIAEoCUIKukgHcgUQARjIARIXCgRoYXNoGAIgASgJQgm6SAZyBBABGGQiJwoTQXBwcm92ZVRvb2xSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSKGAQoPQ2FsbFRvb2xSZXF1ZXN0EhgKBHRvb2wYASABKAlCCrpIB3IFEAEYyAESKgoJYXJndW1lbnRzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIbCgllZmZlY3RfaWQYAyABKAlCCLpIBXIDGKwCEhAKCGFwcHJvdmFsGAQgASgJIjwKDkRlY2lzaW9uUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9saWN5GAIgASgJEgwKBHRleHQYAyABKAkizwEKCERlY2lzaW9uEgoKAmlkGAEgASgJEg8KB291dGNvbWUYAiABKAkSLgoHcmVhc29ucxgDIAMoCzIdLndyaXQudG9vbHMudjEuRGVjaXNpb25SZWFzb24SFgoOcG9saWN5X3ZlcnNpb24YBCABKAkSGAoQcmV2b2NhdGlvbl9lcG9jaBgFIAEoAxITCgthcHByb3ZhbF9pZBgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKEENhbGxUb29sUmVzcG9uc2USKQoIZGVjaXNpb24YASABKAsyFy53cml0LnRvb2xzLnYxLkRlY2lzaW9uEg8KB291dGNvbWUYAiABKAkSKAoHY29udGVudBgDIAMoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSMgoSc3RydWN0dXJlZF9jb250ZW50GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKCGlzX2Vycm9yGAUgASgIEhAKCHBvc2l0aW9uGAYgASgJIokBChBCZWdpbkNhbGxSZXF1ZXN0EhgKBHRvb2wYASABKAlCCrpIB3IFEAEYyAESKgoJYXJndW1lbnRzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdCgllZmZlY3RfaWQYAyABKAlCCrpIB3IFEAEYrAISEAoIYXBwcm92YWwYBCABKAkiiwEKEUJlZ2luQ2FsbFJlc3BvbnNlEikKCGRlY2lzaW9uGAEgASgLMhcud3JpdC50b29scy52MS5EZWNpc2lvbhIPCgdvdXRjb21lGAIgASgJEigKCHJlY29yZGVkGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKCHBvc2l0aW9uGAQgASgJIqQBCg5Ub29sRGVmaW5pdGlvbhI0CgRuYW1lGAEgASgJQia6SCNyITIfXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCwxMDB9JBIdCgtkZXNjcmlwdGlvbhgCIAEoCUIIukgFcgMYkE4SLQoMaW5wdXRfc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZlZmZlY3QYBCABKAkiTwoUUmVnaXN0ZXJUb29sc1JlcXVlc3QSNwoFdG9vbHMYASADKAsyHS53cml0LnRvb2xzLnYxLlRvb2xEZWZpbml0aW9uQgm6SAaSAQMQyAEiKQoVUmVnaXN0ZXJUb29sc1Jlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJInMKDkVuZENhbGxSZXF1ZXN0Eh0KCWVmZmVjdF9pZBgBIAEoCUIKukgHcgUQARisAhIKCgJvaxgCIAEoCBInCgdzdW1tYXJ5GAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg0KBWVycm9yGAQgASgJIiMKD0VuZENhbGxSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCTLuCAoLVG9vbFNlcnZpY2USeQoJQWRkU2VydmVyEh8ud3JpdC50b29scy52MS5BZGRTZXJ2ZXJSZXF1ZXN0GiAud3JpdC50b29scy52MS5BZGRTZXJ2ZXJSZXNwb25zZSIp4scYCnRvb2wud3JpdGWC0+STAhU6ASoiEC92MS90b29sLXNlcnZlcnMSewoLTGlzdFNlcnZlcnMSIS53cml0LnRvb2xzLnYxLkxpc3RTZXJ2ZXJzUmVxdWVzdBoiLndyaXQudG9vbHMudjEuTGlzdFNlcnZlcnNSZXNwb25zZSIl4scYCXRvb2wucmVhZILT5JMCEhIQL3YxL3Rvb2wtc2VydmVycxKGAQoMUmVtb3ZlU2VydmVyEiIud3JpdC50b29scy52MS5SZW1vdmVTZXJ2ZXJSZXF1ZXN0GiMud3JpdC50b29scy52MS5SZW1vdmVTZXJ2ZXJSZXNwb25zZSIt4scYCnRvb2wud3JpdGWC0+STAhkqFy92MS90b29sLXNlcnZlcnMve25hbWV9Em4KCUxpc3RUb29scxIfLndyaXQudG9vbHMudjEuTGlzdFRvb2xzUmVxdWVzdBogLndyaXQudG9vbHMudjEuTGlzdFRvb2xzUmVzcG9uc2UiHuLHGAl0b29sLnJlYWSC0+STAgsSCS92MS90b29scxKAAQoLQXBwcm92ZVRvb2wSIS53cml0LnRvb2xzLnYxLkFwcHJvdmVUb29sUmVxdWVzdBoiLndyaXQudG9vbHMudjEuQXBwcm92ZVRvb2xSZXNwb25zZSIq4scYCnRvb2wud3JpdGWC0+STAhY6ASoiES92MS90b29sczphcHByb3ZlEnMKCENhbGxUb29sEh4ud3JpdC50b29scy52MS5DYWxsVG9vbFJlcXVlc3QaHy53cml0LnRvb2xzLnYxLkNhbGxUb29sUmVzcG9uc2UiJuLHGAl0b29sLmNhbGyC0+STAhM6ASoiDi92MS90b29sczpjYWxsEosBCg1SZWdpc3RlclRvb2xzEiMud3JpdC50b29scy52MS5SZWdpc3RlclRvb2xzUmVxdWVzdBokLndyaXQudG9vbHMudjEuUmVnaXN0ZXJUb29sc1Jlc3BvbnNlIi/ixxgOd29ya2VyLmNvbm5lY3SC0+STAhc6ASoiEi92MS90b29sczpyZWdpc3RlchJ3CglCZWdpbkNhbGwSHy53cml0LnRvb2xzLnYxLkJlZ2luQ2FsbFJlcXVlc3QaIC53cml0LnRvb2xzLnYxLkJlZ2luQ2FsbFJlc3BvbnNlIifixxgJdG9vbC5jYWxsgtPkkwIUOgEqIg8vdjEvdG9vbHM6YmVnaW4SbwoHRW5kQ2FsbBIdLndyaXQudG9vbHMudjEuRW5kQ2FsbFJlcXVlc3QaHi53cml0LnRvb2xzLnYxLkVuZENhbGxSZXNwb25zZSIl4scYCXRvb2wuY2FsbILT5JMCEjoBKiINL3YxL3Rvb2xzOmVuZGIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options]);
+  fileDesc("Chl3cml0L3Rvb2xzL3YxL3Rvb2xzLnByb3RvEg13cml0LnRvb2xzLnYxImUKClNlcnZlclNwZWMSJQoFc3RkaW8YASABKAsyFC53cml0LnRvb2xzLnYxLlN0ZGlvSAASIwoEaHR0cBgCIAEoCzITLndyaXQudG9vbHMudjEuSHR0cEgAQgsKCXRyYW5zcG9ydCKrAQoFU3RkaW8SGAoEYXJndhgBIAMoCUIKukgHkgEECAEQQBIqCgNlbnYYAiADKAsyHS53cml0LnRvb2xzLnYxLlN0ZGlvLkVudkVudHJ5EjAKBm1vdW50cxgDIAMoCzIWLndyaXQuc2FuZGJveC52MS5Nb3VudEIIukgFkgECEBAaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIgCgRIdHRwEhgKA3VybBgBIAEoCUILukgIcgYY0A+IAQEicAoKVG9vbFNlcnZlchIMCgRuYW1lGAEgASgJEicKBHNwZWMYAiABKAsyGS53cml0LnRvb2xzLnYxLlNlcnZlclNwZWMSDQoFc3RhdGUYAyABKAkSDQoFZXJyb3IYBCABKAkSDQoFdG9vbHMYBSABKAUijAEKBFRvb2wSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRItCgxpbnB1dF9zY2hlbWEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXN0YXRlGAQgASgJEgwKBGhhc2gYBSABKAkSFQoNYXBwcm92ZWRfaGFzaBgGIAEoCSJwChBBZGRTZXJ2ZXJSZXF1ZXN0EisKBG5hbWUYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw0MH0kEi8KBHNwZWMYAiABKAsyGS53cml0LnRvb2xzLnYxLlNlcnZlclNwZWNCBrpIA8gBASJ0ChFBZGRTZXJ2ZXJSZXNwb25zZRIpCgZzZXJ2ZXIYASABKAsyGS53cml0LnRvb2xzLnYxLlRvb2xTZXJ2ZXISIgoFdG9vbHMYAiADKAsyEy53cml0LnRvb2xzLnYxLlRvb2wSEAoIcG9zaXRpb24YAyABKAkiIwoSTGlzdFNlcnZlcnNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgJIkEKE0xpc3RTZXJ2ZXJzUmVzcG9uc2USKgoHc2VydmVycxgBIAMoCzIZLndyaXQudG9vbHMudjEuVG9vbFNlcnZlciIuChNSZW1vdmVTZXJ2ZXJSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYMiIoChRSZW1vdmVTZXJ2ZXJSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJAChBMaXN0VG9vbHNSZXF1ZXN0Eg4KBnNlcnZlchgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVhZnRlchgDIAEoCSI3ChFMaXN0VG9vbHNSZXNwb25zZRIiCgV0b29scxgBIAMoCzITLndyaXQudG9vbHMudjEuVG9vbCJHChJBcHByb3ZlVG9vbFJlcXVlc3QSGAoEbmFtZRgBIAEoCUIKukgHcgUQARjIARIXCgRoYXNoGAIgASgJQgm6SAZyBBABGGQiJwoTQXBwcm92ZVRvb2xSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSKGAQoPQ2FsbFRvb2xSZXF1ZXN0EhgKBHRvb2wYASABKAlCCrpIB3IFEAEYyAESKgoJYXJndW1lbnRzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIbCgllZmZlY3RfaWQYAyABKAlCCLpIBXIDGKwCEhAKCGFwcHJvdmFsGAQgASgJIjwKDkRlY2lzaW9uUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9saWN5GAIgASgJEgwKBHRleHQYAyABKAkizwEKCERlY2lzaW9uEgoKAmlkGAEgASgJEg8KB291dGNvbWUYAiABKAkSLgoHcmVhc29ucxgDIAMoCzIdLndyaXQudG9vbHMudjEuRGVjaXNpb25SZWFzb24SFgoOcG9saWN5X3ZlcnNpb24YBCABKAkSGAoQcmV2b2NhdGlvbl9lcG9jaBgFIAEoAxITCgthcHByb3ZhbF9pZBgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKEENhbGxUb29sUmVzcG9uc2USKQoIZGVjaXNpb24YASABKAsyFy53cml0LnRvb2xzLnYxLkRlY2lzaW9uEg8KB291dGNvbWUYAiABKAkSKAoHY29udGVudBgDIAMoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSMgoSc3RydWN0dXJlZF9jb250ZW50GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKCGlzX2Vycm9yGAUgASgIEhAKCHBvc2l0aW9uGAYgASgJIokBChBCZWdpbkNhbGxSZXF1ZXN0EhgKBHRvb2wYASABKAlCCrpIB3IFEAEYyAESKgoJYXJndW1lbnRzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdCgllZmZlY3RfaWQYAyABKAlCCrpIB3IFEAEYrAISEAoIYXBwcm92YWwYBCABKAkiiwEKEUJlZ2luQ2FsbFJlc3BvbnNlEikKCGRlY2lzaW9uGAEgASgLMhcud3JpdC50b29scy52MS5EZWNpc2lvbhIPCgdvdXRjb21lGAIgASgJEigKCHJlY29yZGVkGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKCHBvc2l0aW9uGAQgASgJIqQBCg5Ub29sRGVmaW5pdGlvbhI0CgRuYW1lGAEgASgJQia6SCNyITIfXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCwxMDB9JBIdCgtkZXNjcmlwdGlvbhgCIAEoCUIIukgFcgMYkE4SLQoMaW5wdXRfc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZlZmZlY3QYBCABKAkiTwoUUmVnaXN0ZXJUb29sc1JlcXVlc3QSNwoFdG9vbHMYASADKAsyHS53cml0LnRvb2xzLnYxLlRvb2xEZWZpbml0aW9uQgm6SAaSAQMQyAEiKQoVUmVnaXN0ZXJUb29sc1Jlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJInMKDkVuZENhbGxSZXF1ZXN0Eh0KCWVmZmVjdF9pZBgBIAEoCUIKukgHcgUQARisAhIKCgJvaxgCIAEoCBInCgdzdW1tYXJ5GAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg0KBWVycm9yGAQgASgJIiMKD0VuZENhbGxSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCTLuCAoLVG9vbFNlcnZpY2USeQoJQWRkU2VydmVyEh8ud3JpdC50b29scy52MS5BZGRTZXJ2ZXJSZXF1ZXN0GiAud3JpdC50b29scy52MS5BZGRTZXJ2ZXJSZXNwb25zZSIp4scYCnRvb2wud3JpdGWC0+STAhU6ASoiEC92MS90b29sLXNlcnZlcnMSewoLTGlzdFNlcnZlcnMSIS53cml0LnRvb2xzLnYxLkxpc3RTZXJ2ZXJzUmVxdWVzdBoiLndyaXQudG9vbHMudjEuTGlzdFNlcnZlcnNSZXNwb25zZSIl4scYCXRvb2wucmVhZILT5JMCEhIQL3YxL3Rvb2wtc2VydmVycxKGAQoMUmVtb3ZlU2VydmVyEiIud3JpdC50b29scy52MS5SZW1vdmVTZXJ2ZXJSZXF1ZXN0GiMud3JpdC50b29scy52MS5SZW1vdmVTZXJ2ZXJSZXNwb25zZSIt4scYCnRvb2wud3JpdGWC0+STAhkqFy92MS90b29sLXNlcnZlcnMve25hbWV9Em4KCUxpc3RUb29scxIfLndyaXQudG9vbHMudjEuTGlzdFRvb2xzUmVxdWVzdBogLndyaXQudG9vbHMudjEuTGlzdFRvb2xzUmVzcG9uc2UiHuLHGAl0b29sLnJlYWSC0+STAgsSCS92MS90b29scxKAAQoLQXBwcm92ZVRvb2wSIS53cml0LnRvb2xzLnYxLkFwcHJvdmVUb29sUmVxdWVzdBoiLndyaXQudG9vbHMudjEuQXBwcm92ZVRvb2xSZXNwb25zZSIq4scYCnRvb2wud3JpdGWC0+STAhY6ASoiES92MS90b29sczphcHByb3ZlEnMKCENhbGxUb29sEh4ud3JpdC50b29scy52MS5DYWxsVG9vbFJlcXVlc3QaHy53cml0LnRvb2xzLnYxLkNhbGxUb29sUmVzcG9uc2UiJuLHGAl0b29sLmNhbGyC0+STAhM6ASoiDi92MS90b29sczpjYWxsEosBCg1SZWdpc3RlclRvb2xzEiMud3JpdC50b29scy52MS5SZWdpc3RlclRvb2xzUmVxdWVzdBokLndyaXQudG9vbHMudjEuUmVnaXN0ZXJUb29sc1Jlc3BvbnNlIi/ixxgOd29ya2VyLmNvbm5lY3SC0+STAhc6ASoiEi92MS90b29sczpyZWdpc3RlchJ3CglCZWdpbkNhbGwSHy53cml0LnRvb2xzLnYxLkJlZ2luQ2FsbFJlcXVlc3QaIC53cml0LnRvb2xzLnYxLkJlZ2luQ2FsbFJlc3BvbnNlIifixxgJdG9vbC5jYWxsgtPkkwIUOgEqIg8vdjEvdG9vbHM6YmVnaW4SbwoHRW5kQ2FsbBIdLndyaXQudG9vbHMudjEuRW5kQ2FsbFJlcXVlc3QaHi53cml0LnRvb2xzLnYxLkVuZENhbGxSZXNwb25zZSIl4scYCXRvb2wuY2FsbILT5JMCEjoBKiINL3YxL3Rvb2xzOmVuZGIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_sandbox_v1_sandbox]);
 
 /**
  * @generated from message writ.tools.v1.ServerSpec
@@ -63,9 +65,9 @@ export type Stdio = Message<"writ.tools.v1.Stdio"> & {
   env: { [key: string]: string };
 
   /**
-   * Folders of the host that the sandbox sees; each must be allowed by the operator's configuration.
+   * Folders that the sandbox sees besides its own; see there what may be named.
    *
-   * @generated from field: repeated writ.tools.v1.Mount mounts = 3;
+   * @generated from field: repeated writ.sandbox.v1.Mount mounts = 3;
    */
   mounts: Mount[];
 };
@@ -76,33 +78,6 @@ export type Stdio = Message<"writ.tools.v1.Stdio"> & {
  */
 export const StdioSchema: GenMessage<Stdio> = /*@__PURE__*/
   messageDesc(file_writ_tools_v1_tools, 1);
-
-/**
- * @generated from message writ.tools.v1.Mount
- */
-export type Mount = Message<"writ.tools.v1.Mount"> & {
-  /**
-   * @generated from field: string source = 1;
-   */
-  source: string;
-
-  /**
-   * @generated from field: string target = 2;
-   */
-  target: string;
-
-  /**
-   * @generated from field: bool writable = 3;
-   */
-  writable: boolean;
-};
-
-/**
- * Describes the message writ.tools.v1.Mount.
- * Use `create(MountSchema)` to create a new message.
- */
-export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 2);
 
 /**
  * @generated from message writ.tools.v1.Http
@@ -119,7 +94,7 @@ export type Http = Message<"writ.tools.v1.Http"> & {
  * Use `create(HttpSchema)` to create a new message.
  */
 export const HttpSchema: GenMessage<Http> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 3);
+  messageDesc(file_writ_tools_v1_tools, 2);
 
 /**
  * @generated from message writ.tools.v1.ToolServer
@@ -158,7 +133,7 @@ export type ToolServer = Message<"writ.tools.v1.ToolServer"> & {
  * Use `create(ToolServerSchema)` to create a new message.
  */
 export const ToolServerSchema: GenMessage<ToolServer> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 4);
+  messageDesc(file_writ_tools_v1_tools, 3);
 
 /**
  * @generated from message writ.tools.v1.Tool
@@ -206,7 +181,7 @@ export type Tool = Message<"writ.tools.v1.Tool"> & {
  * Use `create(ToolSchema)` to create a new message.
  */
 export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 5);
+  messageDesc(file_writ_tools_v1_tools, 4);
 
 /**
  * @generated from message writ.tools.v1.AddServerRequest
@@ -228,7 +203,7 @@ export type AddServerRequest = Message<"writ.tools.v1.AddServerRequest"> & {
  * Use `create(AddServerRequestSchema)` to create a new message.
  */
 export const AddServerRequestSchema: GenMessage<AddServerRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 6);
+  messageDesc(file_writ_tools_v1_tools, 5);
 
 /**
  * @generated from message writ.tools.v1.AddServerResponse
@@ -255,7 +230,7 @@ export type AddServerResponse = Message<"writ.tools.v1.AddServerResponse"> & {
  * Use `create(AddServerResponseSchema)` to create a new message.
  */
 export const AddServerResponseSchema: GenMessage<AddServerResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 7);
+  messageDesc(file_writ_tools_v1_tools, 6);
 
 /**
  * @generated from message writ.tools.v1.ListServersRequest
@@ -272,7 +247,7 @@ export type ListServersRequest = Message<"writ.tools.v1.ListServersRequest"> & {
  * Use `create(ListServersRequestSchema)` to create a new message.
  */
 export const ListServersRequestSchema: GenMessage<ListServersRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 8);
+  messageDesc(file_writ_tools_v1_tools, 7);
 
 /**
  * @generated from message writ.tools.v1.ListServersResponse
@@ -289,7 +264,7 @@ export type ListServersResponse = Message<"writ.tools.v1.ListServersResponse"> &
  * Use `create(ListServersResponseSchema)` to create a new message.
  */
 export const ListServersResponseSchema: GenMessage<ListServersResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 9);
+  messageDesc(file_writ_tools_v1_tools, 8);
 
 /**
  * @generated from message writ.tools.v1.RemoveServerRequest
@@ -306,7 +281,7 @@ export type RemoveServerRequest = Message<"writ.tools.v1.RemoveServerRequest"> &
  * Use `create(RemoveServerRequestSchema)` to create a new message.
  */
 export const RemoveServerRequestSchema: GenMessage<RemoveServerRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 10);
+  messageDesc(file_writ_tools_v1_tools, 9);
 
 /**
  * @generated from message writ.tools.v1.RemoveServerResponse
@@ -323,7 +298,7 @@ export type RemoveServerResponse = Message<"writ.tools.v1.RemoveServerResponse">
  * Use `create(RemoveServerResponseSchema)` to create a new message.
  */
 export const RemoveServerResponseSchema: GenMessage<RemoveServerResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 11);
+  messageDesc(file_writ_tools_v1_tools, 10);
 
 /**
  * @generated from message writ.tools.v1.ListToolsRequest
@@ -352,7 +327,7 @@ export type ListToolsRequest = Message<"writ.tools.v1.ListToolsRequest"> & {
  * Use `create(ListToolsRequestSchema)` to create a new message.
  */
 export const ListToolsRequestSchema: GenMessage<ListToolsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 12);
+  messageDesc(file_writ_tools_v1_tools, 11);
 
 /**
  * @generated from message writ.tools.v1.ListToolsResponse
@@ -369,7 +344,7 @@ export type ListToolsResponse = Message<"writ.tools.v1.ListToolsResponse"> & {
  * Use `create(ListToolsResponseSchema)` to create a new message.
  */
 export const ListToolsResponseSchema: GenMessage<ListToolsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 13);
+  messageDesc(file_writ_tools_v1_tools, 12);
 
 /**
  * @generated from message writ.tools.v1.ApproveToolRequest
@@ -391,7 +366,7 @@ export type ApproveToolRequest = Message<"writ.tools.v1.ApproveToolRequest"> & {
  * Use `create(ApproveToolRequestSchema)` to create a new message.
  */
 export const ApproveToolRequestSchema: GenMessage<ApproveToolRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 14);
+  messageDesc(file_writ_tools_v1_tools, 13);
 
 /**
  * @generated from message writ.tools.v1.ApproveToolResponse
@@ -408,7 +383,7 @@ export type ApproveToolResponse = Message<"writ.tools.v1.ApproveToolResponse"> &
  * Use `create(ApproveToolResponseSchema)` to create a new message.
  */
 export const ApproveToolResponseSchema: GenMessage<ApproveToolResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 15);
+  messageDesc(file_writ_tools_v1_tools, 14);
 
 /**
  * @generated from message writ.tools.v1.CallToolRequest
@@ -446,7 +421,7 @@ export type CallToolRequest = Message<"writ.tools.v1.CallToolRequest"> & {
  * Use `create(CallToolRequestSchema)` to create a new message.
  */
 export const CallToolRequestSchema: GenMessage<CallToolRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 16);
+  messageDesc(file_writ_tools_v1_tools, 15);
 
 /**
  * @generated from message writ.tools.v1.DecisionReason
@@ -473,7 +448,7 @@ export type DecisionReason = Message<"writ.tools.v1.DecisionReason"> & {
  * Use `create(DecisionReasonSchema)` to create a new message.
  */
 export const DecisionReasonSchema: GenMessage<DecisionReason> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 17);
+  messageDesc(file_writ_tools_v1_tools, 16);
 
 /**
  * @generated from message writ.tools.v1.Decision
@@ -524,7 +499,7 @@ export type Decision = Message<"writ.tools.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 18);
+  messageDesc(file_writ_tools_v1_tools, 17);
 
 /**
  * @generated from message writ.tools.v1.CallToolResponse
@@ -572,7 +547,7 @@ export type CallToolResponse = Message<"writ.tools.v1.CallToolResponse"> & {
  * Use `create(CallToolResponseSchema)` to create a new message.
  */
 export const CallToolResponseSchema: GenMessage<CallToolResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 19);
+  messageDesc(file_writ_tools_v1_tools, 18);
 
 /**
  * @generated from message writ.tools.v1.BeginCallRequest
@@ -608,7 +583,7 @@ export type BeginCallRequest = Message<"writ.tools.v1.BeginCallRequest"> & {
  * Use `create(BeginCallRequestSchema)` to create a new message.
  */
 export const BeginCallRequestSchema: GenMessage<BeginCallRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 20);
+  messageDesc(file_writ_tools_v1_tools, 19);
 
 /**
  * @generated from message writ.tools.v1.BeginCallResponse
@@ -644,7 +619,7 @@ export type BeginCallResponse = Message<"writ.tools.v1.BeginCallResponse"> & {
  * Use `create(BeginCallResponseSchema)` to create a new message.
  */
 export const BeginCallResponseSchema: GenMessage<BeginCallResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 21);
+  messageDesc(file_writ_tools_v1_tools, 20);
 
 /**
  * @generated from message writ.tools.v1.ToolDefinition
@@ -678,7 +653,7 @@ export type ToolDefinition = Message<"writ.tools.v1.ToolDefinition"> & {
  * Use `create(ToolDefinitionSchema)` to create a new message.
  */
 export const ToolDefinitionSchema: GenMessage<ToolDefinition> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 22);
+  messageDesc(file_writ_tools_v1_tools, 21);
 
 /**
  * @generated from message writ.tools.v1.RegisterToolsRequest
@@ -695,7 +670,7 @@ export type RegisterToolsRequest = Message<"writ.tools.v1.RegisterToolsRequest">
  * Use `create(RegisterToolsRequestSchema)` to create a new message.
  */
 export const RegisterToolsRequestSchema: GenMessage<RegisterToolsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 23);
+  messageDesc(file_writ_tools_v1_tools, 22);
 
 /**
  * @generated from message writ.tools.v1.RegisterToolsResponse
@@ -712,7 +687,7 @@ export type RegisterToolsResponse = Message<"writ.tools.v1.RegisterToolsResponse
  * Use `create(RegisterToolsResponseSchema)` to create a new message.
  */
 export const RegisterToolsResponseSchema: GenMessage<RegisterToolsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 24);
+  messageDesc(file_writ_tools_v1_tools, 23);
 
 /**
  * @generated from message writ.tools.v1.EndCallRequest
@@ -744,7 +719,7 @@ export type EndCallRequest = Message<"writ.tools.v1.EndCallRequest"> & {
  * Use `create(EndCallRequestSchema)` to create a new message.
  */
 export const EndCallRequestSchema: GenMessage<EndCallRequest> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 25);
+  messageDesc(file_writ_tools_v1_tools, 24);
 
 /**
  * @generated from message writ.tools.v1.EndCallResponse
@@ -761,7 +736,7 @@ export type EndCallResponse = Message<"writ.tools.v1.EndCallResponse"> & {
  * Use `create(EndCallResponseSchema)` to create a new message.
  */
 export const EndCallResponseSchema: GenMessage<EndCallResponse> = /*@__PURE__*/
-  messageDesc(file_writ_tools_v1_tools, 26);
+  messageDesc(file_writ_tools_v1_tools, 25);
 
 /**
  * Governed tools: MCP servers behind one door, their pinned definitions, and every call.

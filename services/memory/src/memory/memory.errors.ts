@@ -1,0 +1,8 @@
+import type { ErrorCatalogue } from '@writ/ledger/domain';
+
+/** What memory refuses. */
+export const memoryErrors = {
+  'memory.not_found': { status: 404, title: 'There is no such memory' },
+  'memory.exists': { status: 409, title: 'This memory already holds another text' },
+  'memory.forgotten': { status: 410, title: 'This memory was forgotten' },
+} as const satisfies ErrorCatalogue;
