@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { nuid, type NatsConnection } from '@nats-io/nats-core';
+import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
+import { readChunks } from './chunks.js';
+
+/** What a blob is called: `sha256:` and 64 hex digits of its content. */
+export type BlobHash = `sha256:${string}`;
+
+export interface BlobRef {
+  hash: BlobHash;
+  /** Bytes. */
+  size: number;
+}
+
+export interface BlobsOptions {
+  /** Default `blobs`. */
+  bucket?: string;
+  /** Copies in a cluster. Default 1. */
+  replicas?: number;
+}
+
+/** There is no blob of this hash. */
+export class BlobNotFound extends Error {
+  override readonly name = 'BlobNotFound';
+  readonly hash: string;
+
+  constructor(hash: string) {
+    super(`there is no blob ${hash}`);
+    this.hash = hash;
+  }
+}
+
+/** What the store gave back is not what was put. */
+export class BlobCorrupt extends Error {
+  override readonly name = 'BlobCorrupt';
+  readonly hash: string;
+
+  constructor(hash: string, found: string) {
+    super(`blob ${hash} came back as ${found}: the store changed it or lost a part of it`);
+    this.hash = hash;
+  }
+}
+
+/** Content-addressed storage on the JetStream object store. A hash is all the address and all the proof that a blob has. */
+export class Blobs {
+  private readonly js: JetStreamClient;
+  private readonly jsm: JetStreamManager;
+  private readonly store: ObjectStore;
+  private readonly bucket: string;
+
+  private constructor(js: JetStreamClient, jsm: JetStreamManager, store: ObjectStore, bucket: string) {
+    this.js = js;
+    this.jsm = jsm;
+    this.store = store;
+    this.bucket = bucket;
+  }
+
+  /** Opens the bucket and makes it where it is missing. The connection stays the caller's. */
+  static async open(nc: NatsConnection, options: BlobsOptions = {}): Promise<Blobs> {
+    const bucket = options.bucket ?? 'blobs';
+    const js = jetstream(nc);
+    const store = await new Objm(js).create(bucket, { storage: StorageType.File, replicas: options.replicas ?? 1 });
+    return new Blobs(js, await jetstreamManager(nc), store, bucket);
+  }
+
+  /** Stores what is not there yet; the same content twice is one blob. A stream is read once and never held in memory. */
+  async put(content: Uint8Array | ReadableStream<Uint8Array>): Promise<BlobRef> {
+    if (content instanceof Uint8Array) {
+      const hash = hashOf(content);
+      if (!(await this.has(hash))) await this.store.putBlob({ name: nameOf(hash) }, content);
+      return { hash, size: content.length };
+    }
+    return this.putStream(content);
+  }
+
+  /** @throws BlobNotFound @throws BlobCorrupt */
+  async get(hash: string): Promise<Uint8Array> {
+    const info = await this.find(hash);
+    const content = new Uint8Array(info.size);
+    let at = 0;
+    for await (const chunk of this.verified(hash, info)) {
+      content.set(chunk, at);
+      at += chunk.length;
+    }
+    return content;
+  }
+
+  /**
+   * The content, as fast as it is read. It is verified at its end: a corrupt blob errors the stream with
+   * {@link BlobCorrupt} after its last chunk, so act on a streamed blob only once the stream has closed.
+   * @throws BlobNotFound
+   */
+  async stream(hash: string): Promise<ReadableStream<Uint8Array>> {
+    return ReadableStream.from(this.verified(hash, await this.find(hash))) as ReadableStream<Uint8Array>;
+  }
+
+  async has(hash: string): Promise<boolean> {
+    const info = await this.store.info(nameOf(hash));
+    return info !== null && !info.deleted;
+  }
+
+  /** Size in bytes. @throws BlobNotFound */
+  async size(hash: string): Promise<number> {
+    return (await this.find(hash)).size;
+  }
+
+  /** Forgets a blob; nothing happens when it is not there. Only for who knows that no one else refers to it. */
+  async delete(hash: string): Promise<void> {
+    if (await this.has(hash)) await this.store.delete(nameOf(hash));
+  }
+
+  /** The hash is only known at the end, so the content waits under a name of its own and is then renamed. */
+  private async putStream(content: ReadableStream<Uint8Array>): Promise<BlobRef> {
+    const staged = `stage-${nuid.next()}`;
+    const digest = createHash('sha256');
+    const hashing = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        digest.update(chunk);
+        controller.enqueue(chunk);
+      },
+    });
+    const { size } = await this.store.put({ name: staged }, content.pipeThrough(hashing));
+    const hash: BlobHash = `sha256:${digest.digest('hex')}`;
+    if (await this.has(hash)) await this.store.delete(staged);
+    else await this.store.update(staged, { name: nameOf(hash) });
+    return { hash, size };
+  }
+
+  private async find(hash: string): Promise<{ nuid: string; chunks: number; size: number }> {
+    const info = await this.store.info(nameOf(hash));
+    if (info === null || info.deleted) throw new BlobNotFound(hash);
+    return info;
+  }
+
+  private async *verified(hash: string, info: { nuid: string; chunks: number }): AsyncGenerator<Uint8Array> {
+    const digest = createHash('sha256');
+    for await (const chunk of readChunks(this.js, this.jsm, this.bucket, info)) {
+      digest.update(chunk);
+      yield chunk;
+    }
+    const found = digest.digest('hex');
+    if (found !== nameOf(hash)) throw new BlobCorrupt(hash, `sha256:${found}`);
+  }
+}
+
+/** The hash that content is stored under. */
+export function hashOf(content: Uint8Array): BlobHash {
+  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
+}
+
+function nameOf(hash: string): string {
+  if (!/^sha256:[0-9a-f]{64}$/.test(hash)) throw new TypeError(`'${hash.slice(0, 80)}' is not a blob's hash`);
+  return hash.slice(7);
+}

@@ -1,0 +1,1 @@
+export { BlobCorrupt, BlobNotFound, Blobs, hashOf, type BlobHash, type BlobRef, type BlobsOptions } from './blobs.js';

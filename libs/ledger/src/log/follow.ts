@@ -1,0 +1,22 @@
+import type { ServiceName } from '../domain/partitioning.js';
+import type { Commit } from './commit.js';
+
+/** Reads one partition in order. */
+export interface FollowSpec {
+  service: ServiceName;
+  partition: number;
+  /** The last commit that is already known; reading starts behind it. Default 0: from the start. */
+  from?: number;
+  /** Called one after another; the next commit waits for the promise, and so does the network. A throw stops the follower. */
+  onCommit(commit: Commit): void | Promise<void>;
+}
+
+export interface Follower {
+  /** The last commit that `onCommit` has finished. */
+  readonly commit: number;
+  /** Everything that was there at the start has been taken in. */
+  readonly caughtUp: Promise<void>;
+  /** Resolves after `stop`; rejects when `onCommit` threw or the chain is broken. */
+  readonly closed: Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,20 @@
+import type { EntityManager } from 'typeorm';
+import type { LedgerEvent } from '../domain/events.js';
+import type { Position } from '../domain/positions.js';
+
+/** A view of the ledger in Postgres. Rows and checkpoint are one transaction, so every event has its effect once. */
+export interface Projection {
+  /** Names its checkpoint; unique within the service. */
+  readonly name: string;
+  /** Raise it to rebuild: the checkpoint starts again from 0 and `reset` is called first. Default 1. */
+  readonly version?: number;
+  /** Only these types reach `apply`. Default: all. */
+  readonly events?: readonly string[];
+  /** Writes rows through `manager`, which is inside the transaction; events come in order, many commits at once. */
+  apply(
+    events: readonly { readonly event: LedgerEvent; readonly position: Position }[],
+    manager: EntityManager,
+  ): Promise<void>;
+  /** Removes the rows of one partition before a rebuild. */
+  reset?(partition: number, manager: EntityManager): Promise<void>;
+}

@@ -1,0 +1,20 @@
+import type { LedgerEvent } from '../domain/events.js';
+import type { Position } from '../domain/positions.js';
+
+/**
+ * What must follow an event. It runs where the partition is owned, from its own checkpoint, at least once and in order.
+ * Commands it sends carry ids derived from the event's id (`derivedId`), so that a repeat is harmless.
+ */
+export interface Reactor {
+  /** Names its checkpoint; unique within the service, `[a-z0-9-]+`. */
+  readonly name: string;
+  /** Only these types reach `handle`. Default: all. */
+  readonly events?: readonly string[];
+  /** How many events are handled at once; those of one subject always one after another. Default 1: strictly in order. */
+  readonly parallel?: number;
+  /**
+   * A throw is retried with backoff (50 ms to 5 s) and holds the events after it back. A refusal (DomainError without
+   * `retry` in its catalogue: not `ledger.unavailable` or `ledger.timeout`) parks the event: it is set aside, told in health, and the next one follows.
+   */
+  handle(event: LedgerEvent, position: Position): Promise<void>;
+}
