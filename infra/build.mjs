@@ -3,19 +3,9 @@ import { readdir, readFile, mkdir, writeFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';
+import { swcOptions } from './swc.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-export const swcOptions = {
-  jsc: {
-    parser: { syntax: 'typescript', decorators: true },
-    transform: { legacyDecorator: true, decoratorMetadata: false },
-    target: 'es2024',
-    keepClassNames: true,
-  },
-  module: { type: 'es6' },
-  sourceMaps: true,
-};
-
 async function packages() {
   const found = ['proto'];
   for (const group of ['libs', 'services'])
@@ -32,7 +22,12 @@ async function emit(from, to, file) {
   const output = path.join(to, file.replace(/\.tsx?$/, '.js'));
   await mkdir(path.dirname(output), { recursive: true });
   if (!/\.tsx?$/.test(file)) return writeFile(path.join(to, file), await readFile(source));
-  const { code, map } = await transform(await readFile(source, 'utf8'), { ...swcOptions, filename: source, sourceFileName: path.relative(path.dirname(output), source) });
+  const { code, map } = await transform(await readFile(source, 'utf8'), {
+    ...swcOptions,
+    sourceMaps: true,
+    filename: source,
+    sourceFileName: path.relative(path.dirname(output), source),
+  });
   await writeFile(output, `${code}\n//# sourceMappingURL=${path.basename(output)}.map\n`);
   await writeFile(`${output}.map`, map ?? '');
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { swcOptions } from '../swc.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -14,15 +15,9 @@ export default {
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/.writ/'],
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
   resolver: '<rootDir>/infra/test/resolver.cjs',
-  transform: {
-    '^.+\\.tsx?$': [
-      '@swc/jest',
-      {
-        jsc: { parser: { syntax: 'typescript', decorators: true }, transform: { legacyDecorator: true }, target: 'es2024', keepClassNames: true },
-        module: { type: 'es6' },
-        sourceMaps: 'inline',
-      },
-    ],
-  },
+  transform: { '^.+\\.tsx?$': ['@swc/jest', { ...swcOptions, sourceMaps: 'inline' }] },
+  globalSetup: '<rootDir>/infra/test/global-setup.mjs',
+  globalTeardown: '<rootDir>/infra/test/global-teardown.mjs',
+  maxWorkers: 2,
   testTimeout: 60_000,
 };

@@ -1,5 +1,14 @@
 export { freePort } from './free-port.js';
-export { startNats, runningNats, type NatsOptions, type NatsServer, type NatsUser } from './nats.js';
+export { guard, type Release } from './guard.js';
+export {
+  natsConfiguration,
+  runningNats,
+  startNats,
+  type NatsConfiguration,
+  type NatsOptions,
+  type NatsServer,
+  type NatsUser,
+} from './nats.js';
 export { findNatsServer, findOldNatsServer, type NatsBinary } from './nats-binary.js';
 export { startPostgres, runningPostgres, type PostgresOptions, type PostgresServer } from './postgres.js';
 export { findPostgres, type PostgresBinaries } from './postgres-binary.js';

@@ -44,8 +44,8 @@ export interface NatsServer extends AsyncDisposable {
   /** SIGKILL. */
   kill(): Promise<void>;
   /** SIGSTOP: it keeps its connections and answers nothing. */
-  pause(): void;
-  resume(): void;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** The same data on the same port, whether it runs or was killed. */
   restart(): Promise<void>;
 }
@@ -68,7 +68,9 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
   let port = options.port;
   const launch = async (): Promise<ServerProcess> => {
     const config = path.join(dataDir, 'nats.conf');
-    await writeFile(config, configuration(options, { name, dataDir, port: port ?? -1, durability }), { mode: 0o600 });
+    const { users } = options;
+    const place = { host: '127.0.0.1', port: port ?? -1, storeDir: path.join(dataDir, 'jetstream'), portsDir: dataDir };
+    await writeFile(config, natsConfiguration({ name, ...place, durability, users }), { mode: 0o600 });
     const launched = await ServerProcess.start({
       name: 'nats-server',
       binary,
@@ -76,7 +78,8 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
       logFile: path.join(dataDir, 'nats.log'),
       signal: 'TERM',
       ...(options.scratch ? { scratch: dataDir } : {}),
-      ready: async (pid) => (port ??= await chosenPort(dataDir, pid)) !== undefined && (await greeting(port)) === name,
+      ready: async (pid) =>
+        (port ??= await chosenPort(dataDir, binary, pid)) !== undefined && (await greeting(port)) === name,
     });
     await writeState(stateFile, { pid: launched.pid, url: urlOf(port), version, durability, name });
     return launched;
@@ -100,8 +103,8 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     },
     stop,
     kill: () => server.kill(),
-    pause: () => server.send('SIGSTOP'),
-    resume: () => server.send('SIGCONT'),
+    pause: async () => server.send('SIGSTOP'),
+    resume: async () => server.send('SIGCONT'),
     async restart() {
       await server.stop();
       server = await launch();
@@ -117,26 +120,33 @@ export async function runningNats(dataDir: string): Promise<ServerState | undefi
   return (await greeting(Number(new URL(state.url).port))) === state.name ? state : undefined;
 }
 
-/** NATS reads JSON as its own format. */
-function configuration(
-  options: NatsOptions,
-  { name, dataDir, port, durability }: { name: string; dataDir: string; port: number; durability: string },
-): string {
-  const jetstream = {
-    store_dir: path.join(dataDir, 'jetstream'),
-    max_memory_store: 256 * mebibyte,
-    ...(durability === 'fsync' ? { sync_interval: 'always' } : {}),
-  };
+/** What a configuration is made of; also for a server that somebody else starts, as in a container. */
+export interface NatsConfiguration {
+  name: string;
+  host: string;
+  /** -1: the server chooses, and writes its choice into `portsDir`. */
+  port: number;
+  storeDir: string;
+  portsDir?: string;
+  durability: 'fsync' | 'flush';
+  users?: readonly NatsUser[] | undefined;
+}
+
+/** The text of a configuration file; NATS reads JSON as its own format. */
+export function natsConfiguration(spec: NatsConfiguration): string {
   const settings = {
-    server_name: name,
-    host: '127.0.0.1',
-    port,
-    ports_file_dir: dataDir,
+    server_name: spec.name,
+    host: spec.host,
+    port: spec.port,
+    ...(spec.portsDir === undefined ? {} : { ports_file_dir: spec.portsDir }),
     max_payload: 8 * mebibyte,
     max_pending: 64 * mebibyte,
-    logtime: true,
-    jetstream,
-    ...authorization(options.users ?? []),
+    jetstream: {
+      store_dir: spec.storeDir,
+      max_memory_store: 256 * mebibyte,
+      ...(spec.durability === 'fsync' ? { sync_interval: 'always' } : {}),
+    },
+    ...authorization(spec.users ?? []),
   };
   return `${JSON.stringify(settings, undefined, 2)}\n`;
 }
@@ -151,9 +161,9 @@ function authorization(users: readonly NatsUser[]): Record<string, unknown> {
   return { accounts: Object.fromEntries(entries) };
 }
 
-/** With `port: -1` the server chooses, and says so in a file named after its process. */
-async function chosenPort(dataDir: string, pid: number): Promise<number | undefined> {
-  const text = await readFile(path.join(dataDir, `nats-server_${pid}.ports`), 'utf8').catch(() => '');
+/** With `port: -1` the server chooses, and says so in a file named after its program and process. */
+async function chosenPort(dataDir: string, binary: string, pid: number): Promise<number | undefined> {
+  const text = await readFile(path.join(dataDir, `${path.basename(binary)}_${pid}.ports`), 'utf8').catch(() => '');
   const listed = text.includes('}') ? (JSON.parse(text) as { nats?: string[] }).nats?.[0] : undefined;
   return listed === undefined ? undefined : Number(new URL(listed).port);
 }

@@ -32,8 +32,8 @@ export interface PostgresServer extends AsyncDisposable {
   /** SIGKILL to the postmaster; the next start recovers. */
   kill(): Promise<void>;
   /** SIGSTOP of the postmaster: open connections go on, new ones hang. */
-  pause(): void;
-  resume(): void;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   restart(): Promise<void>;
 }
 
@@ -114,8 +114,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     },
     stop,
     kill: () => server.kill(),
-    pause: () => server.send('SIGSTOP'),
-    resume: () => server.send('SIGCONT'),
+    pause: async () => server.send('SIGSTOP'),
+    resume: async () => server.send('SIGCONT'),
     async restart() {
       await server.stop();
       server = await launchAgain();

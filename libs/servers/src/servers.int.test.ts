@@ -57,12 +57,12 @@ describe('nats-server', () => {
     expect(server.url).toBe(url);
     expect(server.pid).not.toBe(pid);
 
-    server.pause();
+    await server.pause();
     expect(await runningNats(dataDir)).toBeUndefined(); // it accepts, and says nothing
-    server.resume();
+    await server.resume();
     await until(async () => (await runningNats(dataDir)) !== undefined);
 
-    server.pause();
+    await server.pause();
     await server.stop(); // a paused server, too
     expect(server.running).toBe(false);
     expect(existsSync(path.join(dataDir, 'nats.json'))).toBe(false);
@@ -111,7 +111,7 @@ test('servers die with a parent that was killed, and scratch data go with them',
   const program = `
     import { startNats, startPostgres } from ${JSON.stringify(path.resolve(import.meta.dirname, '../dist/index.js'))};
     const nats = await startNats({ dataDir: ${JSON.stringify(path.join(home, 'nats'))}, scratch: true });
-    nats.pause();
+    await nats.pause();
     const postgres = await startPostgres({ dataDir: ${JSON.stringify(path.join(home, 'pg'))}, scratch: true });
     console.log(JSON.stringify([nats.pid, postgres.pid]));
     setInterval(() => {}, 1000);`;

@@ -1,0 +1,15 @@
+/** A program for the testkit's own test: it starts a child, repeats what it is told, and waits to be killed. */
+import { createInterface } from 'node:readline';
+import { startProcess } from '../project-process.js';
+
+if (process.argv.includes('--exit')) {
+  console.log('bye');
+  process.exit(3);
+}
+if (process.argv.includes('--child')) {
+  setInterval(() => {}, 60_000);
+} else {
+  const child = startProcess('libs/testkit/src/testing/parent.ts', { args: ['--child'] });
+  console.log(`child ${child.pid}`);
+  createInterface(process.stdin).on('line', (line) => console.log(`heard ${line}`));
+}
