@@ -1,0 +1,53 @@
+/** The stack that the demo runs on: the one that WRIT_URL names, or an embedded one that ends with the demo. */
+import { spawn } from 'node:child_process';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Key } from './rest.ts';
+
+export const root = path.resolve(import.meta.dirname, '../..');
+
+export interface DemoStack {
+  readonly url: string;
+  readonly operator: Key;
+  readonly durability: string;
+  readonly natsServer: string;
+  readonly bootMs: number;
+  /** Where the stack keeps its data, if it is on this machine. */
+  readonly dataDir: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** @param say gets a line whenever the stack says how far it is. */
+export async function demoStack(dataDir: string, say: (line: string) => void): Promise<DemoStack> {
+  const url = process.env['WRIT_URL'];
+  if (url === undefined) return embedded(dataDir, say);
+  const keyFile = process.env['WRIT_KEY_FILE'];
+  if (keyFile === undefined) throw new Error(`WRIT_URL is ${url}, so WRIT_KEY_FILE must name the operator's key (operator.key.json in the data folder of that stack)`);
+  const operator = JSON.parse(await readFile(keyFile, 'utf8')) as Key;
+  const health = (await (await fetch(`${url}/health/ready`)).json()) as { durability?: string; natsServer?: string };
+  return { url, operator, durability: health.durability ?? 'unknown', natsServer: health.natsServer ?? 'unknown', bootMs: 0, dataDir: undefined, stop: async () => {} };
+}
+
+async function embedded(dataDir: string, say: (line: string) => void): Promise<DemoStack> {
+  await mkdir(dataDir, { recursive: true });
+  const child = spawn(process.execPath, [path.join(root, 'services/standalone/dist/main.js'), '--data', dataDir, '--json'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // The file server of step 5 comes from this checkout; it is the one folder of the host that sandboxes may see.
+    env: { ...process.env, WRIT_SANDBOX_MOUNTS: path.join(root, 'node_modules'), WRIT_ARTIFACT_SOURCES: '/' },
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  createInterface({ input: child.stderr }).on('line', say);
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!line.startsWith('{')) continue;
+    const { ready } = JSON.parse(line) as { ready: Omit<DemoStack, 'operator' | 'dataDir' | 'stop'> & { operatorKeyFile: string } };
+    const operator = JSON.parse(await readFile(ready.operatorKeyFile, 'utf8')) as Key;
+    return { ...ready, operator, dataDir, stop };
+  }
+  throw new Error(`the stack ended (${await ended}) before it was ready; its last words are above`);
+}

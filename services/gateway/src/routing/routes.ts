@@ -1,0 +1,72 @@
+import type { DescService } from '@bufbuild/protobuf';
+import { AuditService } from '@writ/proto/audit/v1/audit';
+import { EventService } from '@writ/proto/event/v1/event';
+import { IdentityService } from '@writ/proto/identity/v1/identity';
+import { MemoryService } from '@writ/proto/memory/v1/memory';
+import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
+import { RunService } from '@writ/proto/run/v1/run';
+import { ArtifactService, SandboxService } from '@writ/proto/sandbox/v1/sandbox';
+import { ToolService } from '@writ/proto/tools/v1/tools';
+import { WorkerService } from '@writ/proto/worker/v1/worker';
+import { readContract } from '@writ/api';
+import type { ServiceName } from '@writ/ledger/domain';
+
+/** Which service implements which part of the contract. `gateway` is this one. */
+export const implementedBy: readonly (readonly [DescService, ServiceName | 'gateway'])[] = [
+  [IdentityService, 'identity'],
+  [PolicyService, 'policy'],
+  [ApprovalService, 'policy'],
+  [RunService, 'scheduler'],
+  [WorkerService, 'scheduler'],
+  [SandboxService, 'sandbox-runner'],
+  [ArtifactService, 'sandbox-runner'],
+  [MemoryService, 'memory'],
+  [ToolService, 'tools'],
+  [AuditService, 'audit'],
+  [EventService, 'gateway'],
+];
+
+/** Paths that are not of the contract: protocols with an own shape. */
+const protocols: readonly (readonly [string, ServiceName])[] = [
+  ['/oauth', 'identity'],
+  ['/.well-known/oauth-authorization-server', 'identity'],
+  ['/.well-known/openid-configuration', 'identity'],
+  ['/mcp', 'tools'],
+  ['/.well-known/oauth-protected-resource', 'tools'],
+  ['/git', 'sandbox-runner'],
+  ['/tile', 'audit'],
+  ['/checkpoint', 'audit'],
+];
+
+/** Path prefix to service, longest first. A prefix ends where a path's first parameter or verb begins. */
+export const httpRoutes: readonly (readonly [string, ServiceName])[] = [...contractPrefixes(), ...protocols].sort(
+  ([a], [b]) => b.length - a.length,
+);
+
+/** The service behind a path, or undefined where the gateway itself answers. `/v1/runs` matches `/v1/runs:x` and `/v1/runs/x`, not `/v1/runsx`. */
+export function serviceOfPath(path: string): ServiceName | undefined {
+  return httpRoutes.find(([prefix]) => path.startsWith(prefix) && /^(?:$|[/:?])/.test(path.slice(prefix.length)))?.[1];
+}
+
+/** The service behind `/writ.run.v1.RunService/StartRun`. */
+export function serviceOfGrpc(path: string): ServiceName | 'gateway' | undefined {
+  const name = path.split('/')[1];
+  return implementedBy.find(([service]) => service.typeName === name)?.[1];
+}
+
+function contractPrefixes(): (readonly [string, ServiceName])[] {
+  const found = new Map<string, ServiceName>();
+  for (const [service, owner] of implementedBy) {
+    if (owner === 'gateway') continue;
+    for (const method of readContract(service))
+      for (const { template } of method.bindings) {
+        const literals: string[] = [];
+        for (const segment of template.segments) {
+          if (segment.kind !== 'literal') break;
+          literals.push(segment.text);
+        }
+        found.set(`/${literals.join('/')}`, owner);
+      }
+  }
+  return [...found];
+}

@@ -1,0 +1,71 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import * as z from 'zod';
+
+export const usage = `Usage: npm start -- [options]
+
+The whole of Writ on this machine: nats-server and PostgreSQL as child processes on free loopback ports, every service in
+this process. It stays up until Ctrl-C and leaves no process behind.
+
+Options:
+  --data <folder>   where state is kept (default .writ, or WRIT_DATA)
+  --port <number>   port of the HTTP door (default: the one of last time, else a free one, or WRIT_PORT)
+  --processes       every service in a process of its own
+  --log <level>     trace, debug, info, warn, error or silent (default warn, or WRIT_LOG_LEVEL)
+  --json            one JSON line on stdout when ready, nothing else
+  --help            this text
+
+Examples:
+  npm start
+  npm start -- --data /var/lib/writ --port 7070
+`;
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+const Config = z.object({
+  dataDir: z.string().min(1),
+  port: port.optional(),
+  processes: z.boolean(),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
+  json: z.boolean(),
+  help: z.boolean(),
+  /** A server that is already there, instead of a child process. */
+  natsUrl: z.string().optional(),
+  natsUser: z.string().optional(),
+  natsPassword: z.string().optional(),
+  postgresUrl: z.string().optional(),
+  durability: z.enum(['fsync', 'flush']).optional(),
+});
+
+/** What this process was asked for, by flags first and the environment second. */
+export type Config = z.infer<typeof Config>;
+
+/** @throws Error that says which flag or variable is wrong, and how. */
+export function readConfig(argv: readonly string[], env: Record<string, string | undefined>): Config {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      data: { type: 'string' },
+      port: { type: 'string' },
+      processes: { type: 'boolean', default: false },
+      log: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const parsed = Config.safeParse({
+    dataDir: path.resolve(values.data ?? env['WRIT_DATA'] ?? '.writ'),
+    port: values.port ?? env['WRIT_PORT'],
+    processes: values.processes,
+    logLevel: values.log ?? env['WRIT_LOG_LEVEL'] ?? 'warn',
+    json: values.json,
+    help: values.help,
+    natsUrl: env['WRIT_NATS_URL'],
+    natsUser: env['WRIT_NATS_USER'],
+    natsPassword: env['WRIT_NATS_PASS'],
+    postgresUrl: env['WRIT_POSTGRES_URL'],
+    durability: env['WRIT_DURABILITY'],
+  });
+  if (parsed.success) return parsed.data;
+  throw new Error(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+}

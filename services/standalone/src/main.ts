@@ -1,0 +1,53 @@
+import { readConfig, usage, type Config } from './config.js';
+import { inProcesses, inThisProcess } from './services.js';
+import { startStack } from './stack.js';
+
+function configuration(): Config {
+  try {
+    return readConfig(process.argv.slice(2), process.env);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+
+const config = configuration();
+if (config.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
+
+const began = performance.now();
+const say = config.json ? () => {} : (line: string) => process.stderr.write(`  ${line}\n`);
+const stack = await startStack(config, config.processes ? inProcesses : inThisProcess, say);
+const bootMs = Math.round(performance.now() - began);
+
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    if (stopping) process.exit(130); // the second Ctrl-C does not wait
+    stopping = true;
+    say('stopping: finishing what is in flight');
+    stack.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`stopped with an error: ${String(error)}\n`);
+        process.exit(1);
+      },
+    );
+  });
+
+const { stop: _stop, ...ready } = stack;
+if (config.json) process.stdout.write(`${JSON.stringify({ ready: { ...ready, bootMs, pid: process.pid } })}\n`);
+else
+  process.stdout.write(`
+  Writ is ready after ${(bootMs / 1000).toFixed(1)} s            data ${config.dataDir} (kept)
+
+    api         ${stack.url}/v1            read it at ${stack.url}/
+    grpc        ${stack.grpc}
+    mcp         ${stack.url}/mcp
+    durability  ${stack.durability} (nats-server ${stack.natsServer})
+    try         WRIT_URL=${stack.url} WRIT_KEY_FILE=${stack.operatorKeyFile} npx writ status
+
+  Ctrl-C stops it.
+`);

@@ -1,0 +1,42 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** What set-up makes once for an installation and keeps in its data folder, readable by this user only. */
+export interface Secrets {
+  /** Private JWK (EC P-256) of the client `operator`. */
+  readonly operatorJwk: Record<string, unknown>;
+  readonly natsPassword: string;
+  /** HTTP port of last time, so that links and tokens stay good over a restart. */
+  port?: number;
+}
+
+/** The secrets of this data folder; made where there are none. */
+export async function secretsOf(dataDir: string): Promise<Secrets> {
+  const file = path.join(dataDir, 'secrets.json');
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text !== undefined) return JSON.parse(text) as Secrets;
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const secrets: Secrets = {
+    operatorJwk: { ...privateKey.export({ format: 'jwk' }), alg: 'ES256' },
+    natsPassword: randomBytes(24).toString('base64url'),
+  };
+  await saveSecrets(dataDir, secrets);
+  return secrets;
+}
+
+/** Keeps them, and the operator's key beside them in the form that `writ` and the SDK read (WRIT_KEY_FILE). */
+export async function saveSecrets(dataDir: string, secrets: Secrets): Promise<void> {
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(path.join(dataDir, 'secrets.json'), JSON.stringify(secrets), { mode: 0o600 });
+  const key = { clientId: 'operator', jwk: secrets.operatorJwk };
+  await writeFile(path.join(dataDir, 'operator.key.json'), JSON.stringify(key), { mode: 0o600 });
+}
+
+/** The half of a JWK that others may see. */
+export function publicJwk({ d: _secret, ...jwk }: Record<string, unknown>): Record<string, unknown> {
+  return jwk;
+}

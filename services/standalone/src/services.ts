@@ -1,0 +1,76 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { RunningService } from '@writ/platform';
+
+/** Environment of one service. */
+export type Env = Record<string, string | undefined>;
+
+/** What the stack needs of a service that runs. */
+export type Started = Pick<RunningService, 'httpUrl' | 'grpcUrl' | 'stop'>;
+
+/** Starts one service, in this process or in one of its own. */
+export type ServiceStarter = (name: ServiceName, env: Env) => Promise<Started>;
+
+const names = ['gateway', 'identity', 'policy', 'scheduler', 'sandbox-runner', 'tools', 'memory', 'audit'] as const;
+type ServiceName = (typeof names)[number];
+
+/** Starts every service at once; each waits for what it needs of the others. Stops them all when one fails. */
+export async function startServices(
+  starter: ServiceStarter,
+  env: Env,
+  undo: (() => Promise<void>)[],
+  say: (line: string) => void,
+): Promise<Record<ServiceName, Started>> {
+  const started = new Map<ServiceName, Started>();
+  undo.push(async () => {
+    // The door first, so that nobody comes in any more; identity last, so that the others are believed to the end.
+    const order = names.filter((name) => name !== 'gateway' && name !== 'identity');
+    await started.get('gateway')?.stop();
+    await Promise.all(order.map((name) => started.get(name)?.stop()));
+    await started.get('identity')?.stop();
+  });
+  const results = await Promise.allSettled(
+    names.map(async (name) => {
+      started.set(name, await starter(name, envOf(name, env)));
+      say(`${name} is ready`);
+    }),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+  return Object.fromEntries(started) as Record<ServiceName, Started>;
+}
+
+/** Every service in this process. */
+export const inThisProcess: ServiceStarter = async (name, env) => {
+  const service = (await import(`@writ/service-${name}`)) as { start(env: Env): Promise<Started> };
+  return service.start(env);
+};
+
+/** Every service in a process of its own, which dies with this one and says on stdout where it listens. */
+export const inProcesses: ServiceStarter = (name, env) =>
+  new Promise((resolve, reject) => {
+    const main = path.join(path.dirname(fileURLToPath(import.meta.resolve(`@writ/service-${name}`))), 'main.js');
+    const child = spawn(process.execPath, [main], {
+      env: { ...process.env, ...(env as NodeJS.ProcessEnv) },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = new Promise<void>((done) => child.once('exit', () => done()));
+    child.once('error', reject);
+    child.once('exit', (code, signal) => reject(new Error(`${name} ended (${signal ?? code}) before it was ready`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const ready = line.startsWith('{') ? (JSON.parse(line) as { ready?: Omit<Started, 'stop'> }).ready : undefined;
+      if (!ready) return void process.stderr.write(`${line}\n`);
+      const stop = async (): Promise<void> => {
+        child.kill('SIGTERM');
+        await ended;
+      };
+      resolve({ ...ready, stop });
+    });
+  });
+
+function envOf(name: ServiceName, env: Env): Env {
+  const port = name === 'gateway' ? env['WRIT_GATEWAY_PORT'] : '0';
+  return { ...env, WRIT_HTTP_PORT: port, WRIT_GRPC_PORT: '0', WRIT_HOST: '127.0.0.1' };
+}

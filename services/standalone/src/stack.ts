@@ -1,0 +1,87 @@
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { freePort, startNats, startPostgres } from '@writ/servers';
+import type { Config } from './config.js';
+import { publicJwk, saveSecrets, secretsOf } from './secrets.js';
+import { startServices, type ServiceStarter } from './services.js';
+
+/** A stack that serves. */
+export interface Stack {
+  /** Base of the HTTP door: REST, OAuth, MCP, Git, events. */
+  readonly url: string;
+  readonly grpc: string;
+  readonly durability: 'fsync' | 'flush';
+  readonly natsServer: string;
+  /** Private key of the operator, for `writ` and the SDK. */
+  readonly operatorKeyFile: string;
+  stop(): Promise<void>;
+}
+
+/** Starts nats-server, PostgreSQL and every service, in this order, and stops them in the other. */
+export async function startStack(config: Config, starter: ServiceStarter, say: (line: string) => void): Promise<Stack> {
+  const undo: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const secrets = await secretsOf(config.dataDir);
+    const [nats, postgres] = await Promise.all([natsOf(config, secrets.natsPassword, undo), postgresOf(config, undo)]);
+    say(`nats-server ${nats.version} (durability ${nats.durability}), PostgreSQL ${postgres.version}`);
+    const port = config.port ?? secrets.port ?? (await freePort());
+    const url = `http://127.0.0.1:${port}`;
+    const env = {
+      WRIT_NATS_URL: nats.url,
+      WRIT_NATS_USER: nats.user,
+      WRIT_NATS_PASS: nats.password,
+      WRIT_POSTGRES_URL: postgres.url,
+      WRIT_DURABILITY: nats.durability,
+      WRIT_DATA: config.dataDir,
+      WRIT_LOG_LEVEL: config.logLevel,
+      WRIT_ISSUER: `${url}/oauth`,
+      WRIT_OPERATOR_JWK: JSON.stringify(publicJwk(secrets.operatorJwk)),
+      WRIT_PUBLIC_URL: url,
+      WRIT_GATEWAY_PORT: String(port),
+    };
+    const services = await startServices(starter, env, undo, say);
+    await saveSecrets(config.dataDir, { ...secrets, port });
+    const ready = {
+      url,
+      grpc: services.gateway.grpcUrl,
+      durability: nats.durability,
+      natsServer: nats.version,
+      operatorKeyFile: path.join(config.dataDir, 'operator.key.json'),
+    };
+    const file = path.join(config.dataDir, 'stack.json');
+    await writeFile(file, JSON.stringify({ ...ready, pid: process.pid }), { mode: 0o600 });
+    undo.push(() => rm(file, { force: true }));
+    return { ...ready, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function natsOf(config: Config, password: string, undo: (() => Promise<void>)[]) {
+  if (config.natsUrl !== undefined)
+    return {
+      url: config.natsUrl,
+      user: config.natsUser,
+      password: config.natsPassword,
+      version: 'given by WRIT_NATS_URL',
+      durability: config.durability ?? 'flush',
+    };
+  const server = await startNats({
+    dataDir: path.join(config.dataDir, 'nats'),
+    users: [{ user: 'writ', password }],
+    ...(config.durability && { durability: config.durability }),
+  });
+  undo.push(() => server.stop());
+  return { url: server.url, user: 'writ', password, version: server.version, durability: server.durability };
+}
+
+async function postgresOf(config: Config, undo: (() => Promise<void>)[]) {
+  if (config.postgresUrl !== undefined) return { url: config.postgresUrl, version: 'given by WRIT_POSTGRES_URL' };
+  const server = await startPostgres({ dataDir: path.join(config.dataDir, 'postgres') });
+  undo.push(() => server.stop());
+  return server;
+}
