@@ -1,4 +1,4 @@
-/** Two commands in two terminals must not both run `npm ci`. */
+/** Two commands in two terminals must not both install packages. */
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-/** What set-up fetches for this clone; `npm ci` empties it. */
+/** What set-up fetches for this clone. */
 export const cache = path.join(root, 'node_modules/.cache/writ');
 /** What it may fetch once for all clones of this user. */
 export const userCache = path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'writ');
