@@ -1,0 +1,18 @@
+import type { ErrorCatalogue } from '@writ/ledger/domain';
+
+/** What the tool gateway refuses; what a policy denies is a decision, not an error of this list. */
+export const toolErrors = {
+  'tools.server_exists': { status: 409, title: 'A server of this name is connected in another way' },
+  'tools.server_not_found': { status: 404, title: 'There is no such server' },
+  'tools.not_found': { status: 404, title: 'There is no such tool' },
+  'tools.quarantined': { status: 403, title: 'The definition of this tool is not approved' },
+  'tools.definition_changed': { status: 409, title: 'The definition of this tool is another one now' },
+  'tools.duplicate_name': { status: 422, title: 'The server offers two tools of the same name' },
+  'tools.bad_arguments': { status: 400, title: 'The arguments do not fit the schema of the tool' },
+  'tools.upstream_failed': {
+    status: 502,
+    title: 'The server behind the tool did not answer as it should',
+    retry: true,
+  },
+  'tools.mount_refused': { status: 403, title: 'This folder may not be mounted' },
+} as const satisfies ErrorCatalogue;

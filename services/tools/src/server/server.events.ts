@@ -1,0 +1,35 @@
+import type { Json } from '@writ/ledger/domain';
+
+/** A folder inside the sandbox of a stdio server; see `writ.sandbox.v1.Mount`. */
+export interface Mount {
+  source: string;
+  target: string;
+  writable: boolean;
+}
+
+/** How a server is reached. */
+export type ServerSpec =
+  | { kind: 'stdio'; argv: string[]; env: Record<string, string>; mounts: Mount[] }
+  | { kind: 'http'; url: string }
+  /** Tools whose code runs in the tenant's own workers. */
+  | { kind: 'worker' };
+
+/** A tool's definition as its server gave it. */
+export interface ToolDefinition {
+  name: string;
+  title?: string;
+  description: string;
+  inputSchema: { [key: string]: Json };
+  outputSchema?: { [key: string]: Json };
+  annotations?: { [key: string]: Json };
+  /** SHA-256 over the RFC 8785 form of all the above: `sha256:…`. */
+  hash: string;
+}
+
+export type ServerEvent =
+  | { type: 'server.added.v1'; data: { spec: ServerSpec } }
+  | { type: 'server.removed.v1'; data: Record<string, never> }
+  /** Seen for the first time, or seen with another hash: in quarantine until it is approved. */
+  | { type: 'tool.discovered.v1'; data: { definition: ToolDefinition } }
+  | { type: 'tool.vanished.v1'; data: { tool: string } }
+  | { type: 'tool.approved.v1'; data: { tool: string; hash: string; by: string } };
