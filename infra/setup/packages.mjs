@@ -1,18 +1,24 @@
 /** npm's packages, the pinned Node among them, and what npm leaves to install scripts, which we do not run. */
-import { existsSync, readFileSync, symlinkSync, mkdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { root } from './places.mjs';
+import { cache, root } from './places.mjs';
 import { present, run, SetupError, tail } from './report.mjs';
 
 const modules = path.join(root, 'node_modules');
 
+const lockFile = path.join(root, 'package-lock.json');
+const settled = path.join(cache, 'packages.settled');
+
 export async function packages() {
   const why = stale();
-  if (why) {
+  if (why && why !== leftOver()) {
     // Not `npm ci`: it refuses a lock file that lacks a package of another platform, and throws the caches away.
     const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
     const { code, output } = await run(`npm install, since ${why} (about a minute)`, 'npm', args, { cwd: root });
     if (code !== 0) throw new SetupError(`npm install failed:\n${tail(output)}`);
+    mkdirSync(cache, { recursive: true });
+    writeFileSync(settled, JSON.stringify({ lock: digest(lockFile), leftOver: stale() }));
   } else {
     present('packages');
   }
@@ -35,6 +41,17 @@ export function stale(
       return `${place.replace('node_modules/', '')} is not ${version}`;
   }
   return undefined;
+}
+
+/** What npm itself leaves undone with this lock file (an entry that nothing needs any more): no reason to ask again. */
+function leftOver() {
+  if (!existsSync(settled)) return undefined;
+  const { lock, leftOver: left } = JSON.parse(readFileSync(settled, 'utf8'));
+  return lock === digest(lockFile) ? left : undefined;
+}
+
+function digest(file) {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 /** Every npm script runs on the Node that the lock file pins, whichever one started this. */
