@@ -1,0 +1,93 @@
+import type { Projection } from '@writ/ledger';
+import type { Json, LedgerEvent, Position } from '@writ/ledger/domain';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { MemoryEvent } from './memory.js';
+
+/** One row of the view. */
+export interface MemoryRow {
+  readonly id: string;
+  readonly scope: string;
+  readonly text: string;
+  readonly attributes: Record<string, Json>;
+  readonly agent: string;
+  readonly run: string | null;
+  readonly created: Date;
+  /** 0 to about 2, higher is better; only in search results. */
+  readonly score?: number;
+}
+
+/** Name of the projection, for `Host.waitFor`. */
+export const MEMORY_VIEW = 'memory';
+
+/** Keeps the rows of what is remembered; what is forgotten leaves no row. */
+export const memoryView: Projection = {
+  name: MEMORY_VIEW,
+  events: ['memory.remembered.v1', 'memory.forgotten.v1'],
+  async apply(events, manager) {
+    for (const { event, position } of events) await write(event, position, manager);
+  },
+  async reset(partition, manager) {
+    await manager.query('DELETE FROM memory WHERE partition = $1', [partition]);
+  },
+};
+
+async function write(event: LedgerEvent, position: Position, manager: EntityManager): Promise<void> {
+  const { type, data } = event as unknown as MemoryEvent;
+  if (type === 'memory.forgotten.v1') {
+    await manager.query('DELETE FROM memory WHERE tenant = $1 AND id = $2', [event.tenant, event.subject]);
+    return;
+  }
+  await manager.query(
+    `INSERT INTO memory (tenant, id, scope, text, attributes, agent, run, created, partition)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+    [
+      event.tenant,
+      event.subject,
+      data.scope,
+      data.text,
+      data.attributes,
+      event.actor.principal,
+      data.run ?? event.actor.run ?? null,
+      event.time,
+      position.partition,
+    ],
+  );
+}
+
+const COLUMNS = 'id, scope, text, attributes, agent, run, created';
+
+/** Reads of the view. Every one names the tenant. */
+export class MemoryQueries {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Items of one scope that share words with the query or look like it, best first: full text rank plus trigram similarity. */
+  search(tenant: string, scope: string, query: string, limit: number): Promise<MemoryRow[]> {
+    return this.dataSource.query(
+      `SELECT ${COLUMNS}, ts_rank(words, asked) + public.word_similarity($3, text) AS score
+       FROM memory, (SELECT to_tsquery('simple', string_agg(quote_literal(lexeme), ' | ')) AS asked
+                     FROM unnest(to_tsvector('simple', $3))) AS query
+       WHERE tenant = $1 AND scope = $2 AND (words @@ asked OR $3 OPERATOR(public.<%) text)
+       ORDER BY score DESC, id LIMIT $4`,
+      [tenant, scope, query, limit],
+    );
+  }
+
+  /** Items of one scope, newest first, behind `before` (an id). */
+  list(tenant: string, scope: string, limit: number, before?: string): Promise<MemoryRow[]> {
+    return this.dataSource.query(
+      `SELECT ${COLUMNS} FROM memory
+       WHERE tenant = $1 AND scope = $2 AND ($4::text IS NULL OR (created, id) < (SELECT created, id FROM memory WHERE tenant = $1 AND id = $4))
+       ORDER BY created DESC, id DESC LIMIT $3`,
+      [tenant, scope, limit, before ?? null],
+    );
+  }
+
+  /** The scope of an item, for the decision whether it may be forgotten. */
+  async scopeOf(tenant: string, id: string): Promise<string | undefined> {
+    const rows: { scope: string }[] = await this.dataSource.query(
+      'SELECT scope FROM memory WHERE tenant = $1 AND id = $2',
+      [tenant, id],
+    );
+    return rows[0]?.scope;
+  }
+}
