@@ -65,38 +65,29 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
 
   let port = options.port ?? (await freePort());
   const url = (): string => `postgres://writ:${password}@127.0.0.1:${port}/writ`;
-  const launch = async (): Promise<ServerProcess> => {
-    const relaxed = durability === 'flush' ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {};
-    const named = Object.entries({ ...settings, ...relaxed, port }).flatMap(([name, value]) => [
-      '-c',
-      `${name}=${value}`,
-    ]);
-    const place = location(dataDir, account);
-    const launched = await ServerProcess.start({
-      name: 'postgres',
-      binary: path.join(native, 'bin/postgres'),
-      args: ['-D', place.data, ...named],
-      options: { ...place.options, ...account },
-      logFile: path.join(dataDir, 'postgres.log'),
-      signal: 'INT',
-      ...(options.scratch ? { scratch: dataDir } : {}),
-      ready: () => connects(url().replace(/writ$/, 'postgres')),
-    });
-    await database(url());
-    await writeState(stateFile, { pid: launched.pid, url: url(), version, durability, name: 'postgres' });
-    return launched;
-  };
-
-  const launchAgain = async (attempts = 20): Promise<ServerProcess> =>
-    launch().catch(async (error: unknown) => {
+  const launch = async (attempts = 20): Promise<ServerProcess> => {
+    try {
+      const launched = await serve({
+        dataDir,
+        native,
+        account,
+        port,
+        url: url(),
+        durability,
+        scratch: options.scratch,
+      });
+      await writeState(stateFile, { pid: launched.pid, url: url(), version, durability, name: 'postgres' });
+      return launched;
+    } catch (error) {
       // Somebody else may take a free port before we do; and what a killed server leaves goes within a second.
       const portTaken = String(error).includes('could not bind');
       if (attempts === 0 || !(portTaken || String(error).includes('still in use'))) throw error;
       if (portTaken && options.port === undefined) port = await freePort();
       await new Promise((resolve) => setTimeout(resolve, 100));
-      return launchAgain(attempts - 1);
-    });
-  let server = await launchAgain();
+      return launch(attempts - 1);
+    }
+  };
+  let server = await launch();
   const stop = async (): Promise<void> => {
     await server.stop();
     await removeState(stateFile);
@@ -118,10 +109,42 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     resume: async () => server.send('SIGCONT'),
     async restart() {
       await server.stop();
-      server = await launchAgain();
+      server = await launch();
     },
     [Symbol.asyncDispose]: stop,
   };
+}
+
+interface Launch {
+  dataDir: string;
+  native: string;
+  account: Account | undefined;
+  port: number;
+  url: string;
+  durability: 'fsync' | 'flush';
+  scratch: boolean | undefined;
+}
+
+/** Starts the server once, and makes the database `writ` where it is not. */
+async function serve({ dataDir, native, account, port, url, durability, scratch }: Launch): Promise<ServerProcess> {
+  const relaxed = durability === 'flush' ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {};
+  const named = Object.entries({ ...settings, ...relaxed, port }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
+  const place = location(dataDir, account);
+  const server = await ServerProcess.start({
+    name: 'postgres',
+    binary: path.join(native, 'bin/postgres'),
+    args: ['-D', place.data, ...named],
+    options: { ...place.options, ...account },
+    logFile: path.join(dataDir, 'postgres.log'),
+    signal: 'INT',
+    ...(scratch ? { scratch: dataDir } : {}),
+    ready: () => connects(url.replace(/writ$/, 'postgres')),
+  });
+  await database(url);
+  return server;
 }
 
 /** The server that another process started on this `dataDir`, where it answers. */
