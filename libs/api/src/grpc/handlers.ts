@@ -1,0 +1,147 @@
+import {
+  Metadata,
+  type handleBidiStreamingCall,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerWritableStream,
+} from '@grpc/grpc-js';
+import type { Message } from '@bufbuild/protobuf';
+import { refuse } from '@writ/ledger/domain';
+import { grpcStatus } from '../errors/grpc-status.js';
+import { requestIdOf, type Admitted, type Kernel, type Served } from '../kernel/kernel.js';
+import type { Headers } from '../kernel/caller.js';
+import { abortable } from '../kernel/abortable.js';
+
+type Incoming = ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+type Outgoing = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+
+/** gRPC metadata as the kernel reads it. */
+export function headersOf(metadata: Metadata): Headers {
+  return {
+    get(name) {
+      const value = metadata.get(name)[0];
+      return typeof value === 'string' ? value : undefined;
+    },
+  };
+}
+
+interface Cancellable {
+  readonly cancelled: boolean;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** Aborted when the client cancels, dies or its deadline passes; streams are told of draining too. */
+function signalOf(call: Cancellable, draining?: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const gone = () => controller.abort(refuse('request.cancelled', 'the caller went away or its deadline passed'));
+  if (call.cancelled) gone();
+  else call.on('cancelled', gone);
+  return draining ? AbortSignal.any([controller.signal, draining]) : controller.signal;
+}
+
+function answerMetadata(requestId: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set('x-request-id', requestId);
+  return metadata;
+}
+
+export function unaryHandler(kernel: Kernel, served: Served): handleUnaryCall<Buffer, Buffer> {
+  const { input, output } = served.contract.desc;
+  return async (call, answer) => {
+    const headers = headersOf(call.metadata);
+    const requestId = requestIdOf(headers);
+    let admitted: Admitted | undefined;
+    try {
+      admitted = await kernel.admit(served, headers, requestId, 'grpc', signalOf(call));
+      const request = kernel.decode(input, call.request);
+      const bytes = kernel.encode(output, await served.handle(request, admitted.caller));
+      call.sendMetadata(answerMetadata(requestId));
+      admitted.finish();
+      answer(null, bytes);
+    } catch (error) {
+      const failure = kernel.failure(error, served, requestId);
+      admitted?.finish(failure);
+      answer(grpcStatus(failure, requestId));
+    }
+  };
+}
+
+export function clientStreamHandler(kernel: Kernel, served: Served): handleClientStreamingCall<Buffer, Buffer> {
+  const { output } = served.contract.desc;
+  return async (call, answer) => {
+    const headers = headersOf(call.metadata);
+    const requestId = requestIdOf(headers);
+    let admitted: Admitted | undefined;
+    try {
+      const signal = signalOf(call, kernel.draining);
+      admitted = await kernel.admit(served, headers, requestId, 'grpc', signal);
+      const bytes = kernel.encode(output, await served.handle(requests(kernel, served, call, signal), admitted.caller));
+      call.sendMetadata(answerMetadata(requestId));
+      admitted.finish();
+      answer(null, bytes);
+    } catch (error) {
+      const failure = kernel.failure(error, served, requestId);
+      admitted?.finish(failure);
+      answer(grpcStatus(failure, requestId));
+    }
+  };
+}
+
+export function serverStreamHandler(kernel: Kernel, served: Served): handleServerStreamingCall<Buffer, Buffer> {
+  return (call) => stream(kernel, served, call, () => kernel.decode(served.contract.desc.input, call.request));
+}
+
+export function bidiHandler(kernel: Kernel, served: Served): handleBidiStreamingCall<Buffer, Buffer> {
+  return (call) => stream(kernel, served, call, (signal) => requests(kernel, served, call, signal));
+}
+
+async function stream(
+  kernel: Kernel,
+  served: Served,
+  call: Outgoing,
+  input: (signal: AbortSignal) => unknown,
+): Promise<void> {
+  const headers = headersOf(call.metadata);
+  const requestId = requestIdOf(headers);
+  let admitted: Admitted | undefined;
+  try {
+    const signal = signalOf(call, kernel.draining);
+    admitted = await kernel.admit(served, headers, requestId, 'grpc', signal);
+    const answers = served.handle(input(signal), admitted.caller) as AsyncIterable<unknown>;
+    call.sendMetadata(answerMetadata(requestId));
+    for await (const answer of abortable(answers, signal))
+      if (!call.write(kernel.encode(served.contract.desc.output, answer))) await drained(call, signal);
+    admitted.finish();
+    call.end();
+  } catch (error) {
+    const failure = kernel.failure(error, served, requestId);
+    admitted?.finish(failure);
+    call.emit('error', grpcStatus(failure, requestId));
+  }
+}
+
+/** The client's frames, each decoded and validated. Leaving it early does not end the call, so an answer can still go out. */
+async function* requests(kernel: Kernel, served: Served, call: Incoming, signal: AbortSignal): AsyncIterable<Message> {
+  const frames = call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const frame of abortable(frames, signal)) yield kernel.decode(served.contract.desc.input, frame);
+}
+
+/** Until the client took enough to write again; throws the signal's reason when it never will. */
+function drained(call: Outgoing, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      call.off('drain', go);
+      reject(signal.reason);
+    };
+    const go = () => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    };
+    if (signal.aborted) return reject(signal.reason);
+    call.once('drain', go);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
