@@ -78,7 +78,8 @@
 //
 // # Waiting runs, evict, release, drain
 //
-// `idle` in a report says: everything the function awaits is the scheduler's to answer. An idle run takes no slot of the worker's concurrency. A worker may
+// `idle` in a report says: nothing of this run is being performed here, and all that was reported as done is recorded; what the function awaits is
+// sleeps, messages, approvals, children, and steps that are to be tried again later. An idle run takes no slot of the worker's concurrency. A worker may
 // forget an idle run to save memory: it sends `release`, and the run comes back, with its journal, to any worker, when it can go on. `evict` is the
 // other direction: drop the run, without any report.
 //
