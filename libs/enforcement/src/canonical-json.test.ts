@@ -10,7 +10,9 @@ describe('canonical JSON (RFC 8785)', () => {
   });
 
   test('numbers as in section 3.2.2.3', () => {
-    expect(canonicalJson([333333333.33333329, 1e30, 4.5, 2e-3, 1e-27, -0])).toBe('[333333333.3333333,1e+30,4.5,0.002,1e-27,0]');
+    expect(canonicalJson([333333333.33333329, 1e30, 4.5, 2e-3, 1e-27, -0])).toBe(
+      '[333333333.3333333,1e+30,4.5,0.002,1e-27,0]',
+    );
   });
 
   test('the order of members and white space do not change the digest; any value does', () => {
@@ -19,9 +21,12 @@ describe('canonical JSON (RFC 8785)', () => {
     expect(digestOf({ a: [1, 2] })).not.toBe(digestOf({ a: [2, 1] }));
   });
 
-  test.each([[Number.NaN], [Number.POSITIVE_INFINITY], ['\ud800'], [{ '\udc00': 1 }], [1n], [() => 1]])('%p has no canonical form', (value) => {
-    expect(() => canonicalJson(value)).toThrow(NotCanonical);
-  });
+  test.each([[Number.NaN], [Number.POSITIVE_INFINITY], ['\ud800'], [{ '\udc00': 1 }], [1n], [() => 1]])(
+    '%p has no canonical form',
+    (value) => {
+      expect(() => canonicalJson(value)).toThrow(NotCanonical);
+    },
+  );
 
   test('a value nested without end is refused before the stack ends', () => {
     let value: unknown = 1;

@@ -21,7 +21,11 @@ export function canonicalJson(value: unknown, depth = 0): string {
     case 'boolean':
       return value ? 'true' : 'false';
     case 'object':
-      return value === null ? 'null' : Array.isArray(value) ? canonicalArray(value, depth) : canonicalObject(value, depth);
+      return value === null
+        ? 'null'
+        : Array.isArray(value)
+          ? canonicalArray(value, depth)
+          : canonicalObject(value, depth);
     default:
       throw new NotCanonical(`a ${typeof value} is not JSON`);
   }

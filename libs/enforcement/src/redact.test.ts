@@ -24,14 +24,22 @@ describe('bounds', () => {
   test('a small value is left alone', () => expect(bounded({ a: 1 }, 100)).toEqual({ a: 1 }));
 
   test('long strings are cut and say how long they were', () => {
-    const result = bounded({ path: 'report.md', content: 'x'.repeat(50_000) }, 16_384) as { path: string; content: string };
+    const result = bounded({ path: 'report.md', content: 'x'.repeat(50_000) }, 16_384) as {
+      path: string;
+      content: string;
+    };
     expect(result.path).toBe('report.md');
     expect(result.content).toMatch(/^x+… \(50000 characters\)$/);
     expect(sizeOf(result)).toBeLessThan(16_384);
   });
 
   test('what cannot be cut leaves only its size', () => {
-    expect(bounded(Array.from({ length: 10_000 }, (_, index) => index), 16_384)).toEqual({ omitted: true, bytes: 48_891 });
+    expect(
+      bounded(
+        Array.from({ length: 10_000 }, (_, index) => index),
+        16_384,
+      ),
+    ).toEqual({ omitted: true, bytes: 48_891 });
   });
 
   test('a cut does not leave half of a surrogate pair', () => {

@@ -26,7 +26,10 @@ function replaceAt(value: Json, [token, ...rest]: string[]): Json {
   }
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => [key, token === '*' || token === key ? replaceAt(member, rest) : member]),
+    Object.entries(value).map(([key, member]) => [
+      key,
+      token === '*' || token === key ? replaceAt(member, rest) : member,
+    ]),
   );
 }
 

@@ -15,8 +15,16 @@ describe('the type of an argument from its JSON Schema', () => {
     ['a list', { type: 'array', items: { type: 'string' } }, { kind: 'array', element: { kind: 'string' } }],
     ['a list of anything', { type: 'array' }, { kind: 'array', element: { kind: 'json' } }],
     ['a tuple', { type: 'array', prefixItems: [{ type: 'string' }] }, { kind: 'array', element: { kind: 'json' } }],
-    ['a list with nulls', { type: 'array', items: { type: ['string', 'null'] } }, { kind: 'array', element: { kind: 'json' } }],
-    ['an object', { type: 'object', properties: { y: { type: 'integer' } }, required: ['y'] }, { kind: 'object', properties: { y: { type: { kind: 'integer' }, required: true } } }],
+    [
+      'a list with nulls',
+      { type: 'array', items: { type: ['string', 'null'] } },
+      { kind: 'array', element: { kind: 'json' } },
+    ],
+    [
+      'an object',
+      { type: 'object', properties: { y: { type: 'integer' } }, required: ['y'] },
+      { kind: 'object', properties: { y: { type: { kind: 'integer' }, required: true } } },
+    ],
     ['a map', { type: 'object', additionalProperties: { type: 'string' } }, { kind: 'json' }],
     ['a nullable union', { anyOf: [{ type: 'string' }, { type: 'null' }] }, { kind: 'string' }],
     ['a real union', { oneOf: [{ type: 'string' }, { type: 'integer' }] }, { kind: 'json' }],
@@ -24,7 +32,11 @@ describe('the type of an argument from its JSON Schema', () => {
     ['anything', {}, { kind: 'json' }],
     ['a boolean schema', true, { kind: 'json' }],
     ['a foreign reference', { $ref: 'https://example.com/x.json' }, { kind: 'json' }],
-    ['an object with a name that Cedar reserves', { type: 'object', properties: { __entity: { type: 'string' } } }, { kind: 'json' }],
+    [
+      'an object with a name that Cedar reserves',
+      { type: 'object', properties: { __entity: { type: 'string' } } },
+      { kind: 'json' },
+    ],
   ])('%s', (_, schema, type) => {
     expect(typeOf(schema)?.type).toEqual(type);
   });

@@ -33,7 +33,11 @@ export function argumentsOfSchema(schema: Json): ArgumentsType {
   return type?.kind === 'object' ? type : noArguments;
 }
 
-function typeOfSchema(schema: Json | undefined, root: Json, depth: number): { type: ArgumentType; nullable: boolean } | undefined {
+function typeOfSchema(
+  schema: Json | undefined,
+  root: Json,
+  depth: number,
+): { type: ArgumentType; nullable: boolean } | undefined {
   const json = { type: { kind: 'json' } as const, nullable: false };
   if (!isObject(schema) || depth > MAX_DEPTH) return json;
   if (typeof schema['$ref'] === 'string') return typeOfSchema(resolve(schema['$ref'], root), root, depth + 1);
@@ -53,7 +57,9 @@ function typeOfUnion(members: readonly Json[], root: Json, depth: number): { typ
   const rest = members.filter((member) => !(isObject(member) && member['type'] === 'null'));
   const nullable = rest.length < members.length;
   const only = rest.length === 1 ? typeOfSchema(rest[0], root, depth + 1) : undefined;
-  return only === undefined ? { type: { kind: 'json' }, nullable } : { type: only.type, nullable: nullable || only.nullable };
+  return only === undefined
+    ? { type: { kind: 'json' }, nullable }
+    : { type: only.type, nullable: nullable || only.nullable };
 }
 
 function typeNames(schema: Schema): string[] {
@@ -92,7 +98,8 @@ function typeNamed(name: string, schema: Schema, root: Json, depth: number): Arg
 function typeOfObject(schema: Schema, root: Json, depth: number): ArgumentType {
   const declared = schema['properties'];
   const names = isObject(declared) ? Object.keys(declared) : [];
-  if (!isObject(declared) || names.some((name) => RESERVED.has(name))) return depth === 0 ? noArguments : { kind: 'json' };
+  if (!isObject(declared) || names.some((name) => RESERVED.has(name)))
+    return depth === 0 ? noArguments : { kind: 'json' };
   // A map (free keys) is not a Cedar record. At the top the declared names are typed all the same and the rest is listed as undeclared.
   if (depth > 0 && (names.length === 0 || isObject(schema['additionalProperties']))) return { kind: 'json' };
   const required = new Set(Array.isArray(schema['required']) ? schema['required'] : []);
@@ -118,7 +125,8 @@ function resolve(reference: string, root: Json): Json | undefined {
 export function typeOfValue(value: Json, depth = 0): ArgumentType {
   if (typeof value === 'string') return { kind: 'string' };
   if (typeof value === 'boolean') return { kind: 'boolean' };
-  if (typeof value === 'number') return { kind: Number.isSafeInteger(value) ? 'integer' : isDecimal(value) ? 'number' : 'json' };
+  if (typeof value === 'number')
+    return { kind: Number.isSafeInteger(value) ? 'integer' : isDecimal(value) ? 'number' : 'json' };
   if (value === null || depth > MAX_DEPTH) return { kind: 'json' };
   if (Array.isArray(value)) {
     const kinds = new Set(value.map((item) => typeOfValue(item, depth + 1).kind));
@@ -129,7 +137,12 @@ export function typeOfValue(value: Json, depth = 0): ArgumentType {
   const members = Object.entries(value);
   if (members.some(([name]) => RESERVED.has(name))) return depth === 0 ? noArguments : { kind: 'json' };
   const present = members.filter(([, member]) => member !== null);
-  return { kind: 'object', properties: Object.fromEntries(present.map(([name, member]) => [name, { type: typeOfValue(member, depth + 1), required: true }])) };
+  return {
+    kind: 'object',
+    properties: Object.fromEntries(
+      present.map(([name, member]) => [name, { type: typeOfValue(member, depth + 1), required: true }]),
+    ),
+  };
 }
 
 /** Cedar's decimal: four digits after the point, 64 bits. */

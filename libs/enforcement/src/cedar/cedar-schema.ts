@@ -1,6 +1,13 @@
 import type { Schema } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ArgumentsType, ArgumentType } from './argument-type.js';
-import { contextAttributes, principalAttributes, principalTypes, resourceAttributes, resourceTypes, type ResourceType } from './vocabulary.js';
+import {
+  contextAttributes,
+  principalAttributes,
+  principalTypes,
+  resourceAttributes,
+  resourceTypes,
+  type ResourceType,
+} from './vocabulary.js';
 
 /** One action with the types of its arguments, as the schema of a slice needs it. */
 export interface TypedAction {
@@ -40,7 +47,10 @@ function cedarType(type: ArgumentType): object {
     case 'array':
       return { type: 'Set', element: cedarType(type.element) };
     case 'object': {
-      const members = Object.entries(type.properties).map(([name, { type: member, required }]) => [name, { ...cedarType(member), required }]);
+      const members = Object.entries(type.properties).map(([name, { type: member, required }]) => [
+        name,
+        { ...cedarType(member), required },
+      ]);
       return { type: 'Record', attributes: Object.fromEntries(members) };
     }
   }

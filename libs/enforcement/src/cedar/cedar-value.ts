@@ -54,7 +54,8 @@ function cedarValue(type: ArgumentType, value: Json, pointer: string): CedarValu
       if (!Number.isSafeInteger(value)) throw new ArgumentMismatch(pointer, 'an integer of at most 53 bits');
       return value as number;
     case 'number':
-      if (typeof value !== 'number' || !isDecimal(value)) throw new ArgumentMismatch(pointer, 'a number with at most four decimals');
+      if (typeof value !== 'number' || !isDecimal(value))
+        throw new ArgumentMismatch(pointer, 'a number with at most four decimals');
       return { __extn: { fn: 'decimal', arg: value.toFixed(4) } };
     case 'boolean':
       if (typeof value !== 'boolean') throw new ArgumentMismatch(pointer, 'a boolean');

@@ -18,7 +18,12 @@ export interface Check {
  */
 export function checkPolicies(files: readonly PolicyFile[], tools: ReadonlyMap<string, ArgumentsType>): Check {
   const { policies, findings } = readPolicies(files);
-  const all = [...findings, ...checkHeads(policies), ...checkArguments(policies, tools), ...policies.flatMap((policy) => unknownTool(policy, tools))];
+  const all = [
+    ...findings,
+    ...checkHeads(policies),
+    ...checkArguments(policies, tools),
+    ...policies.flatMap((policy) => unknownTool(policy, tools)),
+  ];
   return { policies, findings: all, ok: all.every(({ severity }) => severity === 'warning') };
 }
 
@@ -36,7 +41,12 @@ function checkHeads(policies: readonly Policy[]): Finding[] {
     ...Object.entries(fixedActions).map(([action, type]) => ({ action, ...type })),
     { action: TOOL_CALL, resources: ['Tool'], arguments: noArguments },
   ]);
-  return run(schema, policies.filter((policy) => !(speaksOfTools(policy) && looksAtArguments(policy))), true, '');
+  return run(
+    schema,
+    policies.filter((policy) => !(speaksOfTools(policy) && looksAtArguments(policy))),
+    true,
+    '',
+  );
 }
 
 function checkArguments(policies: readonly Policy[], tools: ReadonlyMap<string, ArgumentsType>): Finding[] {
@@ -44,13 +54,20 @@ function checkArguments(policies: readonly Policy[], tools: ReadonlyMap<string, 
   const findings: Finding[] = [];
   const seen = new Set<string>();
   for (const [tool, type] of relevant.length === 0 ? [] : tools) {
-    const resource = { type: 'Tool', id: tool, parent: { type: 'Server', id: tool.slice(0, Math.max(0, tool.indexOf('/'))) } };
+    const resource = {
+      type: 'Tool',
+      id: tool,
+      parent: { type: 'Server', id: tool.slice(0, Math.max(0, tool.indexOf('/'))) },
+    };
     const concerned = relevant.filter(({ scope }) => concerns(scope, TOOL_CALL, resource));
     // Many tools have the same arguments; one of them stands for all.
     const key = JSON.stringify([type, concerned.map(({ id }) => id)]);
     if (concerned.length === 0 || seen.has(key)) continue;
     seen.add(key);
-    const actions = [...Object.entries(fixedActions).map(([action, fixed]) => ({ action, ...fixed })), { action: TOOL_CALL, resources: ['Tool'] as const, arguments: type }];
+    const actions = [
+      ...Object.entries(fixedActions).map(([action, fixed]) => ({ action, ...fixed })),
+      { action: TOOL_CALL, resources: ['Tool'] as const, arguments: type },
+    ];
     findings.push(...run(cedarSchema(actions), concerned, false, ` (for tool ${tool})`));
   }
   return findings;
@@ -60,7 +77,10 @@ function checkArguments(policies: readonly Policy[], tools: ReadonlyMap<string, 
 function run(schema: Schema, policies: readonly Policy[], warnings: boolean, suffix: string): Finding[] {
   if (policies.length === 0) return [];
   const byId = new Map(policies.map((policy) => [policy.id, policy]));
-  const answer = validate({ schema, policies: { staticPolicies: Object.fromEntries(policies.map(({ id, text }) => [id, text])) } });
+  const answer = validate({
+    schema,
+    policies: { staticPolicies: Object.fromEntries(policies.map(({ id, text }) => [id, text])) },
+  });
   if (answer.type === 'failure') {
     return answer.errors.map((problem) => ({ severity: 'error', file: '', policy: '', message: describe(problem) }));
   }
@@ -77,8 +97,11 @@ function run(schema: Schema, policies: readonly Policy[], warnings: boolean, suf
 
 function unknownTool(policy: Policy, tools: ReadonlyMap<string, ArgumentsType>): Finding[] {
   const { equals, within } = policy.scope;
-  const warn = (message: string): Finding[] => [{ severity: 'warning', file: policy.file, policy: policy.id, message: `${policy.line}:1 ${message}` }];
-  if (equals?.type === 'Tool' && !tools.has(equals.id)) return warn(`no tool ${equals.id} is registered: the arguments are not checked`);
+  const warn = (message: string): Finding[] => [
+    { severity: 'warning', file: policy.file, policy: policy.id, message: `${policy.line}:1 ${message}` },
+  ];
+  if (equals?.type === 'Tool' && !tools.has(equals.id))
+    return warn(`no tool ${equals.id} is registered: the arguments are not checked`);
   if (within?.type === 'Server' && ![...tools.keys()].some((tool) => tool.startsWith(`${within.id}/`))) {
     return warn(`no tool of server ${within.id} is registered: the arguments are not checked`);
   }

@@ -1,9 +1,22 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Json } from '@writ/ledger/domain';
-import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from './index.js';
+import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from '../cedar.js';
 
-const nasty = fc.constantFrom('__entity', '__extn', '__expr', '__proto__', 'constructor', 'toString', 'path', 'nested', 'arguments', '', '\ud800', 'a/b');
+const nasty = fc.constantFrom(
+  '__entity',
+  '__extn',
+  '__expr',
+  '__proto__',
+  'constructor',
+  'toString',
+  'path',
+  'nested',
+  'arguments',
+  '',
+  '\ud800',
+  'a/b',
+);
 const key = fc.oneof(nasty, fc.string({ unit: 'binary' }));
 const value = fc.letrec<{ value: Json }>((tie) => ({
   value: fc.oneof(
@@ -57,7 +70,9 @@ test('any JSON Schema gives types that Cedar accepts', () => {
   fc.assert(
     fc.property(value, value, (properties, args) => {
       const type = argumentsOfSchema({ type: 'object', properties, required: ['path'] });
-      const whole = readPolicies([{ name: 'w', text: 'permit(principal, action, resource) unless { context.arguments == { path: "x" } };' }]);
+      const whole = readPolicies([
+        { name: 'w', text: 'permit(principal, action, resource) unless { context.arguments == { path: "x" } };' },
+      ]);
       using evaluator = new Evaluator(whole.policies, new Map([['s/t', type]]));
       const { reasons } = evaluator.decide({ principal: { type: 'Agent', id: 'a', tenant: 't', depth: 0 }, action: 'tool.call', resource: { type: 'Tool', id: 's/t' }, arguments: args }); // prettier-ignore
       expect(reasons[0]?.text).not.toMatch(/schema|type not found/);

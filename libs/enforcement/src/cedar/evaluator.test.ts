@@ -1,10 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Json } from '@writ/ledger/domain';
-import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from './index.js';
+import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from '../cedar.js';
 
 const writeFile = argumentsOfSchema({
   type: 'object',
-  properties: { path: { type: 'string' }, content: { type: 'string' }, mode: { type: 'integer' }, amount: { type: 'number' }, tags: { type: 'array', items: { type: 'string' } } },
+  properties: {
+    path: { type: 'string' },
+    content: { type: 'string' },
+    mode: { type: 'integer' },
+    amount: { type: 'number' },
+    tags: { type: 'array', items: { type: 'string' } },
+  },
   required: ['path'],
 });
 const tools = new Map([['files/write_file', writeFile], ['files/read_file', argumentsOfSchema({ type: 'object', properties: { path: { type: 'string' } } })]]); // prettier-ignore
@@ -34,27 +40,43 @@ describe('a decision', () => {
   test('is deny when no policy speaks', () => {
     expect(evaluator('').decide(request({ path: 'a' }))).toEqual({
       outcome: 'deny',
-      reasons: [{ code: 'policy.not_permitted', policy: '', text: 'no policy permits tool.call on Tool files/write_file: none speaks about it' }],
+      reasons: [
+        {
+          code: 'policy.not_permitted',
+          policy: '',
+          text: 'no policy permits tool.call on Tool files/write_file: none speaks about it',
+        },
+      ],
     });
   });
 
   test('is allow when a permit matches, and says which', () => {
     expect(evaluator(permitReport).decide(request({ path: 'report.md' }))).toEqual({
       outcome: 'allow',
-      reasons: [{ code: 'policy.permitted', policy: 'report', text: 'report permits tool.call on Tool files/write_file' }],
+      reasons: [
+        { code: 'policy.permitted', policy: 'report', text: 'report permits tool.call on Tool files/write_file' },
+      ],
     });
   });
 
   test('is deny for arguments outside the policy, and names the permit that came close', () => {
     const { outcome, reasons } = evaluator(permitReport).decide(request({ path: '/etc/passwd' }));
     expect(outcome).toBe('deny');
-    expect(reasons[0]).toMatchObject({ code: 'policy.not_permitted', text: expect.stringContaining('the conditions of report do not hold') });
+    expect(reasons[0]).toMatchObject({
+      code: 'policy.not_permitted',
+      text: expect.stringContaining('the conditions of report do not hold'),
+    });
   });
 
   test('forbid wins over permit and over ask, with its own reason', () => {
     const forbid = `@id("no-env") @reason("Environment files hold secrets") forbid(principal, action, resource) when { context.arguments.path like "*.env" };`;
-    const verdict = evaluator(`permit(principal, action, resource); ${ask} ${forbid}`).decide(request({ path: '.env' }));
-    expect(verdict).toEqual({ outcome: 'deny', reasons: [{ code: 'policy.forbidden', policy: 'no-env', text: 'Environment files hold secrets' }] });
+    const verdict = evaluator(`permit(principal, action, resource); ${ask} ${forbid}`).decide(
+      request({ path: '.env' }),
+    );
+    expect(verdict).toEqual({
+      outcome: 'deny',
+      reasons: [{ code: 'policy.forbidden', policy: 'no-env', text: 'Environment files hold secrets' }],
+    });
   });
 
   test('ask wins over allow, with who may approve and for how long', () => {
@@ -86,42 +108,58 @@ describe('a decision', () => {
 
   test('an entity or a function smuggled into an argument stays data', () => {
     const text = 'permit(principal, action, resource) when { context.arguments.path == principal };';
-    expect(evaluator(text).decide(request({ path: { __entity: { type: 'Writ::Agent', id: 'agt_1' } } })).outcome).toBe('deny');
-    const unregistered = request({ path: { __entity: { type: 'Writ::Agent', id: 'agt_1' } } }, { resource: { type: 'Tool', id: 'x/y' } });
+    expect(evaluator(text).decide(request({ path: { __entity: { type: 'Writ::Agent', id: 'agt_1' } } })).outcome).toBe(
+      'deny',
+    );
+    const unregistered = request(
+      { path: { __entity: { type: 'Writ::Agent', id: 'agt_1' } } },
+      { resource: { type: 'Tool', id: 'x/y' } },
+    );
     expect(evaluator(text).decide(unregistered).outcome).toBe('deny');
   });
 
   test('a forbid that cannot be evaluated denies instead of being skipped', () => {
     const text = `permit(principal, action, resource); @id("broken") forbid(principal, action, resource) when { context.arguments.path like "/etc/*" };`;
     const unregistered = request({ path: 7 }, { resource: { type: 'Tool', id: 'x/y' } });
-    expect(evaluator(text).decide(unregistered)).toMatchObject({ outcome: 'deny', reasons: [{ code: 'policy.evaluation_failed', policy: 'broken' }] });
+    expect(evaluator(text).decide(unregistered)).toMatchObject({
+      outcome: 'deny',
+      reasons: [{ code: 'policy.evaluation_failed', policy: 'broken' }],
+    });
   });
 
   test('numbers with decimals compare as decimals', () => {
-    const text = 'permit(principal, action, resource) when { context.arguments has amount && context.arguments.amount.lessThanOrEqual(decimal("10.5")) };';
+    const text =
+      'permit(principal, action, resource) when { context.arguments has amount && context.arguments.amount.lessThanOrEqual(decimal("10.5")) };';
     expect(evaluator(text).decide(request({ path: 'a', amount: 10.5 })).outcome).toBe('allow');
     expect(evaluator(text).decide(request({ path: 'a', amount: 10.5001 })).outcome).toBe('deny');
-    expect(evaluator(text).decide(request({ path: 'a', amount: 1.00001 })).reasons[0]?.code).toBe('policy.arguments_invalid');
+    expect(evaluator(text).decide(request({ path: 'a', amount: 1.00001 })).reasons[0]?.code).toBe(
+      'policy.arguments_invalid',
+    );
   });
 
   test('a value that no policy looks at cannot refuse a call', () => {
-    expect(evaluator(permitReport).decide(request({ path: 'report.md', amount: 1.00001, content: '\ud800' })).outcome).toBe('allow');
+    expect(
+      evaluator(permitReport).decide(request({ path: 'report.md', amount: 1.00001, content: '\ud800' })).outcome,
+    ).toBe('allow');
   });
 
   test('arguments that the tool does not declare can be forbidden by name', () => {
-    const text = 'permit(principal, action, resource); forbid(principal, action, resource) when { !context.undeclared.isEmpty() };';
+    const text =
+      'permit(principal, action, resource); forbid(principal, action, resource) when { !context.undeclared.isEmpty() };';
     expect(evaluator(text).decide(request({ path: 'a' })).outcome).toBe('allow');
     expect(evaluator(text).decide(request({ path: 'a', sudo: true })).outcome).toBe('deny');
   });
 
   test('policies see who acts, in which run and how deep', () => {
-    const text = 'permit(principal is Writ::Agent, action, resource) when { principal.depth < 2 && context.run.workflow == "review" && resource.server == "files" };';
+    const text =
+      'permit(principal is Writ::Agent, action, resource) when { principal.depth < 2 && context.run.workflow == "review" && resource.server == "files" };';
     expect(evaluator(text).decide(request({ path: 'a' }, { context: { workflow: 'review' } })).outcome).toBe('allow');
     expect(evaluator(text).decide(request({ path: 'a' }, { context: { workflow: 'other' } })).outcome).toBe('deny');
   });
 
   test('other actions have arguments too', () => {
-    const text = 'permit(principal, action == Writ::Action::"memory.write", resource) when { resource.id like "repo/*" && context.arguments has text };';
+    const text =
+      'permit(principal, action == Writ::Action::"memory.write", resource) when { resource.id like "repo/*" && context.arguments has text };';
     const memory = request({ text: 'x' }, { action: 'memory.write', resource: { type: 'Memory', id: 'repo/writ' } });
     expect(evaluator(text).decide(memory).outcome).toBe('allow');
     expect(evaluator(text).decide({ ...memory, resource: { type: 'Memory', id: 'people/writ' } }).outcome).toBe('deny');

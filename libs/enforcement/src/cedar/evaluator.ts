@@ -26,8 +26,12 @@ export class Evaluator implements Disposable {
       const response = authorize(request, slice, approved);
       return 'outcome' in response ? response : this.verdict(request, slice, response, approved);
     } catch (problem) {
-      if (problem instanceof ArgumentMismatch || problem instanceof NotCanonical) return denied('policy.arguments_invalid', problem.message);
-      return denied('policy.evaluation_failed', `the request could not be evaluated: ${problem instanceof Error ? problem.message : String(problem)}`);
+      if (problem instanceof ArgumentMismatch || problem instanceof NotCanonical)
+        return denied('policy.arguments_invalid', problem.message);
+      return denied(
+        'policy.evaluation_failed',
+        `the request could not be evaluated: ${problem instanceof Error ? problem.message : String(problem)}`,
+      );
     }
   }
 
@@ -35,7 +39,12 @@ export class Evaluator implements Disposable {
     this.slices[Symbol.dispose]();
   }
 
-  private verdict(request: PolicyRequest, slice: Slice, { decision, diagnostics }: Response, approved: boolean): Verdict {
+  private verdict(
+    request: PolicyRequest,
+    slice: Slice,
+    { decision, diagnostics }: Response,
+    approved: boolean,
+  ): Verdict {
     const determining = diagnostics.reason.flatMap((id) => this.slices.policy(id) ?? []);
     const failed = diagnostics.errors.flatMap(({ policyId, error }) => {
       const policy = this.slices.policy(policyId);
@@ -43,7 +52,11 @@ export class Evaluator implements Disposable {
     });
     // Cedar skips a policy that fails; for a forbid that would mean: break its condition and you may pass.
     const brokenForbids = failed.filter(({ policy }) => policy.effect === 'forbid');
-    const broken = (each: (typeof failed)[number]): Reason => ({ code: 'policy.evaluation_failed', policy: each.policy.id, text: each.message });
+    const broken = (each: (typeof failed)[number]): Reason => ({
+      code: 'policy.evaluation_failed',
+      policy: each.policy.id,
+      text: each.message,
+    });
     if (decision === 'deny' && determining.length > 0) {
       return { outcome: 'deny', reasons: determining.map((policy) => forbidden(policy, request)) };
     }
@@ -62,15 +75,29 @@ function authorize(request: PolicyRequest, slice: Slice, approved: boolean): Res
     context: contextOf(request, slice, cedarArguments(type, request.arguments), approved),
     preparsedPolicySetId: slice.policySet,
     entities: entitiesOf(request),
-    ...(slice.schema === undefined ? { validateRequest: false } : { preparsedSchemaName: slice.schema, validateRequest: true }),
+    ...(slice.schema === undefined
+      ? { validateRequest: false }
+      : { preparsedSchemaName: slice.schema, validateRequest: true }),
   });
   if (answer.type === 'success') return answer.response;
   return denied('policy.arguments_invalid', answer.errors.map((error) => error.message).join('; '));
 }
 
-function contextOf(request: PolicyRequest, slice: Slice, args: { [name: string]: CedarValueJson }, approved: boolean): { [name: string]: CedarValueJson } {
+function contextOf(
+  request: PolicyRequest,
+  slice: Slice,
+  args: { [name: string]: CedarValueJson },
+  approved: boolean,
+): { [name: string]: CedarValueJson } {
   const { principal, context } = request;
-  const run = principal.run === undefined ? undefined : { id: principal.run, depth: principal.depth, ...(context?.workflow === undefined ? {} : { workflow: context.workflow }) };
+  const run =
+    principal.run === undefined
+      ? undefined
+      : {
+          id: principal.run,
+          depth: principal.depth,
+          ...(context?.workflow === undefined ? {} : { workflow: context.workflow }),
+        };
   return {
     approved,
     arguments: args,
@@ -87,13 +114,19 @@ function permitted(policies: readonly Policy[], request: PolicyRequest, approved
     const reason = (policy: Policy): Reason => ({
       code: policy.ask === undefined ? 'policy.permitted' : 'policy.approved',
       policy: policy.id,
-      text: policy.reason ?? `${policy.id} permits ${spoken(request)}${policy.ask === undefined ? '' : ' with the approval it asks for'}`,
+      text:
+        policy.reason ??
+        `${policy.id} permits ${spoken(request)}${policy.ask === undefined ? '' : ' with the approval it asks for'}`,
     });
     return { outcome: 'allow', reasons: policies.map(reason) };
   }
   const asks = asking.flatMap((policy) => policy.ask ?? []);
   const [first] = asks;
-  const reasons = asking.map((policy): Reason => ({ code: 'policy.approval_required', policy: policy.id, text: policy.ask?.title || `${policy.id} wants a person to approve ${spoken(request)}` }));
+  const reasons = asking.map((policy): Reason => ({
+    code: 'policy.approval_required',
+    policy: policy.id,
+    text: policy.ask?.title || `${policy.id} wants a person to approve ${spoken(request)}`,
+  }));
   return {
     outcome: 'ask',
     reasons,
@@ -107,13 +140,20 @@ function permitted(policies: readonly Policy[], request: PolicyRequest, approved
 }
 
 function forbidden(policy: Policy, request: PolicyRequest): Reason {
-  return { code: 'policy.forbidden', policy: policy.id, text: policy.reason ?? `${policy.id} forbids ${spoken(request)}` };
+  return {
+    code: 'policy.forbidden',
+    policy: policy.id,
+    text: policy.reason ?? `${policy.id} forbids ${spoken(request)}`,
+  };
 }
 
 /** Names the permits that came close: "why not" is the question that a denial raises. */
 function notPermitted(request: PolicyRequest, slice: Slice): Reason {
   const near = slice.permits.slice(0, 5).join(', ');
-  const conditions = near === '' ? 'none speaks about it' : `the conditions of ${near}${slice.permits.length > 5 ? ', …' : ''} do not hold`;
+  const conditions =
+    near === ''
+      ? 'none speaks about it'
+      : `the conditions of ${near}${slice.permits.length > 5 ? ', …' : ''} do not hold`;
   return { code: 'policy.not_permitted', policy: '', text: `no policy permits ${spoken(request)}: ${conditions}` };
 }
 

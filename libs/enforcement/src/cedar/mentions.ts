@@ -49,5 +49,7 @@ function accessPath(node: object): string[] | undefined {
   if (typeof access !== 'object' || access === null || !('left' in access) || !('attr' in access)) return undefined;
   if (typeof access.left !== 'object' || access.left === null) return undefined;
   const left = accessPath(access.left);
-  return left === undefined ? undefined : [...left, ...(Array.isArray(access.attr) ? access.attr.map(String) : [String(access.attr)])];
+  return left === undefined
+    ? undefined
+    : [...left, ...(Array.isArray(access.attr) ? access.attr.map(String) : [String(access.attr)])];
 }

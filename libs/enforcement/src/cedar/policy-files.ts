@@ -27,7 +27,9 @@ export function readPolicies(files: readonly PolicyFile[]): { policies: Policy[]
       if ('severity' in result) {
         findings.push(result);
       } else if (seen.has(result.id)) {
-        findings.push(error(file.name, result.id, `${result.line}:1 @id("${result.id}") stands already in ${seen.get(result.id)}`));
+        findings.push(
+          error(file.name, result.id, `${result.line}:1 @id("${result.id}") stands already in ${seen.get(result.id)}`),
+        );
       } else {
         seen.set(result.id, `${file.name}:${result.line}`);
         policies.push(result);
@@ -39,8 +41,10 @@ export function readPolicies(files: readonly PolicyFile[]): { policies: Policy[]
 
 function readFile(file: PolicyFile): (Policy | Finding)[] {
   const parts = policySetTextToParts(file.text);
-  if (parts.type === 'failure') return parts.errors.map((problem) => error(file.name, '', `${placeOf(problem, file.text)}${describe(problem)}`));
-  if (parts.policy_templates.length > 0) return [error(file.name, '', 'templates (?principal, ?resource) are not supported: write the entity')];
+  if (parts.type === 'failure')
+    return parts.errors.map((problem) => error(file.name, '', `${placeOf(problem, file.text)}${describe(problem)}`));
+  if (parts.policy_templates.length > 0)
+    return [error(file.name, '', 'templates (?principal, ?resource) are not supported: write the entity')];
   // Cedar sorts the parts by name ("policy10" before "policy2"); their place in the text is the order that people see.
   const placed = place(parts.policies, file.text);
   return placed.map(({ text, line }, index) => read(file.name, index + 1, text, line));

@@ -52,8 +52,10 @@ export class UnusablePolicy extends Error {
 export function readPolicy(json: PolicyJson, at: { file: string; number: number; text: string; line: number }): Policy {
   const annotations = json.annotations ?? {};
   const asks = 'ask' in annotations;
-  if (asks && json.effect === 'forbid') throw new UnusablePolicy('@ask stands on a forbid; only a permit can wait for an approval');
-  if (!asks && ('approvers' in annotations || 'expires' in annotations)) throw new UnusablePolicy('@approvers and @expires need @ask on the same policy');
+  if (asks && json.effect === 'forbid')
+    throw new UnusablePolicy('@ask stands on a forbid; only a permit can wait for an approval');
+  if (!asks && ('approvers' in annotations || 'expires' in annotations))
+    throw new UnusablePolicy('@approvers and @expires need @ask on the same policy');
   return {
     id: annotations['id'] || `${at.file}#${at.number}`,
     file: at.file,
@@ -73,10 +75,12 @@ function readAsk(annotations: Readonly<Record<string, string>>): Ask {
     .map((each) => each.trim())
     .filter((each) => each !== '');
   const wrong = approvers.find((each) => !/^(psn_|opr_|group:).+/.test(each));
-  if (wrong !== undefined) throw new UnusablePolicy(`@approvers names "${wrong}"; write psn_… for a person or group:… for a group`);
+  if (wrong !== undefined)
+    throw new UnusablePolicy(`@approvers names "${wrong}"; write psn_… for a person or group:… for a group`);
   const expires = annotations['expires'];
   const expiresMs = expires === undefined ? DEFAULT_EXPIRY_MS : durationMs(expires);
-  if (expiresMs === undefined) throw new UnusablePolicy(`@expires("${expires}") is not a duration such as "30m", "24h" or "7d"`);
+  if (expiresMs === undefined)
+    throw new UnusablePolicy(`@expires("${expires}") is not a duration such as "30m", "24h" or "7d"`);
   return { title: annotations['ask'] ?? '', approvers, expiresMs };
 }
 
@@ -127,7 +131,11 @@ export function concerns(scope: Scope, action: string, resource: Entity & { read
   if (scope.actions !== undefined && !scope.actions.includes(action)) return false;
   if (scope.resourceType !== undefined && scope.resourceType !== resource.type) return false;
   if (scope.equals !== undefined && !same(scope.equals, resource)) return false;
-  return scope.within === undefined || same(scope.within, resource) || (resource.parent !== undefined && same(scope.within, resource.parent));
+  return (
+    scope.within === undefined ||
+    same(scope.within, resource) ||
+    (resource.parent !== undefined && same(scope.within, resource.parent))
+  );
 }
 
 function same(a: Entity, b: Entity): boolean {

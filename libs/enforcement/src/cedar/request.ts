@@ -46,7 +46,9 @@ export function uid(type: string, id: string): { type: string; id: string } {
 
 /** The server a tool belongs to; other resources have no parent. */
 export function parentOf(resource: Pick<Resource, 'type' | 'id'>): Entity | undefined {
-  return resource.type === 'Tool' ? { type: 'Server', id: resource.id.slice(0, Math.max(0, resource.id.indexOf('/'))) } : undefined;
+  return resource.type === 'Tool'
+    ? { type: 'Server', id: resource.id.slice(0, Math.max(0, resource.id.indexOf('/'))) }
+    : undefined;
 }
 
 /** The entities of one decision: who acts and what on, nothing else. */
@@ -60,6 +62,10 @@ export function entitiesOf({ principal, resource }: PolicyRequest): EntityJson[]
   const { type, ...attributes } = principal;
   return [
     { uid: uid(type, principal.id), attrs: { ...attributes }, parents: [] },
-    { uid: uid(resource.type, resource.id), attrs: { ...known, id: resource.id }, parents: parent === undefined ? [] : [uid(parent.type, parent.id)] },
+    {
+      uid: uid(resource.type, resource.id),
+      attrs: { ...known, id: resource.id },
+      parents: parent === undefined ? [] : [uid(parent.type, parent.id)],
+    },
   ];
 }

@@ -66,7 +66,11 @@ export class Slices implements Disposable {
     const policies = this.policies.filter(({ scope }) =>
       resource.type === 'Tool'
         ? concerns(scope, action, { ...resource, ...(parent === undefined ? {} : { parent }) })
-        : concerns({ ...(scope.actions === undefined ? {} : { actions: scope.actions }), ...typeOnly(scope) }, action, resource),
+        : concerns(
+            { ...(scope.actions === undefined ? {} : { actions: scope.actions }), ...typeOnly(scope) },
+            action,
+            resource,
+          ),
     );
     const mentions = union(policies.map((policy) => policy.mentions));
     const declared = this.declared(action, resource);
@@ -87,12 +91,16 @@ export class Slices implements Disposable {
 
   private policySet(policies: readonly Policy[]): string {
     const key = policies.map(({ id }) => id).join('\n');
-    return remembered(this.policySets, key, () => loadPolicies(Object.fromEntries(policies.map(({ id, text }) => [id, text]))));
+    return remembered(this.policySets, key, () =>
+      loadPolicies(Object.fromEntries(policies.map(({ id, text }) => [id, text]))),
+    );
   }
 
   private schema(action: string, resource: ResourceType, type: ArgumentsType): string {
     const key = JSON.stringify([action, resource, type]);
-    return remembered(this.schemas, key, () => loadSchema(cedarSchema([{ action, resources: [resource], arguments: type }])));
+    return remembered(this.schemas, key, () =>
+      loadSchema(cedarSchema([{ action, resources: [resource], arguments: type }])),
+    );
   }
 
   private unload(): void {
@@ -122,5 +130,8 @@ function inferred(value: Json): ArgumentsType {
 
 function mentioned(type: ArgumentsType, mentions: Mentions): ArgumentsType {
   if (mentions === 'all') return type;
-  return { kind: 'object', properties: Object.fromEntries(Object.entries(type.properties).filter(([name]) => mentions.has(name))) };
+  return {
+    kind: 'object',
+    properties: Object.fromEntries(Object.entries(type.properties).filter(([name]) => mentions.has(name))),
+  };
 }

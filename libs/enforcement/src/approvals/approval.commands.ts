@@ -1,0 +1,60 @@
+import type { Capability, Json } from '@writ/ledger/domain';
+import type { ResourceRef } from '../action/action.events.js';
+
+/**
+ * Commands of the policy service's aggregate `approval` (subject: the approval id), as an enforcement point, the scheduler and the
+ * approval API send them.
+ */
+export type ApprovalCommand = RequestApproval | DecideApproval | ConsumeApproval | ExpireApproval;
+
+/** Asks people. A repeat with the same id is a success. */
+export interface RequestApproval {
+  readonly type: 'request';
+  /** `action`: may this be done? `question`: what is the answer? */
+  readonly kind: 'action' | 'question';
+  readonly title: string;
+  /** What is asked, for people: the (redacted) arguments of an action, the detail of a question. */
+  readonly detail: Json;
+  /** Who asks; never among those who answer. */
+  readonly agent: string;
+  readonly run?: string;
+  /** `psn_…`, `group:…`; empty: whoever holds `approval.decide`. */
+  readonly approvers: readonly string[];
+  /** ISO 8601. */
+  readonly expires: string;
+  /** The four below are set for an action, and bind the approval to it. */
+  readonly effectId?: string;
+  readonly action?: string;
+  readonly resource?: ResourceRef;
+  readonly argumentsDigest?: string;
+  readonly policyVersion?: string;
+}
+
+export interface DecideApproval {
+  readonly type: 'decide';
+  readonly verdict: 'approve' | 'deny';
+  /** The verified caller. Whose chain contains an agent or the asking run is not a person who decides. */
+  readonly by: { readonly principal: string; readonly kind: string; readonly groups: readonly string[] };
+  /** The entries of the caller's grant that concern `approval.decide`. */
+  readonly grant: readonly Capability[];
+  readonly reason?: string;
+  /** The answer to a question. */
+  readonly value?: Json;
+  /** The digest that the person saw. */
+  readonly argumentsDigest?: string;
+}
+
+/** Uses it up, for one effect. A repeat for the same effect is a success. */
+export interface ConsumeApproval {
+  readonly type: 'consume';
+  readonly effectId: string;
+  readonly action: string;
+  readonly resource: ResourceRef;
+  readonly argumentsDigest: string;
+  readonly policyVersion: string;
+}
+
+/** Sent by the timer of the partition's owner; does nothing before the time. */
+export interface ExpireApproval {
+  readonly type: 'expire';
+}
