@@ -1,11 +1,25 @@
+import { StorageType, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { Kvm, type KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
-import type { CommandClient } from './commands/client.js';
-import type { ServiceName } from './domain/partitioning.js';
-import type { Upcaster } from './domain/upcasters.js';
+import { connect } from '@nats-io/transport-node';
+import { Blobs } from '@writ/blobs';
+import { LedgerCommands, type CommandClient } from './commands/client.js';
+import { newId } from './domain/ids.js';
+import { partitionsOf, type ServiceName } from './domain/partitioning.js';
+import { upcasting, type Upcast, type Upcaster } from './domain/upcasters.js';
+import { ServiceHost } from './host/host.js';
 import type { Host, HostSpec } from './host/spec.js';
+import { Leases, openLeases } from './lease/leases.js';
+import { chainStart } from './log/chain.js';
 import type { Commit } from './log/commit.js';
 import type { Follower, FollowSpec } from './log/follow.js';
-import type { ServerInfo } from './server.js';
+import { LogFollower } from './log/follower.js';
+import { CommitReader, type ReaderSource } from './log/reader.js';
+import { ensureStream, lastCommit } from './log/streams.js';
+import { Snapshots } from './owner/snapshots.js';
+import { pause } from './pause.js';
+import { Checkpoints } from './projections/checkpoints.js';
+import { serverInfo, type ServerInfo } from './server.js';
 
 /** The part of pino's logger that the ledger uses. */
 export interface Logger {
@@ -19,7 +33,7 @@ export interface LedgerOptions {
   /** `nats://127.0.0.1:4222`, more separated by commas. */
   servers: string;
   credentials?: { user: string; pass: string };
-  /** Names this process among the replicas of its services. Default: a new id. */
+  /** Names this process among the replicas of its services; a random part is added. Default: only that. */
   replica?: string;
   /** What the one who started the broker says it does; it cannot be asked. Default `flush`. `fsync` needs 2.10 or newer. */
   durability?: 'fsync' | 'flush';
@@ -30,47 +44,182 @@ export interface LedgerOptions {
   upcasters?: readonly Upcaster[];
 }
 
+const drainMs = 3_000;
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
 /** One connection to the ledger. */
 export class Ledger implements AsyncDisposable {
-  declare readonly nc: NatsConnection;
-  declare readonly server: ServerInfo;
-  declare readonly replica: string;
+  readonly nc: NatsConnection;
+  readonly server: ServerInfo;
+  /** Unique to this process. */
+  readonly replica: string;
+  private readonly source: ReaderSource;
+  private readonly jsm: JetStreamManager;
+  private readonly log: Logger;
+  private readonly streamReplicas: number;
+  private readonly hosts = new Map<ServiceName, ServiceHost>();
+  private readonly followers = new Set<Follower>();
+  private readonly reconnected = new Set<() => void>();
+  private readonly ensured = new Map<string, Promise<void>>();
+  private buckets: Promise<{ leases: KV; state: KV; snapshots: Snapshots }> | undefined;
+  private draining: Promise<void> | undefined;
 
-  static connect(_options: LedgerOptions): Promise<Ledger> {
-    return Promise.reject(new Error('not there yet'));
+  private constructor(nc: NatsConnection, jsm: JetStreamManager, server: ServerInfo, options: LedgerOptions) {
+    this.nc = nc;
+    this.jsm = jsm;
+    this.server = server;
+    this.log = options.log ?? silent;
+    this.streamReplicas = options.streamReplicas ?? 1;
+    const unique = newId('rep');
+    this.replica = options.replica ? `${options.replica}-${unique.slice(-8)}` : unique;
+    const upcast: Upcast = upcasting(options.upcasters ?? []);
+    this.source = { nc, jsm, upcast, onReconnect: (listener) => this.onReconnect(listener) };
+    void this.watchConnection();
+  }
+
+  /** @throws Error when the broker cannot be reached, is too old, or cannot do the durability that is claimed for it */
+  static async connect(options: LedgerOptions): Promise<Ledger> {
+    const nc = await connect({
+      servers: options.servers.split(','),
+      name: options.replica ?? 'writ',
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      // A stack trace for each request costs more than the request.
+      noAsyncTraces: true,
+      ...options.credentials,
+    });
+    try {
+      const server = serverInfo(nc, options.durability);
+      return new Ledger(nc, await jetstreamManager(nc), server, options);
+    } catch (error) {
+      await nc.close();
+      throw error;
+    }
   }
 
   /** Competes for the partitions of a service, and serves its commands where it owns them. One host a service. */
-  host(_spec: HostSpec): Promise<Host> {
-    return Promise.reject(new Error('not there yet'));
+  async host(spec: HostSpec): Promise<Host> {
+    const { service } = spec;
+    if (this.hosts.has(service)) throw new Error(`${service} has a host already`);
+    if (spec.projections?.length && !spec.dataSource) throw new TypeError('projections need a dataSource');
+    const partitions = spec.partitions ?? partitionCount(service);
+    const { leases: bucket, state: kv, snapshots } = await this.openBuckets();
+    await Promise.all(Array.from({ length: partitions }, (_, partition) => this.ensure(service, partition)));
+    const { source, log, replica } = this;
+    const leases = new Leases(bucket, this.nc, this.jsm, service, replica);
+    const checkpoints = spec.projections?.length && spec.dataSource ? new Checkpoints(spec.dataSource) : undefined;
+    const host = new ServiceHost({ spec, source, leases, kv, snapshots, checkpoints, replica, log }, partitions);
+    this.hosts.set(service, host);
+    await host.start();
+    return host;
   }
 
   /** A client of the service's owners; goes through memory where a host of this ledger owns the partition. */
-  commands(_service: ServiceName, _options?: { partitions?: number }): CommandClient {
-    throw new Error('not there yet');
+  commands(service: ServiceName, options: { partitions?: number } = {}): CommandClient {
+    const partitions = options.partitions ?? this.hosts.get(service)?.partitions ?? partitionCount(service);
+    const local = (partition: number) => this.hosts.get(service)?.owner(partition);
+    return new LedgerCommands({ nc: this.nc, service, partitions, local });
   }
 
   /** In order from a position, then live; for followers that keep their own checkpoint or rebuild at boot. */
-  follow(_spec: FollowSpec): Promise<Follower> {
-    return Promise.reject(new Error('not there yet'));
+  async follow(spec: FollowSpec): Promise<Follower> {
+    await this.ensure(spec.service, spec.partition);
+    const follower = new LogFollower(this.source, spec, await this.last(spec.service, spec.partition));
+    this.followers.add(follower);
+    follower.closed.catch(() => undefined).finally(() => this.followers.delete(follower));
+    return follower;
   }
 
-  /** The commits after `from` (exclusive, default 0) up to `to` (inclusive, default: the last one now). */
-  read(_service: ServiceName, _partition: number, _range?: { from?: number; to?: number }): AsyncIterable<Commit> {
-    throw new Error('not there yet');
+  /** The commits after `from` (exclusive, default 0) up to `to` (inclusive, default: the last one now). @throws ChainBroken */
+  async *read(
+    service: ServiceName,
+    partition: number,
+    range: { from?: number; to?: number } = {},
+  ): AsyncIterable<Commit> {
+    const from = range.from ?? 0;
+    const to = Math.min(range.to ?? Infinity, await this.last(service, partition));
+    if (from >= to) return;
+    const reader = new CommitReader(this.source, { service, partition }, from, from === 0 ? chainStart : undefined);
+    try {
+      for (let commits = await reader.next(); commits.length > 0; commits = await reader.next())
+        for (const commit of commits) {
+          if (commit.commit > to) return;
+          yield commit;
+          if (commit.commit === to) return;
+        }
+    } finally {
+      reader.close();
+    }
   }
 
   /** The partition's last commit; 0 when it is empty. */
-  last(_service: ServiceName, _partition: number): Promise<number> {
-    return Promise.reject(new Error('not there yet'));
+  async last(service: ServiceName, partition: number): Promise<number> {
+    return lastCommit(this.jsm, { service, partition });
   }
 
   /** Stops hosts and followers, answers what they have taken, and closes the connection. */
-  drain(): Promise<void> {
-    return Promise.reject(new Error('not there yet'));
+  async drain(): Promise<void> {
+    this.draining ??= this.leave();
+    await this.draining;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
   }
+
+  private async leave(): Promise<void> {
+    await Promise.all([...this.hosts.values()].map((host) => host.stop()));
+    await Promise.all([...this.followers].map((follower) => follower.stop()));
+    if (this.nc.isClosed()) return;
+    // Without a broker a drain would wait for its return.
+    const done = new AbortController();
+    await Promise.race([this.nc.drain().catch(() => undefined), pause(drainMs, done.signal)]);
+    done.abort();
+    await this.nc.close();
+  }
+
+  private async ensure(service: ServiceName, partition: number): Promise<void> {
+    const key = `${service}/${partition}`;
+    let made = this.ensured.get(key);
+    if (!made) {
+      made = ensureStream(this.jsm, { service, partition }, this.streamReplicas);
+      this.ensured.set(key, made);
+      made.catch(() => this.ensured.delete(key));
+    }
+    await made;
+  }
+
+  private async openBuckets(): Promise<{ leases: KV; state: KV; snapshots: Snapshots }> {
+    this.buckets ??= this.makeBuckets();
+    this.buckets.catch(() => (this.buckets = undefined));
+    return this.buckets;
+  }
+
+  private async makeBuckets(): Promise<{ leases: KV; state: KV; snapshots: Snapshots }> {
+    const replicas = this.streamReplicas;
+    const [leases, state, blobs] = await Promise.all([
+      openLeases(this.nc, replicas),
+      new Kvm(this.nc).create('ledger', { history: 1, storage: StorageType.File, replicas }),
+      Blobs.open(this.nc, { bucket: 'snapshots', replicas }),
+    ]);
+    return { leases, state, snapshots: new Snapshots(state, blobs) };
+  }
+
+  private onReconnect(listener: () => void): () => void {
+    this.reconnected.add(listener);
+    return () => this.reconnected.delete(listener);
+  }
+
+  private async watchConnection(): Promise<void> {
+    for await (const { type } of this.nc.status()) {
+      if (type === 'disconnect') this.log.warn({}, 'the broker is away');
+      if (type !== 'reconnect') continue;
+      this.log.info({}, 'the broker is back');
+      for (const listener of this.reconnected) listener();
+    }
+  }
+}
+
+function partitionCount(service: ServiceName): number {
+  return (partitionsOf as Record<string, number>)[service] ?? 1;
 }

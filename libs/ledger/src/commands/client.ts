@@ -1,4 +1,11 @@
-import type { Actor, LedgerEvent } from '../domain/events.js';
+import { RequestError, TimeoutError, type NatsConnection } from '@nats-io/nats-core';
+import type { Actor, Command, LedgerEvent } from '../domain/events.js';
+import { newId } from '../domain/ids.js';
+import { commandSubject, partitionOf, type ServiceName } from '../domain/partitioning.js';
+import { DomainError, refuse } from '../domain/refusals.js';
+import type { Owner } from '../owner/owner.js';
+import { activeTrace } from './trace.js';
+import { decodeAnswer, decodeCommand } from './wire.js';
 
 /** A change that is asked for. Without `id` it gets a new one, and only the retries inside `send` are deduplicated. */
 export interface OutgoingCommand {
@@ -24,12 +31,146 @@ export interface CommandResult {
   duplicate: boolean;
 }
 
+export interface SendOptions {
+  /** For everything, retries included. Default 10,000. */
+  timeoutMs?: number;
+  /** Stops the waiting; the change may still happen. */
+  signal?: AbortSignal;
+}
+
 /** Sends commands to whoever owns their partition. */
 export interface CommandClient {
   /**
-   * Retries with the same id until `timeoutMs` (default 10,000), so one call has one effect.
-   * @throws DomainError what the decider refused; `ledger.unavailable` when no owner was reached;
-   * `ledger.timeout` when the outcome is unknown; `ledger.too_large`.
+   * Retries with the same id until `timeoutMs`, so one call has one effect.
+   * @throws DomainError what the decider refused; `ledger.unavailable` when no owner took it;
+   * `ledger.timeout` when the outcome is unknown; `ledger.too_large`; the reason of `signal`
    */
-  send(command: OutgoingCommand, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<CommandResult>;
+  send(command: OutgoingCommand, options?: SendOptions): Promise<CommandResult>;
+}
+
+/** An owner that answers later than this may be gone: the id is sent again, and the owner knows it. */
+const attemptMs = 1_000;
+const backoffMs = [5, 10, 20, 50, 100, 200];
+/** Of the broker's largest message: what subject and reply subject take. */
+const overheadBytes = 1024;
+
+export interface CommandRoute {
+  nc: NatsConnection;
+  service: ServiceName;
+  partitions: number;
+  /** The owner, where it is in this process. */
+  local(partition: number): Owner | undefined;
+}
+
+/** `again`: no answer that settles it. `unknown`: the same, and it may have been done. */
+type Attempt = { result: CommandResult } | { again: true; unknown: boolean };
+
+export class LedgerCommands implements CommandClient {
+  private readonly route: CommandRoute;
+
+  constructor(route: CommandRoute) {
+    this.route = route;
+  }
+
+  async send(outgoing: OutgoingCommand, { timeoutMs = 10_000, signal }: SendOptions = {}): Promise<CommandResult> {
+    signal?.throwIfAborted();
+    const { tenant, subject, partition = partitionOf(tenant, subject, this.route.partitions) } = outgoing;
+    const text = encodeCommand(outgoing);
+    const deadline = performance.now() + timeoutMs;
+    let unknown = false;
+    for (let attempt = 0; ; attempt++) {
+      const left = deadline - performance.now();
+      if (left <= 0) throw gaveUp(this.route.service, partition, unknown, timeoutMs);
+      const owner = this.route.local(partition);
+      const waitMs = Math.max(1, Math.min(left, attemptMs));
+      const trying = owner?.serving ? this.here(owner, text, left) : this.there(partition, text, waitMs);
+      const outcome = await unlessAborted(trying, signal);
+      if ('result' in outcome) return outcome.result;
+      unknown ||= outcome.unknown;
+      const pause = Math.min(backoffMs[Math.min(attempt, backoffMs.length - 1)] as number, Math.max(0, left));
+      await unlessAborted(new Promise<void>((resolve) => setTimeout(resolve, pause)), signal);
+    }
+  }
+
+  /** The command goes through its JSON form here too: a decider must not see more in one process than over the network. */
+  private here(owner: Owner, text: string, leftMs: number): Promise<Attempt> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => resolve({ again: true, unknown: true }), leftMs);
+      owner.submit(decodeCommand(text), (refusal, answer) => {
+        clearTimeout(timer);
+        if (answer)
+          resolve({ result: { position: answer.position, events: answer.events, duplicate: answer.duplicate } });
+        else settleRefusal(refusal as DomainError, resolve, reject);
+      });
+    });
+  }
+
+  private async there(partition: number, text: string, waitMs: number): Promise<Attempt> {
+    const { nc, service } = this.route;
+    const body = Buffer.from(text);
+    const most = (nc.info?.max_payload ?? 1 << 20) - overheadBytes;
+    if (body.length > most)
+      throw refuse('ledger.too_large', `the command has ${body.length} bytes; one may have ${most}`, { most });
+    try {
+      const reply = await nc.request(commandSubject(service, partition), body, { timeout: waitMs });
+      return { result: decodeAnswer(reply.string()) };
+    } catch (error) {
+      if (error instanceof DomainError) return new Promise((resolve, reject) => settleRefusal(error, resolve, reject));
+      if (error instanceof TimeoutError) return { again: true, unknown: true };
+      if (error instanceof RequestError) return { again: true, unknown: !error.isNoResponders() };
+      throw refuse('ledger.unavailable', `the broker cannot be reached: ${String(error)}`);
+    }
+  }
+}
+
+function encodeCommand(outgoing: OutgoingCommand): string {
+  const { tenant, aggregate, subject, command, actor, cause } = outgoing;
+  const trace = outgoing.trace ?? activeTrace();
+  const wire: Omit<Command, 'time' | 'cause' | 'trace'> & { cause: string | undefined; trace: string | undefined } = {
+    id: outgoing.id ?? newId('cmd'),
+    tenant,
+    aggregate,
+    subject,
+    command,
+    actor,
+    cause,
+    trace,
+  };
+  return JSON.stringify(wire);
+}
+
+function settleRefusal(
+  refusal: DomainError,
+  resolve: (attempt: Attempt) => void,
+  reject: (error: Error) => void,
+): void {
+  if (refusal.code === 'ledger.unavailable') resolve({ again: true, unknown: false });
+  else if (refusal.code === 'ledger.timeout') resolve({ again: true, unknown: true });
+  else reject(refusal);
+}
+
+function gaveUp(service: ServiceName, partition: number, unknown: boolean, timeoutMs: number): DomainError {
+  const details = { service, partition, timeoutMs };
+  return unknown
+    ? refuse(
+        'ledger.timeout',
+        `${service} did not answer within ${timeoutMs} ms; the change may have happened`,
+        details,
+      )
+    : refuse('ledger.unavailable', `nobody owned partition ${partition} of ${service} for ${timeoutMs} ms`, details);
+}
+
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop as () => void);
+    promise.catch(() => undefined);
+  }
 }

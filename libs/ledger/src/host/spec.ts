@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import type { OutgoingCommand, CommandResult } from '../commands/client.js';
 import type { PartitionModel } from '../domain/aggregates.js';
 import type { ServiceName } from '../domain/partitioning.js';
+import type { ErrorCatalogue } from '../domain/refusals.js';
 import type { Commit } from '../log/commit.js';
 import type { Projection } from '../projections/projection.js';
 import type { Reactor } from '../reactors/reactor.js';
@@ -14,6 +15,8 @@ export interface HostSpec {
   /** A new, empty state; `aggregates([...])` makes one. */
   model: (partition: number) => PartitionModel;
   reactors?: readonly Reactor[];
+  /** Which refusals a reactor repeats (`retry`) instead of setting the event aside. */
+  errors?: ErrorCatalogue;
   projections?: readonly Projection[];
   /** Where projections write; its schema is the service's. Required with `projections`. */
   dataSource?: DataSource;

@@ -1,0 +1,112 @@
+import { ping } from '../commands/wire.js';
+import { commandSubject, type ServiceName } from '../domain/partitioning.js';
+import { parsePosition } from '../domain/positions.js';
+import { leaseTtlMs, renewMs, type Leases } from '../lease/leases.js';
+import type { Owner } from '../owner/owner.js';
+import { pause } from '../pause.js';
+import { Partition, type PartitionContext } from './partition.js';
+import type { Host, HostHealth } from './spec.js';
+
+const pollMs = 25;
+
+/** Runs the competition for all partitions of one service. */
+export class ServiceHost implements Host {
+  readonly service: ServiceName;
+  readonly partitions: number;
+  readonly ready: Promise<void>;
+  private readonly context: PartitionContext;
+  private readonly leases: Leases;
+  private readonly all: Partition[];
+  private readonly stopping = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+  private stopped: Promise<void> | undefined;
+
+  constructor(context: PartitionContext, partitions: number) {
+    this.context = context;
+    this.service = context.spec.service;
+    this.partitions = partitions;
+    this.leases = context.leases;
+    this.all = Array.from({ length: partitions }, (_, partition) => new Partition(context, partition));
+    this.ready = this.becomeReady();
+    this.ready.catch(() => undefined);
+  }
+
+  /** Joins the replicas and begins to compete. */
+  async start(): Promise<void> {
+    await this.context.checkpoints?.prepare();
+    await this.leases.start(() => this.tick(false));
+    this.timer = setInterval(() => {
+      void this.leases.heartbeat().catch(() => undefined);
+      this.tick(true);
+    }, renewMs);
+    this.tick(false);
+  }
+
+  owned(): number[] {
+    return this.all.filter((p) => p.serving).map((p) => p.address.partition);
+  }
+
+  /** The owner, where it is here. */
+  owner(partition: number): Owner | undefined {
+    return this.all[partition]?.serving?.owner;
+  }
+
+  health(): HostHealth {
+    const serving = this.all.flatMap((partition) => partition.serving ?? []);
+    return {
+      partitions: this.all.map((partition) => partition.health()),
+      projections: serving.flatMap((tenure) => tenure.projections.map((runner) => runner.health())),
+      reactors: serving.flatMap((tenure) => tenure.reactors.map((runner) => runner.health())),
+    };
+  }
+
+  async waitFor(projection: string, position: string, timeoutMs: number): Promise<boolean> {
+    const { service, partition, commit } = parsePosition(position);
+    if (service !== this.service || partition >= this.partitions)
+      throw new TypeError(`${position} is not a position of ${this.service}`);
+    if (!this.context.spec.projections?.some(({ name }) => name === projection))
+      throw new TypeError(`${this.service} has no projection '${projection}'`);
+    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.stopping.signal]);
+    for (;;) {
+      const runner = this.all[partition]?.serving?.projections.find(({ name }) => name === projection);
+      // Without a runner the partition is owned elsewhere, and only the table tells.
+      if (runner && (await runner.reached(commit, signal))) return true;
+      const reached = await this.context.checkpoints?.peek(projection, partition);
+      if (reached !== undefined && reached >= commit) return true;
+      if (signal.aborted) return false;
+      await pause(pollMs, signal);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopped ??= this.leave();
+    await this.stopped;
+  }
+
+  private async leave(): Promise<void> {
+    this.stopping.abort();
+    await Promise.all(this.all.map((partition) => partition.stop()));
+    clearInterval(this.timer);
+    if (!this.context.source.nc.isClosed()) await this.leases.stop();
+  }
+
+  private tick(renew: boolean): void {
+    if (!this.stopping.signal.aborted || renew) for (const partition of this.all) partition.tick(renew);
+  }
+
+  private async becomeReady(): Promise<void> {
+    const { signal } = this.stopping;
+    const { nc } = this.context.source;
+    for (const { address } of this.all)
+      while (!this.owner(address.partition)) {
+        signal.throwIfAborted();
+        const subject = commandSubject(address.service, address.partition);
+        const answered = await nc.request(subject, ping, { timeout: leaseTtlMs }).then(
+          () => true,
+          () => false,
+        );
+        if (answered) break;
+        await pause(pollMs, signal);
+      }
+  }
+}

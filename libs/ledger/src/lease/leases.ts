@@ -1,0 +1,114 @@
+import { StorageType, type JetStreamManager } from '@nats-io/jetstream';
+import { Kvm, type KV } from '@nats-io/kv';
+import type { NatsConnection, Subscription } from '@nats-io/nats-core';
+import { partitionLabel, preferredOwner, type ServiceName } from '../domain/partitioning.js';
+
+const bucket = 'leases';
+/** A lease, or a replica, that is not renewed for this long is gone. */
+export const leaseTtlMs = 3_000;
+/** How often it is renewed. */
+export const renewMs = 1_000;
+
+/** Opens the bucket of leases; in memory, because after a restart of the broker every lease is void anyway. */
+export async function openLeases(nc: NatsConnection, replicas: number): Promise<KV> {
+  return new Kvm(nc).create(bucket, { ttl: leaseTtlMs, history: 1, storage: StorageType.Memory, replicas });
+}
+
+/**
+ * Who should own, and who owns, the partitions of one service. It is about liveness only: two owners at once are possible
+ * (a paused process does not know that its lease ran out), and the log's fence is what makes that harmless.
+ */
+export class Leases {
+  private readonly kv: KV;
+  private readonly nc: NatsConnection;
+  private readonly jsm: JetStreamManager;
+  private readonly service: ServiceName;
+  private readonly me: string;
+  private readonly seenMs = new Map<string, number>();
+  private subscriptions: Subscription[] = [];
+  private changed: () => void = () => undefined;
+
+  constructor(kv: KV, nc: NatsConnection, jsm: JetStreamManager, service: ServiceName, me: string) {
+    this.kv = kv;
+    this.nc = nc;
+    this.jsm = jsm;
+    this.service = service;
+    this.me = me;
+  }
+
+  /** @param changed called when a replica came or went, or a lease was given up */
+  async start(changed: () => void): Promise<void> {
+    this.changed = changed;
+    // Writes to a bucket are plain messages; listening to them needs no consumer and survives a broker that lost the bucket.
+    const listen = (pattern: string, heard: (key: string, gone: boolean) => void): Subscription =>
+      this.nc.subscribe(`$KV.${bucket}.${pattern}`, {
+        callback: (error, message) => {
+          if (!error)
+            heard(message.subject.split('.').at(-1) as string, message.headers?.get('KV-Operation') === 'DEL');
+        },
+      });
+    this.subscriptions = [
+      listen(`replica.${this.service}.*`, (replica, gone) => this.heard(replica, gone)),
+      listen(`owner.${this.service}.*`, (_, gone) => gone && this.changed()),
+    ];
+    await this.heartbeat();
+    const { state } = await this.jsm.streams.info(`KV_${bucket}`, {
+      subjects_filter: `$KV.${bucket}.replica.${this.service}.*`,
+    });
+    for (const subject of Object.keys(state.subjects ?? {})) this.heard(subject.split('.').at(-1) as string, false);
+  }
+
+  private heard(replica: string, gone: boolean): void {
+    const known = this.seenMs.has(replica);
+    if (gone) this.seenMs.delete(replica);
+    else this.seenMs.set(replica, performance.now());
+    if (known === gone) this.changed();
+  }
+
+  /** Tells the others that this replica lives. */
+  async heartbeat(): Promise<void> {
+    this.seenMs.set(this.me, performance.now());
+    await this.kv.put(`replica.${this.service}.${this.me}`, '');
+  }
+
+  /** Whether this replica is the one that should own the partition. */
+  prefersMe(partition: number): boolean {
+    const now = performance.now();
+    this.seenMs.set(this.me, now);
+    for (const [replica, seen] of this.seenMs) if (now - seen > leaseTtlMs) this.seenMs.delete(replica);
+    return preferredOwner(this.service, partition, this.seenMs.keys()) === this.me;
+  }
+
+  /** @returns the revision of the new lease; undefined when another holds it or the broker is away */
+  async acquire(partition: number): Promise<number | undefined> {
+    return this.kv.create(this.key(partition), this.me).catch(() => undefined);
+  }
+
+  /** @returns the new revision; undefined when the lease is lost. @throws when the broker is away: nothing is known */
+  async renew(partition: number, revision: number): Promise<number | undefined> {
+    try {
+      return await this.kv.update(this.key(partition), this.me, revision);
+    } catch (error) {
+      // It ran out, or the broker restarted and forgot it: if nobody took it, it is still ours to take.
+      const again = await this.acquire(partition);
+      if (again !== undefined) return again;
+      const holder = await this.kv.get(this.key(partition));
+      if (holder?.operation === 'PUT' && holder.string() !== this.me) return undefined;
+      throw error;
+    }
+  }
+
+  /** Lets the others have it at once. */
+  async release(partition: number, revision: number): Promise<void> {
+    await this.kv.delete(this.key(partition), { previousSeq: revision }).catch(() => undefined);
+  }
+
+  async stop(): Promise<void> {
+    for (const subscription of this.subscriptions) subscription.unsubscribe();
+    await this.kv.delete(`replica.${this.service}.${this.me}`).catch(() => undefined);
+  }
+
+  private key(partition: number): string {
+    return `owner.${this.service}.${partitionLabel(partition)}`;
+  }
+}

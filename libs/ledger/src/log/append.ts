@@ -1,0 +1,93 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/nats-core';
+import { commitSubject, streamName } from '../domain/partitioning.js';
+import type { PartitionAddress } from './commit.js';
+
+/** Header names of a commit. */
+export const epochHeader = 'Writ-Epoch';
+export const prevHeader = 'Writ-Prev';
+const expectedHeader = 'Nats-Expected-Last-Sequence';
+
+const wrongLastSequence = 10071;
+const ackTimeoutMs = 5_000;
+const retryMs = 100;
+
+export interface Append {
+  address: PartitionAddress;
+  body: Uint8Array;
+  /** The last commit its writer knows: the fence. */
+  after: number;
+  epoch: number;
+  prev: string;
+}
+
+/**
+ * `deposed`: another owner has written. `refused`: the broker will not store it. In neither case is it in the log.
+ * `closed`: given up with the outcome unknown, because the connection or the owner is gone.
+ */
+export type Appended =
+  { outcome: 'stored' } | { outcome: 'deposed' } | { outcome: 'refused'; detail: string } | { outcome: 'closed' };
+
+/**
+ * Publishes a commit and finds out what became of it. When no answer comes, the same bytes are published again behind the
+ * same fence: at most one of the two can be stored, and the log says which. So an unknown outcome never stays unknown
+ * while the broker can be reached.
+ */
+export async function append(
+  nc: NatsConnection,
+  jsm: JetStreamManager,
+  commit: Append,
+  signal: AbortSignal,
+): Promise<Appended> {
+  const subject = commitSubject(commit.address.service, commit.address.partition);
+  const head = headers();
+  head.set(expectedHeader, String(commit.after));
+  head.set(epochHeader, String(commit.epoch));
+  head.set(prevHeader, commit.prev);
+  for (;;) {
+    const answer = await publish(nc, subject, commit.body, head);
+    if (answer?.seq === commit.after + 1) return { outcome: 'stored' };
+    if (answer?.error) {
+      if (answer.error.err_code !== wrongLastSequence) return { outcome: 'refused', detail: answer.error.description };
+      const ours = await isOurs(jsm, commit);
+      if (ours !== undefined) return { outcome: ours ? 'stored' : 'deposed' };
+    } else if (answer?.seq !== undefined)
+      return { outcome: 'refused', detail: `stored as ${answer.seq} after ${commit.after}: the fence does not hold` };
+    if (signal.aborted || nc.isClosed()) return { outcome: 'closed' };
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+  }
+}
+
+interface PubAck {
+  seq?: number;
+  error?: { code: number; err_code?: number; description: string };
+}
+
+/** Undefined: nothing is known. */
+async function publish(
+  nc: NatsConnection,
+  subject: string,
+  body: Uint8Array,
+  head: ReturnType<typeof headers>,
+): Promise<PubAck | undefined> {
+  try {
+    const reply = await nc.request(subject, body, { headers: head, timeout: ackTimeoutMs });
+    return reply.json<PubAck>();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the commit behind the fence is the one we sent. Undefined: the broker did not say. */
+async function isOurs(jsm: JetStreamManager, commit: Append): Promise<boolean | undefined> {
+  const { service, partition } = commit.address;
+  try {
+    // Not a direct get: those may be answered by a replica that lags behind.
+    const stored = await jsm.streams.getMessage(streamName(service, partition), { seq: commit.after + 1 });
+    // Fenced, and nothing there: another owner's log is shorter than ours, so ours was lost by the broker.
+    if (stored === null) return false;
+    return stored.header.get(epochHeader) === String(commit.epoch) && Buffer.compare(stored.data, commit.body) === 0;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,218 @@
+import { AckPolicy, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
+import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { streamName } from '../domain/partitioning.js';
+import type { Upcast } from '../domain/upcasters.js';
+import { epochHeader, prevHeader } from './append.js';
+import { ChainBroken } from './chain.js';
+import { LogCommit, type Commit, type PartitionAddress } from './commit.js';
+
+const pullMessages = 500;
+const pullExpiresMs = 30_000;
+const heartbeatMs = 5_000;
+const recreateBackoffMs = [0, 50, 100, 250, 500, 1000, 2000];
+
+/** What a reader needs of its ledger. */
+export interface ReaderSource {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly upcast: Upcast;
+  /** Calls back after the connection came back; returns how to stop that. */
+  onReconnect(listener: () => void): () => void;
+}
+
+/**
+ * Reads a partition in order, from any commit, and then live. It pulls: what arrives is bounded by 500 commits and one
+ * largest message (bytes), and the next pull waits until the last one was taken, so a slow reader slows only itself.
+ * The consumer behind it is ephemeral and expendable: sequences have no gaps, so whenever something other than the
+ * expected commit arrives, or nothing at all, a new consumer starts at the expected one.
+ */
+export class CommitReader {
+  private readonly source: ReaderSource;
+  private readonly address: PartitionAddress;
+  private readonly stream: string;
+  private readonly stopReconnect: () => void;
+  private arrived: Commit[] = [];
+  private wake: (() => void) | undefined;
+  private failure: Error | undefined;
+  private closed = false;
+
+  /** The last commit that arrived, and its link where it is known. */
+  private last: number;
+  private link: string | undefined;
+
+  private subscription: Subscription | undefined;
+  private consumer: string | undefined;
+  private inbox = '';
+  private pulling = false;
+  private outstanding = 0;
+  private fresh = false;
+  private attempts = 0;
+  private restarting = false;
+  private readonly watchdog: NodeJS.Timeout;
+  private quiet = true;
+
+  /** @param from the last commit that is known, and its link if it is to be verified too */
+  constructor(source: ReaderSource, address: PartitionAddress, from: number, link?: string) {
+    this.source = source;
+    this.address = address;
+    this.stream = streamName(address.service, address.partition);
+    this.last = from;
+    this.link = link;
+    this.stopReconnect = source.onReconnect(() => this.restart());
+    this.watchdog = setInterval(() => this.watch(), heartbeatMs * 2 + 1_000);
+    this.watchdog.unref();
+    this.restart();
+  }
+
+  /** What has arrived, at least one commit; waits for it. Empty after `close`. @throws ChainBroken */
+  async next(): Promise<readonly Commit[]> {
+    while (this.arrived.length === 0) {
+      if (this.failure) throw this.failure;
+      if (this.closed) return [];
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+    const commits = this.arrived;
+    this.arrived = [];
+    this.pull();
+    return commits;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.stopReconnect();
+    clearInterval(this.watchdog);
+    this.dropConsumer();
+    this.notify();
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.closed = true;
+    this.stopReconnect();
+    clearInterval(this.watchdog);
+    this.dropConsumer();
+    this.notify();
+  }
+
+  private notify(): void {
+    this.wake?.();
+    this.wake = undefined;
+  }
+
+  /** A pull answers at least with heartbeats; silence means that it, or the consumer, is gone. */
+  private watch(): void {
+    if (this.pulling && this.quiet) this.restart();
+    this.quiet = true;
+  }
+
+  private restart(): void {
+    if (this.restarting || this.closed) return;
+    this.restarting = true;
+    void this.recreate().finally(() => (this.restarting = false));
+  }
+
+  private async recreate(): Promise<void> {
+    this.dropConsumer();
+    while (!this.closed && !this.source.nc.isClosed()) {
+      // Counted until a commit arrives, so that a consumer that is lost again and again is not made in a hot loop.
+      const backoff = recreateBackoffMs[Math.min(this.attempts++, recreateBackoffMs.length - 1)];
+      if (backoff) await new Promise((resolve) => setTimeout(resolve, backoff));
+      try {
+        await this.createConsumer();
+        this.pull();
+        return;
+      } catch {
+        // The broker is away, or the stream is not there yet: the next round tries again.
+      }
+    }
+  }
+
+  private async createConsumer(): Promise<void> {
+    const inbox = createInbox();
+    this.inbox = inbox;
+    this.subscription = this.source.nc.subscribe(inbox, {
+      // A message that still comes for the consumer before this one must not be counted.
+      callback: (error, message) => (error || this.inbox !== inbox ? undefined : this.take(message)),
+    });
+    const info = await this.source.jsm.consumers.add(this.stream, {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: this.last + 1,
+      ack_policy: AckPolicy.None,
+      inactive_threshold: 60e9,
+      mem_storage: true,
+      num_replicas: 1,
+    });
+    this.consumer = info.name;
+    this.fresh = true;
+    if (this.closed) this.dropConsumer();
+  }
+
+  private dropConsumer(): void {
+    const name = this.consumer;
+    this.consumer = undefined;
+    this.pulling = false;
+    this.subscription?.unsubscribe();
+    this.subscription = undefined;
+    if (name && !this.source.nc.isClosed())
+      void this.source.jsm.consumers.delete(this.stream, name).catch(() => undefined);
+  }
+
+  /** Only one pull is under way: between two of them lies one round trip for up to 500 commits. */
+  private pull(): void {
+    if (this.pulling || this.consumer === undefined || this.closed || this.arrived.length > 0) return;
+    this.pulling = true;
+    this.outstanding = pullMessages;
+    const request = {
+      batch: pullMessages,
+      max_bytes: (this.source.nc.info?.max_payload ?? 1 << 20) + (64 << 10),
+      expires: pullExpiresMs * 1e6,
+      idle_heartbeat: heartbeatMs * 1e6,
+    };
+    const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.stream}.${this.consumer}`;
+    this.source.nc.publish(subject, JSON.stringify(request), { reply: this.inbox });
+  }
+
+  private take(message: Msg): void {
+    this.quiet = false;
+    if (message.subject === this.inbox) return this.status(message.headers?.code ?? 0);
+    const delivery = (message.reply ?? '').split('.');
+    // `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.…`; from 2.15 on with domain and account in front.
+    const shift = delivery.length === 9 ? 0 : 2;
+    const sequence = Number(delivery[5 + shift]);
+    if (sequence !== this.last + 1) {
+      // A new consumer begins with the expected commit if it is there at all.
+      if (this.fresh) return this.fail(new ChainBroken(this.address, this.last + 1, 'missing'));
+      return this.restart();
+    }
+    this.fresh = false;
+    this.accept(message, sequence, Number(delivery[7 + shift]) / 1e6);
+    if (--this.outstanding === 0) {
+      this.pulling = false;
+      this.pull();
+    }
+  }
+
+  private accept(message: Msg, sequence: number, timeMs: number): void {
+    const bytes = message.data;
+    const prev = message.headers?.get(prevHeader) ?? '';
+    if (this.link !== undefined && prev !== this.link)
+      return this.fail(new ChainBroken(this.address, sequence, 'changed'));
+    const epoch = Number(message.headers?.get(epochHeader) ?? 0);
+    const commit = new LogCommit(this.address, { commit: sequence, epoch, prev, bytes, timeMs }, this.source.upcast);
+    this.link = commit.hash;
+    this.last = sequence;
+    this.attempts = 0;
+    this.arrived.push(commit);
+    this.notify();
+  }
+
+  /** 100: it is alive. 503, or 409 for a deleted consumer: a new one. All others end this pull, and only it. */
+  private status(code: number): void {
+    if (code === 100) return;
+    this.pulling = false;
+    if (code === 503 || code === 404) return this.restart();
+    if (code === 409 && this.outstanding === pullMessages) return this.restart();
+    this.pull();
+  }
+}

@@ -1,0 +1,24 @@
+import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
+import { newId } from '../domain/ids.js';
+
+/**
+ * An event as one line of a commit. Optional members are left out, never null.
+ * @throws TypeError when its data cannot be JSON (a cycle, a BigInt): a bug of the decider
+ */
+export function encodeEvent(draft: EventDraft, command: Command, source: string): string {
+  const event: Omit<LedgerEvent, 'data'> & { data: unknown } = {
+    specversion: '1.0',
+    id: newId('evt'),
+    type: draft.type,
+    source,
+    subject: draft.subject ?? command.subject,
+    time: command.time,
+    tenant: command.tenant,
+    actor: command.actor,
+    cause: command.cause ?? command.id,
+    data: draft.data ?? null,
+  };
+  if (command.cause !== undefined && command.cause !== command.id) event.command = command.id;
+  if (command.trace !== undefined) event.trace = command.trace;
+  return JSON.stringify(event);
+}

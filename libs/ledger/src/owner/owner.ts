@@ -1,0 +1,295 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
+import { formatPosition } from '../domain/positions.js';
+import { partitionLabel, streamName } from '../domain/partitioning.js';
+import { DomainError, refuse } from '../domain/refusals.js';
+import type { Upcast } from '../domain/upcasters.js';
+import { append } from '../log/append.js';
+import { hashOf } from '../log/chain.js';
+import { LogCommit, type Commit, type PartitionAddress } from '../log/commit.js';
+
+import { lastCommit } from '../log/streams.js';
+import type { Done } from './answer.js';
+import { Batch } from './batch.js';
+import type { Seen } from './dedup.js';
+import { encodeEvent } from './encode.js';
+import type { PartitionState } from './state.js';
+
+/** A commit grows to this and no further, so that a burst does not become one huge message; a single command may be larger. */
+const commitBytes = 256 * 1024;
+/** Room in the broker's largest message for the headers of a commit and the frame of a reply. */
+const overheadBytes = 4 * 1024;
+/** Commands that wait beyond this are refused: a broker that is away must not fill the memory. */
+const mostWaitingBytes = 64 * 1024 * 1024;
+const confirmRetryMs = 100;
+
+export interface OwnerLog {
+  nc: NatsConnection;
+  jsm: JetStreamManager;
+  upcast: Upcast;
+  error(fields: object, message: string): void;
+}
+
+export interface OwnerEvents {
+  /** An acknowledged commit, before its commands are answered. */
+  committed(commit: Commit): void;
+  /** The owner has stopped for good; its state is worth nothing any more. */
+  lost(why: 'deposed' | 'failed', detail: string): void;
+}
+
+/**
+ * Decides the commands of one partition, one after another, and commits what they decide. While a publish is under way the
+ * next commit gathers; it leaves as soon as the answer is there. So an idle partition commits at once, and a busy one
+ * spreads the price of a publish over all that came meanwhile: no timer, no linger.
+ */
+export class Owner {
+  readonly state: PartitionState;
+  readonly epoch: number;
+  private readonly log: OwnerLog;
+  private readonly address: PartitionAddress;
+  private readonly source: string;
+  private readonly report: OwnerEvents;
+  private readonly largest: number;
+  private readonly abort = new AbortController();
+
+  /** Filled batches, oldest first; the last one gathers. */
+  private waiting: Batch[] = [];
+  private waitingBytes = 0;
+  private flying: Batch | undefined;
+  private flushing = false;
+  /** The commit that the next event belongs to is counted from here. */
+  private assigned: number;
+  private acknowledged: number;
+  private phase: 'serving' | 'draining' | 'lost' = 'serving';
+  private idle: (() => void)[] = [];
+  /** Called with each batch that leaves nothing behind it: the only moment when state and log agree on a boundary. */
+  onBoundary: ((commit: number, hash: string) => ((stored: boolean) => void) | undefined) | undefined;
+
+  private nowMs = 0;
+  private nowIso = '';
+
+  constructor(address: PartitionAddress, epoch: number, state: PartitionState, log: OwnerLog, report: OwnerEvents) {
+    this.address = address;
+    this.source = `${address.service}/${partitionLabel(address.partition)}`;
+    this.epoch = epoch;
+    this.state = state;
+    this.log = log;
+    this.report = report;
+    this.assigned = this.acknowledged = state.commit;
+    this.largest = (log.nc.info?.max_payload ?? 1 << 20) - overheadBytes;
+  }
+
+  get commit(): number {
+    return this.acknowledged;
+  }
+
+  get serving(): boolean {
+    return this.phase === 'serving';
+  }
+
+  /** Takes one command; `time` is stamped here. `done` may be called before this returns. */
+  submit(command: Command, done: Done): void {
+    if (this.phase !== 'serving') return done(unavailable(this.source, 'its owner is leaving'), undefined);
+    const seen = this.state.seen.find(command.tenant, command.id);
+    if (seen) return this.again(seen, done);
+    if (this.waitingBytes > mostWaitingBytes)
+      return done(unavailable(this.source, 'too many changes wait for the broker'), undefined);
+    command.time = this.now();
+    let lines: string[];
+    try {
+      lines = this.decide(command);
+    } catch (error) {
+      return this.gather(0).refuse(done, this.refusalOf(error, command));
+    }
+    const sizes = lines.map((line) => Buffer.byteLength(line));
+    const bytes = sizes.reduce((sum, size) => sum + size + 1, 0);
+    if (bytes > this.largest) return this.gather(0).refuse(done, tooLarge(bytes, this.largest));
+    const batch = this.gather(bytes);
+    const from = batch.lines.length;
+    try {
+      for (const [i, line] of lines.entries()) this.evolve(batch, line, sizes[i] as number);
+    } catch (error) {
+      done(this.refusalOf(error, command), undefined);
+      return this.lose('failed', `evolve threw: ${String(error)}`);
+    }
+    batch.answer(done, from, lines.length);
+  }
+
+  /** Takes no more commands; resolves when those it has are answered. */
+  async drain(): Promise<void> {
+    if (this.phase === 'serving') this.phase = 'draining';
+    while (this.phase !== 'lost' && (this.flying || this.waiting.length > 0))
+      await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  /** Gives everything up at once; what is unanswered is refused, whether or not it was stored. */
+  stop(): void {
+    if (this.phase !== 'lost') this.lose('failed', 'stopped');
+  }
+
+  private decide(command: Command): string[] {
+    const drafts: readonly EventDraft[] = this.state.model.decide(command);
+    return drafts.map((draft) => encodeEvent(draft, command, this.source));
+  }
+
+  /** What is evolved is the parsed line, not the draft: exactly what a replay will see. */
+  private evolve(batch: Batch, line: string, bytes: number): void {
+    const event = JSON.parse(line) as LedgerEvent;
+    if (batch.commit === 0) batch.commit = ++this.assigned;
+    this.state.evolve(event, batch.commit, batch.lines.length);
+    batch.add(line, bytes, event);
+    this.waitingBytes += bytes + 1;
+  }
+
+  private refusalOf(error: unknown, command: Command): DomainError {
+    if (error instanceof DomainError) return error;
+    this.log.error(
+      { err: error, partition: this.source, command: command.id, aggregate: command.aggregate },
+      'a decider failed',
+    );
+    return refuse('ledger.decider_failed', `the decision on '${command.command.type}' failed`, { command: command.id });
+  }
+
+  /** The batch for `bytes` more. */
+  private gather(bytes: number): Batch {
+    let batch = this.waiting.at(-1);
+    if (!batch || (batch.size > 0 && batch.size + bytes > commitBytes)) {
+      batch = new Batch();
+      this.waiting.push(batch);
+    }
+    if (!this.flying && !this.flushing) {
+      this.flushing = true;
+      // Not at once: all the commands that arrived in one read of the socket belong into one commit.
+      queueMicrotask(() => {
+        this.flushing = false;
+        this.flush();
+      });
+    }
+    return batch;
+  }
+
+  private flush(): void {
+    if (this.flying || this.phase === 'lost') return;
+    const batch = this.waiting.shift();
+    if (!batch) {
+      for (const resolve of this.idle.splice(0)) resolve();
+      return;
+    }
+    this.flying = batch;
+    this.waitingBytes -= batch.size;
+    const done = batch.commit === 0 ? this.confirm() : this.publish(batch);
+    done.then(
+      (ok) => ok && this.landed(batch),
+      (error: unknown) => this.lose('failed', String(error)),
+    );
+  }
+
+  private landed(batch: Batch): void {
+    this.flying = undefined;
+    batch.settle(this.address, this.acknowledged);
+    this.flush();
+  }
+
+  private async publish(batch: Batch): Promise<boolean> {
+    const body = Buffer.from(batch.lines.length === 1 ? (batch.lines[0] as string) : batch.lines.join('\n'));
+    const { hash: prev } = this.state;
+    const after = this.acknowledged;
+    const { address, epoch } = this;
+    const sent = append(this.log.nc, this.log.jsm, { address, body, after, epoch, prev }, this.abort.signal);
+    const hash = hashOf(body);
+    const boundary = this.waiting.length === 0 ? this.onBoundary?.(after + 1, hash) : undefined;
+    const result = await sent;
+    boundary?.(result.outcome === 'stored');
+    if ((this.phase as string) === 'lost') return false;
+    if (result.outcome !== 'stored') {
+      const detail = result.outcome === 'refused' ? result.detail : result.outcome;
+      this.lose(result.outcome === 'deposed' ? 'deposed' : 'failed', detail);
+      return false;
+    }
+    this.acknowledged = batch.commit;
+    this.state.commit = batch.commit;
+    this.state.hash = hash;
+    this.state.epoch = epoch;
+    const { commit, events } = batch;
+    const fields = { commit, epoch, prev, bytes: body, hash, timeMs: Date.now(), events };
+    this.report.committed(new LogCommit(this.address, fields, this.log.upcast));
+    return true;
+  }
+
+  /** Nothing to write, but answers to give: they are true only if nobody else has written since. */
+  private async confirm(): Promise<boolean> {
+    for (;;) {
+      try {
+        const last = await lastCommit(this.log.jsm, this.address);
+        if ((this.phase as string) === 'lost') return false;
+        if (last === this.acknowledged) return true;
+        this.lose('deposed', `the log ends at ${last}, not at ${this.acknowledged}`);
+        return false;
+      } catch {
+        if (this.abort.signal.aborted || this.log.nc.isClosed()) return false;
+        await new Promise((resolve) => setTimeout(resolve, confirmRetryMs));
+      }
+    }
+  }
+
+  /** An id that was seen before: its old answer, from the batch it is in, or from the log. */
+  private again(seen: Seen, done: Done): void {
+    if (seen.commit > this.acknowledged) {
+      const batches = this.flying ? [this.flying, ...this.waiting] : this.waiting;
+      const batch = batches.find((candidate) => candidate.commit === seen.commit);
+      if (batch) return batch.answer(done, seen.index, seen.count, true);
+    }
+    this.recall(seen).then(
+      (answer) => done(undefined, answer),
+      () => done(unavailable(this.source, 'the log cannot be read'), undefined),
+    );
+  }
+
+  private async recall(seen: Seen): Promise<Parameters<Done>[1]> {
+    const stored = await this.log.jsm.streams.getMessage(streamName(this.address.service, this.address.partition), {
+      seq: seen.commit,
+    });
+    if (stored === null) throw new Error(`commit ${seen.commit} is gone`);
+    const lines = stored
+      .string()
+      .split('\n')
+      .slice(seen.index, seen.index + seen.count);
+    const events = lines.map((line) => this.log.upcast(JSON.parse(line) as LedgerEvent));
+    const position = formatPosition({ ...this.address, commit: seen.commit, index: seen.index + seen.count - 1 });
+    return { position, lines: events.map((event) => JSON.stringify(event)), events, duplicate: true };
+  }
+
+  private lose(why: 'deposed' | 'failed', detail: string): void {
+    if (this.phase === 'lost') return;
+    this.phase = 'lost';
+    this.abort.abort();
+    const refusal = unavailable(this.source, why === 'deposed' ? 'another replica owns it now' : detail);
+    const batches = this.flying ? [this.flying, ...this.waiting] : this.waiting;
+    this.flying = undefined;
+    this.waiting = [];
+    for (const batch of batches) batch.fail(refusal);
+    for (const resolve of this.idle.splice(0)) resolve();
+    this.report.lost(why, detail);
+  }
+
+  private now(): string {
+    const now = Math.max(Date.now(), this.state.timeMs);
+    if (now !== this.nowMs) {
+      this.nowMs = this.state.timeMs = now;
+      this.nowIso = new Date(now).toISOString();
+    }
+    return this.nowIso;
+  }
+}
+
+function unavailable(partition: string, why: string): DomainError {
+  return refuse('ledger.unavailable', `partition ${partition} cannot take changes now: ${why}`, { partition });
+}
+
+function tooLarge(bytes: number, most: number): DomainError {
+  return refuse('ledger.too_large', `the change has ${bytes} bytes of events; a commit takes ${most}`, {
+    bytes,
+    most,
+  });
+}

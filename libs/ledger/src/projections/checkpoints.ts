@@ -1,0 +1,106 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import type { PartitionAddress } from '../log/commit.js';
+import type { Projection } from './projection.js';
+
+/** The checkpoint was moved by somebody else: a former or a next owner of the partition applies the same commits. */
+export class CheckpointMoved extends Error {
+  override readonly name = 'CheckpointMoved';
+}
+
+/** Where each projection stands, in the same database as its rows. One service a schema, so the service is not a column. */
+export class Checkpoints {
+  private readonly dataSource: DataSource;
+  private readonly table: string;
+
+  constructor(dataSource: DataSource) {
+    this.dataSource = dataSource;
+    const schema = 'schema' in dataSource.options ? dataSource.options.schema : undefined;
+    this.table = schema ? `"${schema}".ledger_checkpoint` : 'ledger_checkpoint';
+  }
+
+  /** Makes the table where it is missing. */
+  async prepare(): Promise<void> {
+    await this.dataSource.transaction(async (manager) => {
+      // IF NOT EXISTS alone is not safe against two replicas that start together.
+      await manager.query(`SELECT pg_advisory_xact_lock(hashtext('writ.ledger_checkpoint'))`);
+      await manager.query(
+        `CREATE TABLE IF NOT EXISTS ${this.table} (
+           projection text NOT NULL, "partition" integer NOT NULL, version integer NOT NULL,
+           "commit" bigint NOT NULL, parked text, PRIMARY KEY (projection, "partition"))`,
+      );
+    });
+  }
+
+  /** The last commit that was applied; 0 for a new projection, and for one of a new version after its `reset`. */
+  async load(projection: Projection, { partition }: PartitionAddress): Promise<number> {
+    const version = projection.version ?? 1;
+    return this.dataSource.transaction(async (manager) => {
+      await manager.query(
+        `INSERT INTO ${this.table} VALUES ($1, $2, $3, 0, NULL) ON CONFLICT (projection, "partition") DO NOTHING`,
+        [projection.name, partition, version],
+      );
+      const [row] = await manager.query<{ version: number; commit: string }[]>(
+        `SELECT version, "commit" FROM ${this.table} WHERE projection = $1 AND "partition" = $2 FOR UPDATE`,
+        [projection.name, partition],
+      );
+      if (row?.version === version) return Number(row.commit);
+      await projection.reset?.(partition, manager);
+      await manager.query(
+        `UPDATE ${this.table} SET version = $3, "commit" = 0 WHERE projection = $1 AND "partition" = $2`,
+        [projection.name, partition, version],
+      );
+      return 0;
+    });
+  }
+
+  /** The last commit in the table; undefined when nothing was ever applied. */
+  async peek(projection: string, partition: number): Promise<number | undefined> {
+    const [row] = await this.dataSource.query<{ commit: string }[]>(
+      `SELECT "commit" FROM ${this.table} WHERE projection = $1 AND "partition" = $2`,
+      [projection, partition],
+    );
+    return row && Number(row.commit);
+  }
+
+  /**
+   * `write` and the new checkpoint in one transaction.
+   * @throws CheckpointMoved when the checkpoint is not `from`; nothing was written
+   */
+  async advance(
+    projection: string,
+    partition: number,
+    from: number,
+    to: number,
+    write: ((manager: EntityManager) => Promise<void>) | undefined,
+  ): Promise<void> {
+    if (!write) return this.move(this.dataSource.manager, projection, partition, from, to);
+    await this.dataSource.transaction(async (manager) => {
+      // First: the row's lock makes a former owner of the partition wait, and then find the checkpoint moved.
+      await this.move(manager, projection, partition, from, to);
+      await write(manager);
+    });
+  }
+
+  async park(projection: string, partition: number, reason: string): Promise<void> {
+    await this.dataSource.query(`UPDATE ${this.table} SET parked = $3 WHERE projection = $1 AND "partition" = $2`, [
+      projection,
+      partition,
+      reason,
+    ]);
+  }
+
+  private async move(
+    manager: EntityManager,
+    projection: string,
+    partition: number,
+    from: number,
+    to: number,
+  ): Promise<void> {
+    const [, moved] = await manager.query<[unknown, number]>(
+      `UPDATE ${this.table} SET "commit" = $4, parked = NULL
+       WHERE projection = $1 AND "partition" = $2 AND "commit" = $3`,
+      [projection, partition, from, to],
+    );
+    if (moved !== 1) throw new CheckpointMoved(`checkpoint of ${projection} on partition ${partition} is not ${from}`);
+  }
+}

@@ -1,0 +1,146 @@
+import type { LedgerEvent } from '../domain/events.js';
+import type { Position } from '../domain/positions.js';
+import type { ConsumerHealth } from '../host/spec.js';
+import type { Tail, TailCursor } from '../host/tail.js';
+import type { Logger } from '../ledger.js';
+import type { Commit, PartitionAddress } from '../log/commit.js';
+import { CheckpointMoved, type Checkpoints } from './checkpoints.js';
+import { pause, Waiters } from '../pause.js';
+import { mayHeal } from './database-errors.js';
+import type { Projection } from './projection.js';
+
+/** A commit that fails this often on its own is poison. */
+const poisonAfter = 3;
+const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
+
+type Row = { readonly event: LedgerEvent; readonly position: Position };
+
+/** Applies one partition's commits to one projection, from its checkpoint on, while the partition is owned here. */
+export class ProjectionRunner {
+  readonly name: string;
+  private readonly projection: Projection;
+  private readonly types: ReadonlySet<string> | undefined;
+  private readonly address: PartitionAddress;
+  private readonly checkpoints: Checkpoints;
+  private readonly tail: Tail;
+  private readonly log: Logger;
+  private readonly abort = new AbortController();
+  private readonly waiters = new Waiters();
+  private commit = 0;
+  private parked: string | undefined;
+  private readonly running: Promise<void>;
+
+  constructor(projection: Projection, address: PartitionAddress, checkpoints: Checkpoints, tail: Tail, log: Logger) {
+    this.name = projection.name;
+    this.projection = projection;
+    this.types = projection.events && new Set(projection.events);
+    this.address = address;
+    this.checkpoints = checkpoints;
+    this.tail = tail;
+    this.log = log;
+    this.running = this.run();
+  }
+
+  health(): ConsumerHealth {
+    const { name, commit } = this;
+    const lag = Math.max(0, this.tail.head - commit);
+    const health = { name, partition: this.address.partition, commit, lag };
+    return this.parked === undefined ? health : { ...health, parked: this.parked };
+  }
+
+  /** Resolves with true once `commit` was applied; with false when the runner stops before. */
+  async reached(commit: number, signal: AbortSignal): Promise<boolean> {
+    while (this.commit < commit && !signal.aborted && !this.abort.signal.aborted && this.parked === undefined)
+      await this.waiters.next(signal);
+    return this.commit >= commit;
+  }
+
+  /** Ends after the transaction that is under way. */
+  async stop(): Promise<void> {
+    this.abort.abort();
+    this.waiters.wake();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.abort;
+    for (let failures = 0; !signal.aborted && this.parked === undefined; failures++) {
+      try {
+        await this.follow();
+      } catch (error) {
+        if (!(error instanceof CheckpointMoved))
+          this.log.warn({ ...this.address, projection: this.name, err: error }, 'a projection starts again');
+        await pause(backoffMs[Math.min(failures, backoffMs.length - 1)] as number, signal);
+      }
+    }
+    this.waiters.wake();
+  }
+
+  private async follow(): Promise<void> {
+    const { signal } = this.abort;
+    this.commit = await this.checkpoints.load(this.projection, this.address);
+    if (this.commit > this.tail.head)
+      return this.park(`its checkpoint ${this.commit} is ahead of the log, which ends at ${this.tail.head}`);
+    this.waiters.wake();
+    const cursor = this.tail.cursor(this.commit);
+    try {
+      for (;;) {
+        const commits = await cursor.next(signal);
+        if (commits.length === 0) return;
+        await this.take(commits);
+        if (this.parked !== undefined) return;
+      }
+    } finally {
+      cursor.close();
+    }
+  }
+
+  private async take(commits: readonly Commit[]): Promise<void> {
+    try {
+      await this.apply(commits);
+    } catch (error) {
+      if (error instanceof CheckpointMoved || mayHeal(error)) throw error;
+      // One of them is poison: find it, and let everything before it pass.
+      for (const commit of commits) {
+        const failure = await this.alone(commit);
+        if (failure === undefined) continue;
+        return this.park(`commit ${commit.commit}: ${failure}`);
+      }
+    }
+  }
+
+  /** @returns why it fails each time, or nothing */
+  private async alone(commit: Commit): Promise<string | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.apply([commit]);
+        return undefined;
+      } catch (error) {
+        if (error instanceof CheckpointMoved || mayHeal(error)) throw error;
+        if (attempt >= poisonAfter) return error instanceof Error ? error.message : String(error);
+        await pause(backoffMs[attempt] as number, this.abort.signal);
+        if (this.abort.signal.aborted) throw error;
+      }
+    }
+  }
+
+  private async apply(commits: readonly Commit[]): Promise<void> {
+    const rows: Row[] = [];
+    for (const commit of commits)
+      for (const [index, event] of commit.events.entries())
+        if (!this.types || this.types.has(event.type))
+          rows.push({ event, position: { ...this.address, commit: commit.commit, index } });
+    const to = (commits.at(-1) as Commit).commit;
+    const write = rows.length === 0 ? undefined : this.projection.apply.bind(this.projection, rows);
+    await this.checkpoints.advance(this.name, this.address.partition, this.commit, to, write);
+    this.commit = to;
+    this.waiters.wake();
+  }
+
+  private async park(reason: string): Promise<void> {
+    this.parked = reason;
+    this.log.error({ ...this.address, projection: this.name, reason }, 'a projection is parked');
+    this.waiters.wake();
+    await this.checkpoints.park(this.name, this.address.partition, reason).catch(() => undefined);
+  }
+}

@@ -1,0 +1,193 @@
+import type { KV } from '@nats-io/kv';
+import { DomainError, type ErrorCatalogue } from '../domain/refusals.js';
+import type { LedgerEvent } from '../domain/events.js';
+import type { Position } from '../domain/positions.js';
+import { stateKey } from '../host/keys.js';
+import type { ConsumerHealth } from '../host/spec.js';
+import type { Tail } from '../host/tail.js';
+import type { Logger } from '../ledger.js';
+import type { Commit, PartitionAddress } from '../log/commit.js';
+import { pause } from '../pause.js';
+import type { Reactor } from './reactor.js';
+
+const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
+/** While it is busy its checkpoint is written this often; what is handled again after a crash is harmless. */
+const checkpointMs = 250;
+
+/** Runs one reactor on one partition while that is owned here. */
+export class ReactorRunner {
+  readonly name: string;
+  private readonly reactor: Reactor;
+  private readonly types: ReadonlySet<string> | undefined;
+  private readonly address: PartitionAddress;
+  private readonly kv: KV;
+  private readonly tail: Tail;
+  private readonly log: Logger;
+  private readonly errors: ErrorCatalogue;
+  private readonly abort = new AbortController();
+  private commit = 0;
+  private written = 0;
+  private writtenAt = 0;
+  private parkedEvents = 0;
+  private failing: string | undefined;
+  private readonly running: Promise<void>;
+
+  constructor(
+    reactor: Reactor,
+    address: PartitionAddress,
+    context: { kv: KV; tail: Tail; log: Logger; errors: ErrorCatalogue },
+  ) {
+    this.name = reactor.name;
+    this.reactor = reactor;
+    this.types = reactor.events && new Set(reactor.events);
+    this.address = address;
+    this.kv = context.kv;
+    this.tail = context.tail;
+    this.log = context.log;
+    this.errors = context.errors;
+    this.running = this.run();
+  }
+
+  health(): ConsumerHealth {
+    const { name, commit, failing, parkedEvents } = this;
+    const lag = Math.max(0, this.tail.head - commit);
+    const health = { name, partition: this.address.partition, commit, lag };
+    if (failing !== undefined) return { ...health, parked: `retrying: ${failing}` };
+    return parkedEvents === 0 ? health : { ...health, parked: `${parkedEvents} events set aside` };
+  }
+
+  /** Ends after the events that are being handled; one that is being retried is left for the next owner. */
+  async stop(): Promise<void> {
+    this.abort.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.abort;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await this.follow();
+      } catch (error) {
+        this.log.warn({ ...this.address, reactor: this.name, err: error }, 'a reactor starts again');
+        await pause(backoffMs[Math.min(failures, backoffMs.length - 1)] as number, signal);
+      }
+    }
+  }
+
+  private async follow(): Promise<void> {
+    const { signal } = this.abort;
+    await this.load();
+    const cursor = this.tail.cursor(this.commit);
+    try {
+      for (;;) {
+        const commits = await cursor.next(signal);
+        if (commits.length === 0) break;
+        if (!(await this.take(commits))) break;
+        const now = performance.now();
+        if (this.commit >= this.tail.head || now - this.writtenAt > checkpointMs) await this.checkpoint();
+      }
+    } finally {
+      cursor.close();
+      await this.checkpoint().catch(() => undefined);
+    }
+  }
+
+  private async load(): Promise<void> {
+    const entry = await this.kv.get(stateKey('reactor', this.address, this.name));
+    const commit = entry?.operation === 'PUT' ? Number(entry.string()) : 0;
+    if (commit > this.tail.head)
+      this.log.error(
+        { ...this.address, reactor: this.name, commit },
+        'a reactor was ahead of the log: it lost commits',
+      );
+    this.commit = this.written = Math.min(commit, this.tail.head);
+    let parked = 0;
+    const keys = await this.kv.keys(stateKey('parked', this.address, this.name, '>'));
+    for await (const _ of keys) parked++;
+    this.parkedEvents = parked;
+  }
+
+  private async checkpoint(): Promise<void> {
+    if (this.written === this.commit) return;
+    const { commit } = this;
+    await this.kv.put(stateKey('reactor', this.address, this.name), String(commit));
+    this.written = commit;
+    this.writtenAt = performance.now();
+  }
+
+  /** @returns whether all of it was handled */
+  private async take(commits: readonly Commit[]): Promise<boolean> {
+    if ((this.reactor.parallel ?? 1) > 1) return this.takeParallel(commits);
+    for (const commit of commits) {
+      for (const [index, event] of commit.events.entries())
+        if (!(await this.handle(event, { ...this.address, commit: commit.commit, index }))) return false;
+      this.commit = commit.commit;
+    }
+    return true;
+  }
+
+  /** One chain a subject, some chains at once. */
+  private async takeParallel(commits: readonly Commit[]): Promise<boolean> {
+    const chains = new Map<string, [LedgerEvent, Position][]>();
+    for (const commit of commits)
+      for (const [index, event] of commit.events.entries()) {
+        if (this.types && !this.types.has(event.type)) continue;
+        const key = `${event.tenant}/${event.subject}`;
+        const chain = chains.get(key);
+        const entry: [LedgerEvent, Position] = [event, { ...this.address, commit: commit.commit, index }];
+        if (chain) chain.push(entry);
+        else chains.set(key, [entry]);
+      }
+    const queue = chains.values();
+    const work = async (): Promise<boolean> => {
+      for (const chain of queue)
+        for (const [event, position] of chain) if (!(await this.handle(event, position))) return false;
+      return true;
+    };
+    const done = await Promise.all(Array.from({ length: this.reactor.parallel ?? 1 }, work));
+    if (done.includes(false)) return false;
+    this.commit = (commits.at(-1) as Commit).commit;
+    return true;
+  }
+
+  /** @returns false when it was stopped before the event was handled */
+  private async handle(event: LedgerEvent, position: Position): Promise<boolean> {
+    if (this.types && !this.types.has(event.type)) return true;
+    const { signal } = this.abort;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await this.reactor.handle(event, position);
+        this.failing = undefined;
+        return true;
+      } catch (error) {
+        if (error instanceof DomainError && !this.mayHeal(error.code)) {
+          await this.park(event, position, error);
+          return true;
+        }
+        this.failing = String(error);
+        this.log.warn(
+          { ...position, reactor: this.name, event: event.id, err: error },
+          'a reaction failed; it is repeated',
+        );
+        await pause(backoffMs[Math.min(failures, backoffMs.length - 1)] as number, signal);
+      }
+    }
+    return false;
+  }
+
+  private mayHeal(code: string): boolean {
+    return code === 'ledger.unavailable' || code === 'ledger.timeout' || this.errors[code]?.retry === true;
+  }
+
+  private async park(event: LedgerEvent, position: Position, refusal: DomainError): Promise<void> {
+    this.failing = undefined;
+    this.parkedEvents++;
+    this.log.error(
+      { ...position, reactor: this.name, event: event.id, code: refusal.code, detail: refusal.message },
+      'a reaction was refused; its event is set aside',
+    );
+    const key = stateKey('parked', this.address, this.name, String(position.commit), String(position.index));
+    const value = { event: event.id, type: event.type, code: refusal.code, detail: refusal.message };
+    await this.kv.put(key, JSON.stringify(value));
+  }
+}
