@@ -22,6 +22,7 @@ export default tseslint.config(
     extends: [...tseslint.configs.recommended],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: root } },
     settings: {
+      ...importX.flatConfigs.typescript.settings, // or it does not read what is imported, and sees no cycle
       'import-x/resolver-next': [createTypeScriptImportResolver({ project: path.join(root, 'infra/tsconfig.json') })],
       'import-x/internal-regex': '^@writ/',
     },

@@ -7,10 +7,10 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 /** Jest 30 in ESM mode: packages resolve to their sources through the `source` condition, SWC strips the types. */
 export default {
   rootDir: root,
-  roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/proto', '<rootDir>/e2e'],
+  roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/proto', '<rootDir>/e2e', '<rootDir>/infra'],
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
-  testMatch: ['**/*.test.ts'],
+  testMatch: ['**/*.test.ts', '**/*.test.mjs'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/e2e/faults/', '/e2e/bench/'],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/.writ/'],
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
