@@ -12,6 +12,7 @@ export { fromGrpcStatus, grpcCode, grpcStatus } from './errors/grpc-status.js';
 export { PROBLEM_TYPE, problemOf, type Problem } from './errors/problem.js';
 export { GrpcServer, type GrpcServerOptions } from './grpc/grpc-server.js';
 export { healthService } from './grpc/health.js';
+export { GrpcProxy, type GrpcProxyOptions } from './grpc/proxy.js';
 export { reflectionServices } from './grpc/reflection.js';
 export { abortable } from './kernel/abortable.js';
 export {

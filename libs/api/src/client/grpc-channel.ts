@@ -7,7 +7,7 @@ export interface ChannelOptions {
   metadata?: () => Promise<Record<string, string>> | Record<string, string>;
   /** Default: no TLS. */
   credentials?: ChannelCredentials;
-  /** Largest message in either direction; default 4 MiB. */
+  /** Largest answer that is taken; default 64 MiB. */
   maxMessageBytes?: number;
 }
 
@@ -22,15 +22,16 @@ export interface CallOptions {
 export class GrpcChannel {
   readonly client: Client;
 
-  /** @param address `host:port` */
+  /** @param address `host:port`, or `http://host:port`; `https://host:port` is TLS with the system's roots. */
   constructor(
-    readonly address: string,
+    address: string,
     private readonly options: ChannelOptions = {},
   ) {
-    const limit = options.maxMessageBytes ?? 4 * 1024 * 1024;
-    this.client = new Client(address, options.credentials ?? credentials.createInsecure(), {
-      'grpc.max_receive_message_length': limit,
-      'grpc.max_send_message_length': limit,
+    const { target, secure } = targetOf(address);
+    const channelCredentials = options.credentials ?? (secure ? credentials.createSsl() : credentials.createInsecure());
+    this.client = new Client(target, channelCredentials, {
+      'grpc.max_receive_message_length': options.maxMessageBytes ?? 64 * 1024 * 1024,
+      'grpc.max_send_message_length': -1,
       'grpc.keepalive_time_ms': 30_000,
     });
   }
@@ -46,6 +47,12 @@ export class GrpcChannel {
   close(): void {
     this.client.close();
   }
+}
+
+function targetOf(address: string): { target: string; secure: boolean } {
+  if (!/^https?:\/\//.test(address)) return { target: address, secure: false };
+  const { host, protocol } = new URL(address);
+  return { target: host, secure: protocol === 'https:' };
 }
 
 type Method = Pick<DescMethod, 'methodKind'> & { input: DescMessage; output: DescMessage };

@@ -11,7 +11,7 @@ export interface GrpcServerOptions {
   port?: number;
   /** Default: no TLS. Writ's services are reached through the gateway or a private network. */
   credentials?: ServerCredentials;
-  /** Largest message in either direction; default 4 MiB. A larger one is refused with RESOURCE_EXHAUSTED. */
+  /** Largest request message; default 4 MiB. A larger one is refused with RESOURCE_EXHAUSTED. */
   maxMessageBytes?: number;
   /** How long calls in flight may take to end after `close`; default 10 s. Then they are cut. */
   graceMs?: number;
@@ -24,6 +24,7 @@ export interface GrpcServerOptions {
 export class GrpcServer extends Server implements CustomTransportStrategy {
   private server: GrpcJsServer | undefined;
   private bound = 0;
+  private closing: Promise<void> | undefined;
 
   constructor(
     private readonly kernel: Kernel,
@@ -42,10 +43,9 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 
   private async start(): Promise<void> {
-    const limit = this.options.maxMessageBytes ?? 4 * 1024 * 1024;
     const settings: ServerOptions = {
-      'grpc.max_receive_message_length': limit,
-      'grpc.max_send_message_length': limit,
+      'grpc.max_receive_message_length': this.options.maxMessageBytes ?? 4 * 1024 * 1024,
+      'grpc.max_send_message_length': -1,
       // Workers and watchers keep one stream for hours: notice when the other side is gone.
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 10_000,
@@ -82,9 +82,12 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 
   /** Accepts nothing new, tells streams to end, waits for calls in flight up to `graceMs`, cuts the rest. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.closing ??= this.drain());
+  }
+
+  private async drain(): Promise<void> {
     const { server } = this;
-    this.server = undefined;
     if (!server) return;
     this.kernel.startDraining();
     const cut = setTimeout(() => server.forceShutdown(), this.options.graceMs ?? 10_000);

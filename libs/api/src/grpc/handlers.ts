@@ -62,7 +62,7 @@ export function unaryHandler(kernel: Kernel, served: Served): handleUnaryCall<Bu
       admitted.finish();
       answer(null, bytes);
     } catch (error) {
-      const failure = kernel.failure(error, served, requestId);
+      const failure = kernel.failure(error, served, requestId, admitted?.caller);
       admitted?.finish(failure);
       answer(grpcStatus(failure, requestId));
     }
@@ -83,7 +83,7 @@ export function clientStreamHandler(kernel: Kernel, served: Served): handleClien
       admitted.finish();
       answer(null, bytes);
     } catch (error) {
-      const failure = kernel.failure(error, served, requestId);
+      const failure = kernel.failure(error, served, requestId, admitted?.caller);
       admitted?.finish(failure);
       answer(grpcStatus(failure, requestId));
     }
@@ -117,7 +117,7 @@ async function stream(
     admitted.finish();
     call.end();
   } catch (error) {
-    const failure = kernel.failure(error, served, requestId);
+    const failure = kernel.failure(error, served, requestId, admitted?.caller);
     admitted?.finish(failure);
     call.emit('error', grpcStatus(failure, requestId));
   }

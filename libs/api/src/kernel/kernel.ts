@@ -187,12 +187,19 @@ export class Kernel {
   }
 
   /** What to tell the caller about something thrown; a bug is logged here, with the request's id and no payload. */
-  failure(error: unknown, served: Served | undefined, requestId: string): Failure {
+  failure(error: unknown, served: Served | undefined, requestId: string, caller?: Caller): Failure {
     const failure = failureOf(error);
     if (failure.bug !== undefined)
-      this.log?.error({ err: failure.bug, method: served?.contract.name, requestId }, 'a request failed by a bug');
+      this.log?.error(
+        { err: failure.bug, method: served?.contract.name, requestId, ...(caller && whoOf(caller)) },
+        'a request failed by a bug',
+      );
     return failure;
   }
+}
+
+function whoOf({ tenant, principal, run, trace }: Caller): object {
+  return { tenant, principal, ...(run && { run }), ...(trace && { trace }) };
 }
 
 function finishOnce(observed: ObservedCall): Admitted['finish'] {

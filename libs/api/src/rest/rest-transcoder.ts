@@ -137,7 +137,7 @@ export class RestTranscoder {
       signal,
       requestId: caller.requestId,
       heartbeatMs: this.options.heartbeatMs ?? 15_000,
-      fail: (error) => this.kernel.failure(error, served, caller.requestId),
+      fail: (error) => this.kernel.failure(error, served, caller.requestId, caller),
     });
     admitted.finish(failure);
     reply.hijack();
@@ -148,7 +148,8 @@ export class RestTranscoder {
     const started = this.started.get(request);
     const requestId = started?.admitted.caller.requestId ?? requestIdOf(headersOf(request.raw));
     const failure =
-      frameworkFailure(error) ?? this.kernel.failure(error, started?.match.route.target.served, requestId);
+      frameworkFailure(error) ??
+      this.kernel.failure(error, started?.match.route.target.served, requestId, started?.admitted.caller);
     started?.admitted.finish(failure);
     sendProblem(reply, failure, requestId);
   }

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { refuse } from '@writ/ledger/domain';
+import { CaseService } from '@writ/proto/testing/v1/case';
+import { eventually } from '@writ/testkit';
+import { registerErrors } from '../errors/catalogue.js';
+import { clientOf, GrpcChannel, type GrpcClient } from '../client/grpc-channel.js';
+import { CaseApi, caseErrors } from '../testing/case-service.js';
+import { fakeToken } from '../testing/fake-authenticator.js';
+import { startTestApi, type TestApi } from '../testing/start-api.js';
+import { GrpcProxy } from './proxy.js';
+
+registerErrors(caseErrors);
+let api: TestApi;
+let proxy: GrpcProxy;
+let service: CaseApi;
+let channel: GrpcChannel;
+let client: GrpcClient<typeof CaseService>;
+let target: string;
+
+beforeAll(async () => {
+  service = new CaseApi();
+  api = await startTestApi({ providers: [{ provide: CaseApi, useValue: service }] });
+  target = `http://${api.grpcAddress}`;
+  proxy = new GrpcProxy({
+    target(path) {
+      if (path.startsWith('/writ.testing.v1.')) return target;
+      throw refuse('request.not_found', `nobody serves ${path}`);
+    },
+    admit(_path, headers) {
+      if (headers.get('authorization') === undefined) throw refuse('auth.missing_token', 'no token at the door');
+    },
+    graceMs: 500,
+  });
+  const port = await proxy.listen();
+  channel = new GrpcChannel(`http://127.0.0.1:${port}`, { metadata: () => ({ authorization: fakeToken() }) });
+  client = clientOf(CaseService, channel);
+});
+afterAll(async () => {
+  channel.close();
+  await proxy.close();
+  await api[Symbol.asyncDispose]();
+});
+
+const collect = async <T>(source: AsyncIterable<T>) => {
+  const all: T[] = [];
+  for await (const each of source) all.push(each);
+  return all;
+};
+async function* frames<T>(...all: T[]) {
+  yield* all;
+}
+
+describe('the gRPC door', () => {
+  test('all four kinds of calls pass', async () => {
+    expect((await client.getItem({ id: 'a' })).item?.id).toBe('a');
+    expect((await collect(client.count({ to: 1000n }))).length).toBe(1000);
+    expect(await client.sum(frames({ number: 1n }, { number: 2n }))).toMatchObject({ sum: 3n });
+    const echoed = await collect(client.echo(frames({ text: 'a' }, { text: 'b' })));
+    expect(echoed.map((each) => each.text)).toEqual(['a', 'b']);
+  });
+
+  test('a refusal passes with its code and details, also after frames', async () => {
+    await expect(client.getItem({ id: 'missing' })).rejects.toMatchObject({
+      code: 'item.not_found',
+      details: { id: 'missing' },
+    });
+    await expect(collect(client.count({ to: 3n, ending: 'refuse' }))).rejects.toMatchObject({ code: 'item.busy' });
+  });
+
+  test('what is not let in, and what leads nowhere, is refused at the door', async () => {
+    const bare = new GrpcChannel(channel.client.getChannel().getTarget().replace('dns:', ''));
+    await expect(clientOf(CaseService, bare).ping({})).rejects.toMatchObject({ code: 'auth.missing_token' });
+    bare.close();
+    const before = target;
+    target = 'http://127.0.0.1:1';
+    await expect(client.ping({})).rejects.toMatchObject({ code: 'service.unavailable' });
+    await expect(collect(client.echo(frames({ text: 'a' })))).rejects.toMatchObject({ code: 'service.unavailable' });
+    target = before;
+  });
+
+  test('cancellation and deadlines reach the service', async () => {
+    for await (const _ of client.count({ to: 1n, ending: 'hang' })) break;
+    await eventually(() => service.open === 0);
+    await expect(collect(client.count({ to: 1n, ending: 'hang' }, { timeoutMs: 100 }))).rejects.toMatchObject({
+      code: 'request.deadline_exceeded',
+    });
+    await eventually(() => service.open === 0);
+  });
+
+  test('a reader that stops reading stops the writer behind the door', async () => {
+    service.counted = 0;
+    const slow = client.count({ to: 5_000_000n })[Symbol.asyncIterator]();
+    await slow.next();
+    let last = -1;
+    await eventually(
+      () => {
+        const still = service.counted === last;
+        last = service.counted;
+        return still;
+      },
+      { everyMs: 200 },
+    );
+    expect(service.counted).toBeLessThan(2_500_000);
+    await slow.return?.();
+    await eventually(() => service.open === 0);
+  });
+
+  test('many calls at once, and large messages, arrive whole', async () => {
+    const ids = Array.from({ length: 500 }, (_, index) => `n${index}`);
+    const answers = await Promise.all(ids.map((id) => client.getItem({ id })));
+    expect(answers.map((each) => each.item?.id)).toEqual(ids);
+    const picture = new Uint8Array(3 * 1024 * 1024).fill(7);
+    expect((await client.createItem({ item: { id: 'a', picture } })).item?.picture.length).toBe(picture.length);
+  });
+
+  test('a service that dies in the middle of a stream is told as unavailable, and comes back', async () => {
+    const other = await startTestApi({ providers: [CaseApi] });
+    const before = target;
+    target = `http://${other.grpcAddress}`;
+    const stream = client.count({ to: 1n, ending: 'hang' })[Symbol.asyncIterator]();
+    await stream.next();
+    await other[Symbol.asyncDispose]();
+    await expect(stream.next()).rejects.toMatchObject({ code: 'service.draining' });
+    target = before;
+    expect((await client.ping({})).caller).toBe('anonymous');
+  });
+});

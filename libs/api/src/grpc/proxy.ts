@@ -1,0 +1,183 @@
+import {
+  connect,
+  constants,
+  createServer,
+  type ClientHttp2Session,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { DomainError, refuse } from '@writ/ledger/domain';
+import { failureOf } from '../errors/failure.js';
+import { grpcCode, statusDetails } from '../errors/grpc-status.js';
+import type { Headers } from '../kernel/caller.js';
+import { requestIdOf, type ApiLog } from '../kernel/kernel.js';
+
+export interface GrpcProxyOptions {
+  /** Default `127.0.0.1`. */
+  host?: string;
+  /** Default 0: any free port. */
+  port?: number;
+  /**
+   * Where a call goes, `http://host:port`.
+   * @param path `/writ.run.v1.RunService/StartRun`
+   * @throws DomainError to refuse it, for example `service.unavailable`
+   */
+  target(path: string): string;
+  /** Asked before anything is forwarded. @throws DomainError to refuse the call. The service asks again by itself. */
+  admit?(path: string, headers: Headers): void | Promise<void>;
+  /** How long calls may take to end after `close`; default 10 s. */
+  graceMs?: number;
+  log?: ApiLog;
+}
+
+/** Names that belong to one connection, not to the call (RFC 9113 section 8.2.2). */
+const hopByHop = new Set([
+  'connection',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+]);
+const IDLE = constants.NGHTTP2_NO_ERROR;
+
+/**
+ * One gRPC door in front of many services. It forwards HTTP/2 streams byte by byte and knows nothing of messages, so all
+ * four kinds of calls pass, with their metadata, deadlines, trailers, cancellation and flow control in both directions.
+ */
+export class GrpcProxy {
+  private readonly server: Http2Server;
+  private readonly sessions = new Map<string, ClientHttp2Session>();
+  private readonly clients = new Set<ServerHttp2Session>();
+
+  constructor(private readonly options: GrpcProxyOptions) {
+    this.server = createServer({ settings: { maxConcurrentStreams: 1000 } });
+    this.server.on('session', (session) => {
+      this.clients.add(session);
+      session.once('close', () => this.clients.delete(session));
+      session.on('error', () => session.destroy());
+    });
+    this.server.on('stream', (stream, headers) => void this.forward(stream, headers));
+  }
+
+  /** @returns the port. */
+  listen(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(this.options.port ?? 0, this.options.host ?? '127.0.0.1', () => {
+        const address = this.server.address();
+        resolve(typeof address === 'object' && address ? address.port : 0);
+      });
+    });
+  }
+
+  /** Takes no new calls, lets the running ones end up to `graceMs`, cuts the rest. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const session of this.clients) session.close();
+    const cut = setTimeout(() => {
+      for (const session of this.clients) session.destroy();
+    }, this.options.graceMs ?? 10_000);
+    await closed;
+    clearTimeout(cut);
+    for (const session of this.sessions.values()) session.destroy();
+  }
+
+  private async forward(down: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    down.on('error', () => undefined);
+    const path = headers[':path'] ?? '';
+    const read: Headers = { get: (name) => [headers[name]].flat()[0] };
+    try {
+      if (!headers['content-type']?.startsWith('application/grpc'))
+        throw refuse('request.unsupported_media_type', 'this port speaks gRPC only');
+      await this.options.admit?.(path, read);
+      if (down.destroyed) return;
+      this.join(down, this.session(this.options.target(path)), headers, requestIdOf(read));
+    } catch (error) {
+      if (failureOf(error).bug !== undefined)
+        this.options.log?.error({ err: error, path }, 'a call could not be forwarded');
+      this.refuse(down, error, requestIdOf(read));
+    }
+  }
+
+  private join(
+    down: ServerHttp2Stream,
+    session: ClientHttp2Session,
+    headers: IncomingHttpHeaders,
+    requestId: string,
+  ): void {
+    const up = session.request(forwarded({ ...headers, 'x-request-id': requestId }), { endStream: down.readableEnded });
+    let trailers: OutgoingHttpHeaders = {};
+    up.once('response', (answer, flags) => {
+      if (down.destroyed || down.headersSent) return;
+      const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+      down.respond(forwarded(answer), endStream ? { endStream } : { waitForTrailers: true });
+      if (!endStream) up.pipe(down);
+    });
+    up.on('trailers', (received) => (trailers = forwarded(received)));
+    down.on('wantTrailers', () => down.sendTrailers(trailers));
+    down.pipe(up);
+    // Whoever resets or dies takes the other side with it.
+    down.once('close', () =>
+      up.close(down.rstCode === IDLE && down.writableFinished ? IDLE : constants.NGHTTP2_CANCEL),
+    );
+    up.once('error', (error) => {
+      if (!down.headersSent)
+        this.refuse(
+          down,
+          new DomainError('service.unavailable', 'the service cannot be reached', {}, { cause: error }),
+          requestId,
+        );
+      else down.close(constants.NGHTTP2_INTERNAL_ERROR);
+    });
+    up.once('close', () => {
+      if (up.rstCode !== IDLE && !down.destroyed && !down.writableEnded) down.close(up.rstCode);
+    });
+  }
+
+  /** One connection to each target: HTTP/2 carries all calls over it. */
+  private session(target: string): ClientHttp2Session {
+    const known = this.sessions.get(target);
+    if (known && !known.closed && !known.destroyed) return known;
+    const session = connect(target, { settings: { initialWindowSize: 1 << 20 }, peerMaxConcurrentStreams: 1000 });
+    const forget = () => {
+      if (this.sessions.get(target) === session) this.sessions.delete(target);
+    };
+    session.on('error', forget);
+    session.on('close', forget);
+    session.on('goaway', forget);
+    session.unref();
+    this.sessions.set(target, session);
+    return session;
+  }
+
+  /** An answer of headers only, with the status in them. */
+  private refuse(down: ServerHttp2Stream, error: unknown, requestId: string): void {
+    if (down.destroyed || down.headersSent) return;
+    const failure = failureOf(error);
+    down.respond(
+      {
+        ':status': 200,
+        'content-type': 'application/grpc+proto',
+        'grpc-status': String(grpcCode(failure.status)),
+        'grpc-message': encodeURI(failure.detail),
+        'grpc-status-details-bin': Buffer.from(statusDetails(failure)).toString('base64'),
+        'x-request-id': requestId,
+      },
+      { endStream: true },
+    );
+    // The client may still be sending.
+    down.resume();
+  }
+}
+
+function forwarded(headers: IncomingHttpHeaders | OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const kept: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(headers))
+    if (!hopByHop.has(name) && value !== undefined) kept[name] = value;
+  return kept;
+}

@@ -1,0 +1,55 @@
+import * as z from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+/**
+ * What every service reads from its environment. The keys are the names of the variables, so that a name is found the
+ * same way in code, compose files and docs. A service adds its own: `BaseConfig.extend({ WRIT_X: … })`.
+ */
+export const BaseConfig = z.object({
+  /** `nats://host:port`, more separated by commas. */
+  WRIT_NATS_URL: z.string().min(1),
+  WRIT_NATS_USER: z.string().optional(),
+  WRIT_NATS_PASS: z.string().optional(),
+  /** `postgres://user:password@host:port/database`; each service has its own schema in it. */
+  WRIT_POSTGRES_URL: z.string().min(1),
+  /** The address to listen on. */
+  WRIT_HOST: z.string().default('127.0.0.1'),
+  /** What other services are told instead of `WRIT_HOST`; default: that, or this machine's name where that is a wildcard. */
+  WRIT_ADVERTISE_HOST: z.string().optional(),
+  /** 0: any free port. */
+  WRIT_HTTP_PORT: port.default(0),
+  /** 0: any free port. */
+  WRIT_GRPC_PORT: port.default(0),
+  /** Names this process among the replicas of its service; default: a new id. */
+  WRIT_REPLICA: z
+    .string()
+    .regex(/^[\w-]{1,64}$/)
+    .optional(),
+  /** The issuer of tokens: the public URL of identity's authorization server. */
+  WRIT_ISSUER: z.url(),
+  /** What tokens must be made for (RFC 8707). */
+  WRIT_AUDIENCE: z.string().default('urn:writ:api'),
+  /** A folder for what is not in the ledger or in Postgres. */
+  WRIT_DATA: z.string().default('.writ'),
+  WRIT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** Base URL of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; absent: no export. */
+  WRIT_OTLP_URL: z.url().optional(),
+  /** What whoever started the broker says that it does: it cannot be asked. */
+  WRIT_DURABILITY: z.enum(['fsync', 'flush']).default('flush'),
+  /** How long requests in flight may take to finish when the process is told to stop. */
+  WRIT_GRACE_MS: z.coerce.number().int().min(0).default(10_000),
+});
+export type BaseConfig = z.infer<typeof BaseConfig>;
+
+/**
+ * Reads a service's configuration. An empty variable counts as absent.
+ * @throws Error that names every variable that is missing or wrong; never with a value, which may be a secret.
+ */
+export function readConfig<S extends z.ZodType>(schema: S, env: Record<string, string | undefined>): z.infer<S> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
+  throw new Error(`the environment is not complete:\n${problems.join('\n')}`);
+}

@@ -1,0 +1,11 @@
+export { BaseConfig, readConfig } from './config/config.js';
+export { announce, openServices, SERVICES_BUCKET, type Announcement } from './discovery/announce.js';
+export { Health, type Readiness } from './health/health.js';
+export { callFields, openLog } from './log/log.js';
+export { BLOBS, CONTEXT, DATA_SOURCE, ENFORCEMENT, HOST, LEDGER, LOGGER } from './nest/tokens.js';
+export { migrate, type Migration, type MigrationClass } from './postgres/migrations.js';
+export { openPostgres, type PostgresOptions } from './postgres/postgres.js';
+export { runService } from './start/run-service.js';
+export { startService } from './start/start-service.js';
+export type { RunningService, ServiceContext, ServiceSpec } from './start/spec.js';
+export { Metrics } from './telemetry/metrics.js';

@@ -1,0 +1,37 @@
+import { fstatSync } from 'node:fs';
+import type { RunningService } from './spec.js';
+
+/**
+ * The whole `main` of a service that runs in a process of its own. When it listens it prints one line of JSON on stdout,
+ * `{"ready":{"name":…,"replica":…,"httpUrl":…,"grpcUrl":…}}`; everything else goes to stderr. It drains on SIGTERM and
+ * SIGINT, and when its stdin is a pipe that ends: then whoever started it has died.
+ */
+export async function runService(
+  start: (env: Record<string, string | undefined>) => Promise<RunningService>,
+): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+    if (!isPipe(0)) return;
+    process.stdin.once('end', () => resolve()).once('error', () => resolve());
+    process.stdin.resume();
+  });
+  try {
+    const { stop, ...ready } = await start(process.env);
+    process.stdout.write(`${JSON.stringify({ ready })}\n`);
+    await stopped;
+    await stop();
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+function isPipe(descriptor: number): boolean {
+  try {
+    const stat = fstatSync(descriptor);
+    return stat.isFIFO() || stat.isSocket();
+  } catch {
+    return false;
+  }
+}
