@@ -14,11 +14,13 @@ import { chainStart } from './log/chain.js';
 import type { Commit } from './log/commit.js';
 import type { Follower, FollowSpec } from './log/follow.js';
 import { LogFollower } from './log/follower.js';
-import { CommitReader, type ReaderSource } from './log/reader.js';
+import { CommitReader } from './log/reader.js';
+import type { LedgerSource } from './source.js';
 import { ensureStream, lastCommit } from './log/streams.js';
 import { Snapshots } from './owner/snapshots.js';
 import { pause } from './pause.js';
 import { Checkpoints } from './projections/checkpoints.js';
+import { Requests } from './requests.js';
 import { serverInfo, type ServerInfo } from './server.js';
 
 /** The part of pino's logger that the ledger uses. */
@@ -53,7 +55,7 @@ export class Ledger implements AsyncDisposable {
   readonly server: ServerInfo;
   /** Unique to this process. */
   readonly replica: string;
-  private readonly source: ReaderSource;
+  private readonly source: LedgerSource;
   private readonly jsm: JetStreamManager;
   private readonly log: Logger;
   private readonly streamReplicas: number;
@@ -73,7 +75,13 @@ export class Ledger implements AsyncDisposable {
     const unique = newId('rep');
     this.replica = options.replica ? `${options.replica}-${unique.slice(-8)}` : unique;
     const upcast: Upcast = upcasting(options.upcasters ?? []);
-    this.source = { nc, jsm, upcast, onReconnect: (listener) => this.onReconnect(listener) };
+    this.source = {
+      nc,
+      jsm,
+      requests: new Requests(nc),
+      upcast,
+      onReconnect: (listener) => this.onReconnect(listener),
+    };
     void this.watchConnection();
   }
 
@@ -106,7 +114,7 @@ export class Ledger implements AsyncDisposable {
     const { leases: bucket, state: kv, snapshots } = await this.openBuckets();
     await Promise.all(Array.from({ length: partitions }, (_, partition) => this.ensure(service, partition)));
     const { source, log, replica } = this;
-    const leases = new Leases(bucket, this.nc, this.jsm, service, replica);
+    const leases = new Leases(bucket, this.source, service, replica);
     const checkpoints = spec.projections?.length && spec.dataSource ? new Checkpoints(spec.dataSource) : undefined;
     const host = new ServiceHost({ spec, source, leases, kv, snapshots, checkpoints, replica, log }, partitions);
     this.hosts.set(service, host);
@@ -118,7 +126,7 @@ export class Ledger implements AsyncDisposable {
   commands(service: ServiceName, options: { partitions?: number } = {}): CommandClient {
     const partitions = options.partitions ?? this.hosts.get(service)?.partitions ?? partitionCount(service);
     const local = (partition: number) => this.hosts.get(service)?.owner(partition);
-    return new LedgerCommands({ nc: this.nc, service, partitions, local });
+    return new LedgerCommands({ nc: this.nc, requests: this.source.requests, service, partitions, local });
   }
 
   /** In order from a position, then live; for followers that keep their own checkpoint or rebuild at boot. */

@@ -1,9 +1,10 @@
-import { RequestError, TimeoutError, type NatsConnection } from '@nats-io/nats-core';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { Actor, Command, LedgerEvent } from '../domain/events.js';
 import { newId } from '../domain/ids.js';
 import { commandSubject, partitionOf, type ServiceName } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { Owner } from '../owner/owner.js';
+import type { Requests } from '../requests.js';
 import { activeTrace } from './trace.js';
 import { decodeAnswer, decodeCommand } from './wire.js';
 
@@ -56,6 +57,7 @@ const overheadBytes = 1024;
 
 export interface CommandRoute {
   nc: NatsConnection;
+  requests: Requests;
   service: ServiceName;
   partitions: number;
   /** The owner, where it is in this process. */
@@ -106,19 +108,20 @@ export class LedgerCommands implements CommandClient {
   }
 
   private async there(partition: number, text: string, waitMs: number): Promise<Attempt> {
-    const { nc, service } = this.route;
+    const { nc, requests, service } = this.route;
     const body = Buffer.from(text);
     const most = (nc.info?.max_payload ?? 1 << 20) - overheadBytes;
     if (body.length > most)
       throw refuse('ledger.too_large', `the command has ${body.length} bytes; one may have ${most}`, { most });
+    if (nc.isClosed()) throw refuse('ledger.unavailable', 'the connection to the ledger is closed');
+    const reply = await requests.ask(commandSubject(service, partition), body, waitMs);
+    if (reply === 'timeout') return { again: true, unknown: true };
+    if (reply === 'none') return { again: true, unknown: false };
     try {
-      const reply = await nc.request(commandSubject(service, partition), body, { timeout: waitMs });
       return { result: decodeAnswer(reply.string()) };
     } catch (error) {
       if (error instanceof DomainError) return new Promise((resolve, reject) => settleRefusal(error, resolve, reject));
-      if (error instanceof TimeoutError) return { again: true, unknown: true };
-      if (error instanceof RequestError) return { again: true, unknown: !error.isNoResponders() };
-      throw refuse('ledger.unavailable', `the broker cannot be reached: ${String(error)}`);
+      throw error;
     }
   }
 }

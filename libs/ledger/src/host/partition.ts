@@ -7,7 +7,7 @@ import { partitionLabel } from '../domain/partitioning.js';
 import type { Leases } from '../lease/leases.js';
 import type { Logger } from '../ledger.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
-import type { ReaderSource } from '../log/reader.js';
+import type { LedgerSource } from '../source.js';
 import { Owner } from '../owner/owner.js';
 import type { Snapshots } from '../owner/snapshots.js';
 import { takeOver } from '../owner/take-over.js';
@@ -25,7 +25,7 @@ const leaveMs = 10_000;
 
 export interface PartitionContext {
   spec: HostSpec;
-  source: ReaderSource;
+  source: LedgerSource;
   leases: Leases;
   kv: KV;
   snapshots: Snapshots;
@@ -177,21 +177,16 @@ export class Partition {
   private begin(state: Owner['state'], replayed: number, end: AbortController): Tenure {
     const { source, snapshots, log } = this.context;
     const tail = new Tail(source, this.address, state.commit);
-    const owner = new Owner(
-      this.address,
-      state.epoch,
-      state,
-      { nc: source.nc, jsm: source.jsm, upcast: source.upcast, error: (f, m) => log.error(f, m) },
-      {
-        committed: (commit) => this.committed(commit, tail),
-        lost: (why, detail) => {
-          if (why === 'failed' && detail !== 'stopped') this.failed(detail);
-          else if (why === 'deposed') log.warn({ ...this.address, epoch: state.epoch, detail }, 'deposed');
-          end.abort(why);
-        },
+    const owner = new Owner(this.address, state, source, {
+      committed: (commit) => this.committed(commit, tail),
+      bug: (fields, message) => log.error(fields, message),
+      lost: (why, detail) => {
+        if (why === 'failed' && detail !== 'stopped') this.failed(detail);
+        else if (why === 'deposed') log.warn({ ...this.address, epoch: state.epoch, detail }, 'deposed');
+        end.abort(why);
       },
-    );
-    const snapshooter = new Snapshooter(owner, this.address, snapshots, replayed, log);
+    });
+    const snapshooter = new Snapshooter(owner, { address: this.address, snapshots, log }, replayed);
     return { owner, tail, snapshooter, projections: [], reactors: [], subscription: undefined, end, owned: false };
   }
 
@@ -213,7 +208,7 @@ export class Partition {
     tenure.subscription = serveCommands(source.nc, this.address, owner);
     if (checkpoints)
       for (const projection of spec.projections ?? [])
-        tenure.projections.push(new ProjectionRunner(projection, this.address, checkpoints, tail, log));
+        tenure.projections.push(new ProjectionRunner(projection, this.address, { checkpoints, tail, log }));
     const errors = spec.errors ?? {};
     for (const reactor of spec.reactors ?? [])
       tenure.reactors.push(new ReactorRunner(reactor, this.address, { kv, tail, log, errors }));
@@ -224,7 +219,8 @@ export class Partition {
 
   private handle(owner: Owner): PartitionHandle {
     const { partition, service } = this.address;
-    const commands = new LedgerCommands({ nc: this.context.source.nc, service, partitions: 1, local: () => owner });
+    const { nc, requests } = this.context.source;
+    const commands = new LedgerCommands({ nc, requests, service, partitions: 1, local: () => owner });
     return {
       partition,
       epoch: owner.epoch,

@@ -22,11 +22,15 @@ export class Snapshooter {
   private saving: Promise<void> | undefined;
 
   /** @param replayed events that were read from the log to get here */
-  constructor(owner: Owner, address: PartitionAddress, snapshots: Snapshots, replayed: number, log: Logger) {
+  constructor(
+    owner: Owner,
+    context: { address: PartitionAddress; snapshots: Snapshots; log: Logger },
+    replayed: number,
+  ) {
     this.owner = owner;
-    this.address = address;
-    this.snapshots = snapshots;
-    this.log = log;
+    this.address = context.address;
+    this.snapshots = context.snapshots;
+    this.log = context.log;
     this.takenAt = owner.state.events - replayed;
     owner.onBoundary = (commit, hash) => this.boundary(commit, hash);
   }

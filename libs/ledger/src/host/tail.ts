@@ -1,5 +1,6 @@
 import type { Commit, PartitionAddress } from '../log/commit.js';
-import { CommitReader, type ReaderSource } from '../log/reader.js';
+import { CommitReader } from '../log/reader.js';
+import type { LedgerSource } from '../source.js';
 import { Waiters } from '../pause.js';
 
 const keepCommits = 1_000;
@@ -11,14 +12,14 @@ const mostAtOnce = 500;
  * read the log, and their events are never parsed again.
  */
 export class Tail {
-  private readonly source: ReaderSource;
+  private readonly source: LedgerSource;
   private readonly address: PartitionAddress;
   private kept: Commit[] = [];
   private bytes = 0;
   private latest: number;
   private readonly waiting = new Waiters();
 
-  constructor(source: ReaderSource, address: PartitionAddress, head: number) {
+  constructor(source: LedgerSource, address: PartitionAddress, head: number) {
     this.source = source;
     this.address = address;
     this.latest = head;
@@ -62,12 +63,12 @@ export class Tail {
 /** One consumer's place in a partition: from the log while it is far behind, from memory once it is near the head. */
 export class TailCursor {
   private readonly tail: Tail;
-  private readonly source: ReaderSource;
+  private readonly source: LedgerSource;
   private readonly address: PartitionAddress;
   private from: number;
   private reader: CommitReader | undefined;
 
-  constructor(tail: Tail, source: ReaderSource, address: PartitionAddress, from: number) {
+  constructor(tail: Tail, source: LedgerSource, address: PartitionAddress, from: number) {
     this.tail = tail;
     this.source = source;
     this.address = address;

@@ -1,6 +1,7 @@
 import { StorageType, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
+import type { LedgerSource } from '../source.js';
 import { partitionLabel, preferredOwner, type ServiceName } from '../domain/partitioning.js';
 
 const bucket = 'leases';
@@ -28,10 +29,10 @@ export class Leases {
   private subscriptions: Subscription[] = [];
   private changed: () => void = () => undefined;
 
-  constructor(kv: KV, nc: NatsConnection, jsm: JetStreamManager, service: ServiceName, me: string) {
+  constructor(kv: KV, source: LedgerSource, service: ServiceName, me: string) {
     this.kv = kv;
-    this.nc = nc;
-    this.jsm = jsm;
+    this.nc = source.nc;
+    this.jsm = source.jsm;
     this.service = service;
     this.me = me;
   }

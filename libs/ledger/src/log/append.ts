@@ -1,7 +1,7 @@
-import type { JetStreamManager } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/nats-core';
+import { headers } from '@nats-io/nats-core';
 import { commitSubject, streamName } from '../domain/partitioning.js';
 import type { PartitionAddress } from './commit.js';
+import type { LedgerSource } from '../source.js';
 
 /** Header names of a commit. */
 export const epochHeader = 'Writ-Epoch';
@@ -33,27 +33,22 @@ export type Appended =
  * same fence: at most one of the two can be stored, and the log says which. So an unknown outcome never stays unknown
  * while the broker can be reached.
  */
-export async function append(
-  nc: NatsConnection,
-  jsm: JetStreamManager,
-  commit: Append,
-  signal: AbortSignal,
-): Promise<Appended> {
+export async function append(source: LedgerSource, commit: Append, signal: AbortSignal): Promise<Appended> {
   const subject = commitSubject(commit.address.service, commit.address.partition);
   const head = headers();
   head.set(expectedHeader, String(commit.after));
   head.set(epochHeader, String(commit.epoch));
   head.set(prevHeader, commit.prev);
   for (;;) {
-    const answer = await publish(nc, subject, commit.body, head);
+    const answer = await publish(source, subject, commit.body, head);
     if (answer?.seq === commit.after + 1) return { outcome: 'stored' };
     if (answer?.error) {
       if (answer.error.err_code !== wrongLastSequence) return { outcome: 'refused', detail: answer.error.description };
-      const ours = await isOurs(jsm, commit);
+      const ours = await isOurs(source, commit);
       if (ours !== undefined) return { outcome: ours ? 'stored' : 'deposed' };
     } else if (answer?.seq !== undefined)
       return { outcome: 'refused', detail: `stored as ${answer.seq} after ${commit.after}: the fence does not hold` };
-    if (signal.aborted || nc.isClosed()) return { outcome: 'closed' };
+    if (signal.aborted || source.nc.isClosed()) return { outcome: 'closed' };
     await new Promise((resolve) => setTimeout(resolve, retryMs));
   }
 }
@@ -65,21 +60,18 @@ interface PubAck {
 
 /** Undefined: nothing is known. */
 async function publish(
-  nc: NatsConnection,
+  source: LedgerSource,
   subject: string,
   body: Uint8Array,
   head: ReturnType<typeof headers>,
 ): Promise<PubAck | undefined> {
-  try {
-    const reply = await nc.request(subject, body, { headers: head, timeout: ackTimeoutMs });
-    return reply.json<PubAck>();
-  } catch {
-    return undefined;
-  }
+  if (source.nc.isClosed()) return undefined;
+  const reply = await source.requests.ask(subject, body, ackTimeoutMs, head);
+  return typeof reply === 'string' ? undefined : reply.json<PubAck>();
 }
 
 /** Whether the commit behind the fence is the one we sent. Undefined: the broker did not say. */
-async function isOurs(jsm: JetStreamManager, commit: Append): Promise<boolean | undefined> {
+async function isOurs({ jsm }: LedgerSource, commit: Append): Promise<boolean | undefined> {
   const { service, partition } = commit.address;
   try {
     // Not a direct get: those may be answered by a replica that lags behind.

@@ -1,6 +1,7 @@
 import type { Commit } from './commit.js';
 import type { Follower, FollowSpec } from './follow.js';
-import { CommitReader, type ReaderSource } from './reader.js';
+import { CommitReader } from './reader.js';
+import type { LedgerSource } from '../source.js';
 import { chainStart } from './chain.js';
 
 /** Hands the commits of one partition to `onCommit`, each after the one before it is done. */
@@ -14,7 +15,7 @@ export class LogFollower implements Follower {
   private readonly goal: number;
 
   /** @param goal the last commit there is now */
-  constructor(source: ReaderSource, spec: FollowSpec, goal: number) {
+  constructor(source: LedgerSource, spec: FollowSpec, goal: number) {
     this.spec = spec;
     this.commit = spec.from ?? 0;
     this.goal = goal;

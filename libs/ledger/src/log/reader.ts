@@ -1,24 +1,15 @@
-import { AckPolicy, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
-import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream';
+import { createInbox, type Msg, type Subscription } from '@nats-io/nats-core';
 import { streamName } from '../domain/partitioning.js';
-import type { Upcast } from '../domain/upcasters.js';
 import { epochHeader, prevHeader } from './append.js';
 import { ChainBroken } from './chain.js';
 import { LogCommit, type Commit, type PartitionAddress } from './commit.js';
+import type { LedgerSource } from '../source.js';
 
 const pullMessages = 500;
 const pullExpiresMs = 30_000;
 const heartbeatMs = 5_000;
 const recreateBackoffMs = [0, 50, 100, 250, 500, 1000, 2000];
-
-/** What a reader needs of its ledger. */
-export interface ReaderSource {
-  readonly nc: NatsConnection;
-  readonly jsm: JetStreamManager;
-  readonly upcast: Upcast;
-  /** Calls back after the connection came back; returns how to stop that. */
-  onReconnect(listener: () => void): () => void;
-}
 
 /**
  * Reads a partition in order, from any commit, and then live. It pulls: what arrives is bounded by 500 commits and one
@@ -27,7 +18,7 @@ export interface ReaderSource {
  * expected commit arrives, or nothing at all, a new consumer starts at the expected one.
  */
 export class CommitReader {
-  private readonly source: ReaderSource;
+  private readonly source: LedgerSource;
   private readonly address: PartitionAddress;
   private readonly stream: string;
   private readonly stopReconnect: () => void;
@@ -52,7 +43,7 @@ export class CommitReader {
   private quiet = true;
 
   /** @param from the last commit that is known, and its link if it is to be verified too */
-  constructor(source: ReaderSource, address: PartitionAddress, from: number, link?: string) {
+  constructor(source: LedgerSource, address: PartitionAddress, from: number, link?: string) {
     this.source = source;
     this.address = address;
     this.stream = streamName(address.service, address.partition);

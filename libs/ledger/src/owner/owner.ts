@@ -1,15 +1,13 @@
-import type { JetStreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/nats-core';
 import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
 import { formatPosition } from '../domain/positions.js';
 import { partitionLabel, streamName } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
-import type { Upcast } from '../domain/upcasters.js';
 import { append } from '../log/append.js';
 import { hashOf } from '../log/chain.js';
 import { LogCommit, type Commit, type PartitionAddress } from '../log/commit.js';
 
 import { lastCommit } from '../log/streams.js';
+import type { LedgerSource } from '../source.js';
 import type { Done } from './answer.js';
 import { Batch } from './batch.js';
 import type { Seen } from './dedup.js';
@@ -24,16 +22,11 @@ const overheadBytes = 4 * 1024;
 const mostWaitingBytes = 64 * 1024 * 1024;
 const confirmRetryMs = 100;
 
-export interface OwnerLog {
-  nc: NatsConnection;
-  jsm: JetStreamManager;
-  upcast: Upcast;
-  error(fields: object, message: string): void;
-}
-
 export interface OwnerEvents {
   /** An acknowledged commit, before its commands are answered. */
   committed(commit: Commit): void;
+  /** A decider threw something else than a refusal. */
+  bug(fields: object, message: string): void;
   /** The owner has stopped for good; its state is worth nothing any more. */
   lost(why: 'deposed' | 'failed', detail: string): void;
 }
@@ -46,9 +39,10 @@ export interface OwnerEvents {
 export class Owner {
   readonly state: PartitionState;
   readonly epoch: number;
-  private readonly log: OwnerLog;
+  private readonly source: LedgerSource;
   private readonly address: PartitionAddress;
-  private readonly source: string;
+  /** `scheduler/07`: source of its events. */
+  private readonly label: string;
   private readonly report: OwnerEvents;
   private readonly largest: number;
   private readonly abort = new AbortController();
@@ -69,15 +63,16 @@ export class Owner {
   private nowMs = 0;
   private nowIso = '';
 
-  constructor(address: PartitionAddress, epoch: number, state: PartitionState, log: OwnerLog, report: OwnerEvents) {
+  /** @param state as `takeOver` left it: claimed under its epoch */
+  constructor(address: PartitionAddress, state: PartitionState, source: LedgerSource, report: OwnerEvents) {
     this.address = address;
-    this.source = `${address.service}/${partitionLabel(address.partition)}`;
-    this.epoch = epoch;
+    this.label = `${address.service}/${partitionLabel(address.partition)}`;
+    this.epoch = state.epoch;
     this.state = state;
-    this.log = log;
+    this.source = source;
     this.report = report;
     this.assigned = this.acknowledged = state.commit;
-    this.largest = (log.nc.info?.max_payload ?? 1 << 20) - overheadBytes;
+    this.largest = (source.nc.info?.max_payload ?? 1 << 20) - overheadBytes;
   }
 
   get commit(): number {
@@ -90,11 +85,11 @@ export class Owner {
 
   /** Takes one command; `time` is stamped here. `done` may be called before this returns. */
   submit(command: Command, done: Done): void {
-    if (this.phase !== 'serving') return done(unavailable(this.source, 'its owner is leaving'), undefined);
+    if (this.phase !== 'serving') return done(unavailable(this.label, 'its owner is leaving'), undefined);
     const seen = this.state.seen.find(command.tenant, command.id);
     if (seen) return this.again(seen, done);
     if (this.waitingBytes > mostWaitingBytes)
-      return done(unavailable(this.source, 'too many changes wait for the broker'), undefined);
+      return done(unavailable(this.label, 'too many changes wait for the broker'), undefined);
     command.time = this.now();
     let lines: string[];
     try {
@@ -130,7 +125,7 @@ export class Owner {
 
   private decide(command: Command): string[] {
     const drafts: readonly EventDraft[] = this.state.model.decide(command);
-    return drafts.map((draft) => encodeEvent(draft, command, this.source));
+    return drafts.map((draft) => encodeEvent(draft, command, this.label));
   }
 
   /** What is evolved is the parsed line, not the draft: exactly what a replay will see. */
@@ -144,8 +139,8 @@ export class Owner {
 
   private refusalOf(error: unknown, command: Command): DomainError {
     if (error instanceof DomainError) return error;
-    this.log.error(
-      { err: error, partition: this.source, command: command.id, aggregate: command.aggregate },
+    this.report.bug(
+      { err: error, partition: this.label, command: command.id, aggregate: command.aggregate },
       'a decider failed',
     );
     return refuse('ledger.decider_failed', `the decision on '${command.command.type}' failed`, { command: command.id });
@@ -196,7 +191,7 @@ export class Owner {
     const { hash: prev } = this.state;
     const after = this.acknowledged;
     const { address, epoch } = this;
-    const sent = append(this.log.nc, this.log.jsm, { address, body, after, epoch, prev }, this.abort.signal);
+    const sent = append(this.source, { address, body, after, epoch, prev }, this.abort.signal);
     const hash = hashOf(body);
     const boundary = this.waiting.length === 0 ? this.onBoundary?.(after + 1, hash) : undefined;
     const result = await sent;
@@ -213,7 +208,7 @@ export class Owner {
     this.state.epoch = epoch;
     const { commit, events } = batch;
     const fields = { commit, epoch, prev, bytes: body, hash, timeMs: Date.now(), events };
-    this.report.committed(new LogCommit(this.address, fields, this.log.upcast));
+    this.report.committed(new LogCommit(this.address, fields, this.source.upcast));
     return true;
   }
 
@@ -221,13 +216,13 @@ export class Owner {
   private async confirm(): Promise<boolean> {
     for (;;) {
       try {
-        const last = await lastCommit(this.log.jsm, this.address);
+        const last = await lastCommit(this.source.jsm, this.address);
         if ((this.phase as string) === 'lost') return false;
         if (last === this.acknowledged) return true;
         this.lose('deposed', `the log ends at ${last}, not at ${this.acknowledged}`);
         return false;
       } catch {
-        if (this.abort.signal.aborted || this.log.nc.isClosed()) return false;
+        if (this.abort.signal.aborted || this.source.nc.isClosed()) return false;
         await new Promise((resolve) => setTimeout(resolve, confirmRetryMs));
       }
     }
@@ -242,12 +237,12 @@ export class Owner {
     }
     this.recall(seen).then(
       (answer) => done(undefined, answer),
-      () => done(unavailable(this.source, 'the log cannot be read'), undefined),
+      () => done(unavailable(this.label, 'the log cannot be read'), undefined),
     );
   }
 
   private async recall(seen: Seen): Promise<Parameters<Done>[1]> {
-    const stored = await this.log.jsm.streams.getMessage(streamName(this.address.service, this.address.partition), {
+    const stored = await this.source.jsm.streams.getMessage(streamName(this.address.service, this.address.partition), {
       seq: seen.commit,
     });
     if (stored === null) throw new Error(`commit ${seen.commit} is gone`);
@@ -255,7 +250,7 @@ export class Owner {
       .string()
       .split('\n')
       .slice(seen.index, seen.index + seen.count);
-    const events = lines.map((line) => this.log.upcast(JSON.parse(line) as LedgerEvent));
+    const events = lines.map((line) => this.source.upcast(JSON.parse(line) as LedgerEvent));
     const position = formatPosition({ ...this.address, commit: seen.commit, index: seen.index + seen.count - 1 });
     return { position, lines: events.map((event) => JSON.stringify(event)), events, duplicate: true };
   }
@@ -264,7 +259,7 @@ export class Owner {
     if (this.phase === 'lost') return;
     this.phase = 'lost';
     this.abort.abort();
-    const refusal = unavailable(this.source, why === 'deposed' ? 'another replica owns it now' : detail);
+    const refusal = unavailable(this.label, why === 'deposed' ? 'another replica owns it now' : detail);
     const batches = this.flying ? [this.flying, ...this.waiting] : this.waiting;
     this.flying = undefined;
     this.waiting = [];

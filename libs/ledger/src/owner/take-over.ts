@@ -4,7 +4,8 @@ import { partitionLabel } from '../domain/partitioning.js';
 import { append } from '../log/append.js';
 import { chainStart } from '../log/chain.js';
 import { LogCommit, type PartitionAddress } from '../log/commit.js';
-import { CommitReader, type ReaderSource } from '../log/reader.js';
+import { CommitReader } from '../log/reader.js';
+import type { LedgerSource } from '../source.js';
 import { lastCommit } from '../log/streams.js';
 import { encodeEvent } from './encode.js';
 import type { Snapshots } from './snapshots.js';
@@ -14,7 +15,7 @@ import { PartitionState } from './state.js';
 export const claimedType = 'partition.claimed.v1';
 
 export interface TakeOver {
-  source: ReaderSource;
+  source: LedgerSource;
   address: PartitionAddress;
   replica: string;
   model: () => PartitionModel;
@@ -40,7 +41,7 @@ export async function takeOver(options: TakeOver): Promise<Recovered> {
   const started = performance.now();
   const { source, address, signal } = options;
   const last = await lastCommit(source.jsm, address);
-  let state = await fromSnapshot(options, last);
+  const state = await fromSnapshot(options, last);
   const snapshot = state.commit;
   const before = state.events;
   // The snapshot's own commit is read once more: only its hash shows that the snapshot is of this log.
@@ -106,12 +107,7 @@ async function claim({ source, address, replica, signal }: TakeOver, state: Part
   };
   const bytes = Buffer.from(encodeEvent({ type: claimedType, data: { epoch, replica } }, command, label));
   const fields = { commit: state.commit + 1, epoch, prev: state.hash, bytes, timeMs };
-  const result = await append(
-    source.nc,
-    source.jsm,
-    { address, body: bytes, after: state.commit, epoch, prev: state.hash },
-    signal,
-  );
+  const result = await append(source, { address, body: bytes, after: state.commit, epoch, prev: state.hash }, signal);
   if (result.outcome === 'deposed') return false;
   signal.throwIfAborted();
   if (result.outcome !== 'stored')

@@ -1,7 +1,7 @@
 import type { LedgerEvent } from '../domain/events.js';
 import type { Position } from '../domain/positions.js';
 import type { ConsumerHealth } from '../host/spec.js';
-import type { Tail, TailCursor } from '../host/tail.js';
+import type { Tail } from '../host/tail.js';
 import type { Logger } from '../ledger.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
 import { CheckpointMoved, type Checkpoints } from './checkpoints.js';
@@ -30,14 +30,18 @@ export class ProjectionRunner {
   private parked: string | undefined;
   private readonly running: Promise<void>;
 
-  constructor(projection: Projection, address: PartitionAddress, checkpoints: Checkpoints, tail: Tail, log: Logger) {
+  constructor(
+    projection: Projection,
+    address: PartitionAddress,
+    context: { checkpoints: Checkpoints; tail: Tail; log: Logger },
+  ) {
     this.name = projection.name;
     this.projection = projection;
     this.types = projection.events && new Set(projection.events);
     this.address = address;
-    this.checkpoints = checkpoints;
-    this.tail = tail;
-    this.log = log;
+    this.checkpoints = context.checkpoints;
+    this.tail = context.tail;
+    this.log = context.log;
     this.running = this.run();
   }
 

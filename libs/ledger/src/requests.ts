@@ -1,0 +1,65 @@
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
+
+const sweepMs = 20;
+
+/** `none`: nobody listens on that subject. `timeout`: no answer in time. */
+export type Answered = Msg | 'none' | 'timeout';
+
+interface Pending {
+  deadline: number;
+  settle: (answer: Answered) => void;
+}
+
+/**
+ * Request and reply for the hot path. The client's own `request` makes a timer, four promises and an Error object (with
+ * its stack) for every request, also for those that succeed: together a tenth of the cost of a command.
+ */
+export class Requests {
+  private readonly nc: NatsConnection;
+  private readonly inbox: string;
+  private readonly pending = new Map<string, Pending>();
+  private sweeper: NodeJS.Timeout | undefined;
+  private count = 0;
+  private listening = false;
+
+  constructor(nc: NatsConnection) {
+    this.nc = nc;
+    this.inbox = `${createInbox()}.`;
+  }
+
+  /** @throws Error when the connection is closed, or the payload is larger than the broker takes */
+  ask(subject: string, payload: Uint8Array, timeoutMs: number, headers?: MsgHdrs): Promise<Answered> {
+    if (!this.listening) this.listen();
+    const token = (++this.count).toString(36);
+    const reply = this.inbox + token;
+    this.nc.publish(subject, payload, headers ? { reply, headers } : { reply });
+    this.sweeper ??= setInterval(() => this.sweep(), sweepMs);
+    return new Promise((settle) => this.pending.set(token, { deadline: performance.now() + timeoutMs, settle }));
+  }
+
+  private listen(): void {
+    this.listening = true;
+    this.nc.subscribe(`${this.inbox}*`, {
+      callback: (error, message) => {
+        if (error) return;
+        const token = message.subject.slice(this.inbox.length);
+        const pending = this.pending.get(token);
+        if (!pending) return;
+        this.pending.delete(token);
+        pending.settle(message.data.length === 0 && message.headers?.code === 503 ? 'none' : message);
+      },
+    });
+  }
+
+  private sweep(): void {
+    const now = performance.now();
+    for (const [token, { deadline, settle }] of this.pending)
+      if (deadline <= now || this.nc.isClosed()) {
+        this.pending.delete(token);
+        settle('timeout');
+      }
+    if (this.pending.size > 0) return;
+    clearInterval(this.sweeper);
+    this.sweeper = undefined;
+  }
+}
