@@ -1,5 +1,5 @@
 /** Emits `dist` of the packages named on the command line (default: every workspace package) with SWC, file by file. */
-import { readdir, readFile, mkdir, writeFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';
@@ -37,12 +37,27 @@ async function build(project) {
   const dist = path.join(base, 'dist');
   const from = path.join(base, project === 'proto' ? 'gen' : 'src');
   if (!(await exists(from))) return 0;
-  await rm(dist, { recursive: true, force: true });
+  const fresh = path.join(root, 'node_modules/.cache/writ/build', `${path.basename(project)}-${process.pid}`);
+  await mkdir(fresh, { recursive: true });
   const files = (await readdir(from, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && !/\.test\.tsx?$|\.d\.ts$/.test(entry.name))
     .map((entry) => path.relative(from, path.join(entry.parentPath, entry.name)));
-  await Promise.all(files.map((file) => emit(from, dist, file)));
+  await Promise.all(files.map((file) => emit(from, fresh, file)));
+  await replace(dist, fresh);
   return files.length;
+}
+
+/** Whoever runs from `dist` meanwhile sees the old or the new one, and another build at the same time does no harm. */
+async function replace(dist, fresh, tries = 5) {
+  const old = `${fresh}-old-${tries}`;
+  await rename(dist, old).catch(() => {});
+  try {
+    await rename(fresh, dist);
+  } catch (error) {
+    if (tries === 0) throw error;
+    await replace(dist, fresh, tries - 1);
+  }
+  await rm(old, { recursive: true, force: true });
 }
 
 const named = process.argv.slice(2);

@@ -1,30 +1,10 @@
-/**
- * `node --import ./infra/source.mjs program.ts`: runs the project from its TypeScript sources, without a build.
- * Node's own type stripping knows neither decorators nor parameter properties, and does not find `x.ts` for `./x.js`.
- */
-import { transformSync } from '@swc/core';
-import { existsSync, readFileSync } from 'node:fs';
+/** `node --import ./infra/source.mjs program.ts`: runs the project from its sources, without a build. */
 import { registerHooks } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { swcOptions } from './swc.mjs';
-
-const ours = (url) => url?.startsWith('file:') && !url.includes('/node_modules/');
+import './typescript.mjs';
 
 registerHooks({
   resolve(specifier, context, next) {
-    if (specifier.startsWith('@writ/')) {
-      return next(specifier, { ...context, conditions: ['source', ...context.conditions] });
-    }
-    if (specifier.startsWith('.') && specifier.endsWith('.js') && ours(context.parentURL)) {
-      const source = new URL(specifier.replace(/\.js$/, '.ts'), context.parentURL);
-      if (existsSync(source)) return next(source.href, context);
-    }
-    return next(specifier, context);
-  },
-  load(url, context, next) {
-    if (!ours(url) || !url.endsWith('.ts')) return next(url, context);
-    const filename = fileURLToPath(url);
-    const { code } = transformSync(readFileSync(filename, 'utf8'), { ...swcOptions, filename, sourceMaps: 'inline' });
-    return { format: 'module', source: code, shortCircuit: true };
+    const conditions = specifier.startsWith('@writ/') ? ['source', ...context.conditions] : context.conditions;
+    return next(specifier, { ...context, conditions });
   },
 });

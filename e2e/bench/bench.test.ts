@@ -1,0 +1,52 @@
+import { describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { quantile, summarise } from './bench.js';
+
+const run = promisify(execFile);
+const main = path.join(import.meta.dirname, 'main.mjs');
+
+describe('the figures', () => {
+  const measured = (value: number) => [{ name: 'aloneP50Ms', value, unit: 'ms' }];
+
+  test('are the median of the runs with their range, in numbers and not in text', () => {
+    expect(summarise([measured(100), measured(9), measured(20)])).toEqual([
+      { name: 'aloneP50Ms', value: 20, min: 9, max: 100, unit: 'ms' },
+    ]);
+  });
+
+  test('of runs that measured different things are refused', () => {
+    expect(() => summarise([measured(1), []])).toThrow(/not every run measured the same/);
+  });
+
+  test('a quantile lies between its neighbours', () => {
+    expect([quantile([1, 2, 3, 4], 0.5), quantile([7], 0.99), quantile([], 0.5)]).toEqual([2.5, 7, NaN]);
+  });
+});
+
+describe('the command', () => {
+  test('with --json it writes one object to stdout: the bench, its conditions and its figures', async () => {
+    const { stdout } = await run(process.execPath, [main, 'servers', '--json', '--runs', '1']);
+    const { bench, conditions, figures } = JSON.parse(stdout) as Record<string, unknown>;
+    expect(bench).toBe('servers');
+    expect(conditions).toMatchObject({
+      durability: expect.stringMatching(/^(fsync|flush)$/),
+      cores: expect.any(Number),
+      fsyncP50Ms: expect.any(Number),
+      load1m: expect.any(Number),
+    });
+    const shape = {
+      name: expect.any(String),
+      value: expect.any(Number),
+      min: expect.any(Number),
+      max: expect.any(Number),
+    };
+    expect(figures).toContainEqual({ ...shape, name: 'natsStartMs', unit: 'ms' });
+  });
+
+  test('without a name it lists them; a name that there is not fails', async () => {
+    expect((await run(process.execPath, [main])).stderr).toMatch(/servers +what the embedded stack waits for/);
+    await expect(run(process.execPath, [main, 'none'])).rejects.toMatchObject({ code: 2, stdout: '' });
+  });
+});

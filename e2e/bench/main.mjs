@@ -1,0 +1,14 @@
+/** `npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush]`; without a name it lists what there is. */
+import '../../infra/typescript.mjs';
+import { parseArgs } from 'node:util';
+
+const { main } = await import('./program.js');
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '3' },
+    durability: { type: 'string', default: 'fsync' },
+  },
+});
+process.exitCode = await main(positionals[0], values);
