@@ -19,7 +19,7 @@ export interface MemoryRow {
 /** Name of the projection, for `Host.waitFor`. */
 export const MEMORY_VIEW = 'memory';
 
-/** Keeps the rows of what is remembered; what is forgotten leaves no row. */
+/** Keeps the rows of what is remembered; of what is forgotten only that it was there. */
 export const memoryView: Projection = {
   name: MEMORY_VIEW,
   events: ['memory.remembered.v1', 'memory.forgotten.v1'],
@@ -34,7 +34,11 @@ export const memoryView: Projection = {
 async function write(event: LedgerEvent, position: Position, manager: EntityManager): Promise<void> {
   const { type, data } = event as unknown as MemoryEvent;
   if (type === 'memory.forgotten.v1') {
-    await manager.query('DELETE FROM memory WHERE tenant = $1 AND id = $2', [event.tenant, event.subject]);
+    // The row stays without its text, so that its scope still decides who may ask about it.
+    await manager.query(
+      `UPDATE memory SET text = '', attributes = '{}', forgotten = true WHERE tenant = $1 AND id = $2`,
+      [event.tenant, event.subject],
+    );
     return;
   }
   await manager.query(
@@ -66,7 +70,7 @@ export class MemoryQueries {
       `SELECT ${COLUMNS}, ts_rank(words, asked) + public.word_similarity($3, text) AS score
        FROM memory, (SELECT to_tsquery('simple', string_agg(quote_literal(lexeme), ' | ')) AS asked
                      FROM unnest(to_tsvector('simple', $3))) AS query
-       WHERE tenant = $1 AND scope = $2 AND (words @@ asked OR $3 OPERATOR(public.<%) text)
+       WHERE tenant = $1 AND scope = $2 AND NOT forgotten AND (words @@ asked OR $3 OPERATOR(public.<%) text)
        ORDER BY score DESC, id LIMIT $4`,
       [tenant, scope, query, limit],
     );
@@ -76,9 +80,17 @@ export class MemoryQueries {
   list(tenant: string, scope: string, limit: number, before?: string): Promise<MemoryRow[]> {
     return this.dataSource.query(
       `SELECT ${COLUMNS} FROM memory
-       WHERE tenant = $1 AND scope = $2 AND ($4::text IS NULL OR (created, id) < (SELECT created, id FROM memory WHERE tenant = $1 AND id = $4))
+       WHERE tenant = $1 AND scope = $2 AND NOT forgotten AND ($4::text IS NULL OR (created, id) < (SELECT created, id FROM memory WHERE tenant = $1 AND id = $4))
        ORDER BY created DESC, id DESC LIMIT $3`,
       [tenant, scope, limit, before ?? null],
+    );
+  }
+
+  /** Items by their ids, those that are still there. */
+  byIds(tenant: string, ids: readonly string[]): Promise<MemoryRow[]> {
+    return this.dataSource.query(
+      `SELECT ${COLUMNS} FROM memory WHERE tenant = $1 AND id = ANY($2) AND NOT forgotten ORDER BY array_position($2, id)`,
+      [tenant, ids],
     );
   }
 

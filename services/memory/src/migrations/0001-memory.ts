@@ -17,6 +17,7 @@ export class Memory0001 implements MigrationInterface {
         run text,
         created timestamptz NOT NULL,
         partition int NOT NULL,
+        forgotten boolean NOT NULL DEFAULT false,
         words tsvector GENERATED ALWAYS AS (to_tsvector('simple', text)) STORED,
         PRIMARY KEY (tenant, id)
       )`);

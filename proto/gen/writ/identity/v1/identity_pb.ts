@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file writ/identity/v1/identity.proto.
  */
 export const file_writ_identity_v1_identity: GenFile = /*@__PURE__*/
-  fileDesc("Ch93cml0L2lkZW50aXR5L3YxL2lkZW50aXR5LnByb3RvEhB3cml0LmlkZW50aXR5LnYxInEKCkNhcGFiaWxpdHkSPAoHYWN0aW9ucxgBIAMoCUIrukgokgElCAEQQCIfch0yG14oXCp8W2Etel0rXC4oXCp8W2Etel9dKykpJBIlCglyZXNvdXJjZXMYAiADKAlCErpID5IBDBCAAiIHcgUQARiABCLXAQoFQWdlbnQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVzdGF0ZRgDIAEoCRINCgVvd25lchgEIAEoCRIyCgxjYXBhYmlsaXRpZXMYBSADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHkSIwoEa2V5cxgGIAMoCzIVLndyaXQuaWRlbnRpdHkudjEuS2V5Ei8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAggASgJIh8KA0tleRILCgNraWQYASABKAkSCwoDandrGAIgASgJIkMKE0NyZWF0ZVRlbmFudFJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQARhkEhMKAmlkGAIgASgJQge6SARyAhhAIjQKFENyZWF0ZVRlbmFudFJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCHBvc2l0aW9uGAIgASgJIrQBChNDcmVhdGVQZXJzb25SZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYZBIXCgNqd2sYAiABKAlCCrpIB3IFEAIYgCASPAoMY2FwYWJpbGl0aWVzGAMgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5Qgi6SAWSAQIQQBIYCgZncm91cHMYBCADKAlCCLpIBZIBAhBAEhMKAmlkGAUgASgJQge6SARyAhhAIjQKFENyZWF0ZVBlcnNvblJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCHBvc2l0aW9uGAIgASgJIrEBChJDcmVhdGVBZ2VudFJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQARhkEhcKA2p3axgCIAEoCUIKukgHcgUQAhiAIBIWCgVvd25lchgDIAEoCUIHukgEcgIYQBI8CgxjYXBhYmlsaXRpZXMYBCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEhMKAmlkGAUgASgJQge6SARyAhhAIk8KE0NyZWF0ZUFnZW50UmVzcG9uc2USJgoFYWdlbnQYASABKAsyFy53cml0LmlkZW50aXR5LnYxLkFnZW50EhAKCHBvc2l0aW9uGAIgASgJIjcKD0dldEFnZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEg0KBWFmdGVyGAIgASgJIjoKEEdldEFnZW50UmVzcG9uc2USJgoFYWdlbnQYASABKAsyFy53cml0LmlkZW50aXR5LnYxLkFnZW50IlUKEUxpc3RBZ2VudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg0KBWFmdGVyGAMgASgJIlYKEkxpc3RBZ2VudHNSZXNwb25zZRInCgZhZ2VudHMYASADKAsyFy53cml0LmlkZW50aXR5LnYxLkFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJEChJBZGRBZ2VudEtleVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIXCgNqd2sYAiABKAlCCrpIB3IFEAIYgCAiNAoTQWRkQWdlbnRLZXlSZXNwb25zZRILCgNraWQYASABKAkSEAoIcG9zaXRpb24YAiABKAkiXwoNUmV2b2tlUmVxdWVzdBIbCgdzdWJqZWN0GAEgASgJQgq6SAdyBRABGMgBEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARj0AxIVCg12YWxpZGF0ZV9vbmx5GAMgASgIImEKDlJldm9rZVJlc3BvbnNlEg4KBmdyYW50cxgBIAEoBRIMCgRydW5zGAIgAygJEhAKCGV2ZW50X2lkGAMgASgJEg0KBWVwb2NoGAQgASgDEhAKCHBvc2l0aW9uGAUgASgJIg8KDVdob0FtSVJlcXVlc3QiyQEKDldob0FtSVJlc3BvbnNlEhEKCXByaW5jaXBhbBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnRlbmFudBgDIAEoCRIUCgxvbl9iZWhhbGZfb2YYBCADKAkSCwoDcnVuGAUgASgJEjIKDGNhcGFiaWxpdGllcxgGIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAykQgKD0lkZW50aXR5U2VydmljZRKGAQoMQ3JlYXRlVGVuYW50EiUud3JpdC5pZGVudGl0eS52MS5DcmVhdGVUZW5hbnRSZXF1ZXN0GiYud3JpdC5pZGVudGl0eS52MS5DcmVhdGVUZW5hbnRSZXNwb25zZSIn4scYDXRlbmFudC5jcmVhdGWC0+STAhA6ASoiCy92MS90ZW5hbnRzEoQBCgxDcmVhdGVQZXJzb24SJS53cml0LmlkZW50aXR5LnYxLkNyZWF0ZVBlcnNvblJlcXVlc3QaJi53cml0LmlkZW50aXR5LnYxLkNyZWF0ZVBlcnNvblJlc3BvbnNlIiXixxgMcGVyc29uLndyaXRlgtPkkwIPOgEqIgovdjEvcGVvcGxlEoABCgtDcmVhdGVBZ2VudBIkLndyaXQuaWRlbnRpdHkudjEuQ3JlYXRlQWdlbnRSZXF1ZXN0GiUud3JpdC5pZGVudGl0eS52MS5DcmVhdGVBZ2VudFJlc3BvbnNlIiTixxgLYWdlbnQud3JpdGWC0+STAg86ASoiCi92MS9hZ2VudHMSeAoIR2V0QWdlbnQSIS53cml0LmlkZW50aXR5LnYxLkdldEFnZW50UmVxdWVzdBoiLndyaXQuaWRlbnRpdHkudjEuR2V0QWdlbnRSZXNwb25zZSIl4scYCmFnZW50LnJlYWSC0+STAhESDy92MS9hZ2VudHMve2lkfRJ5CgpMaXN0QWdlbnRzEiMud3JpdC5pZGVudGl0eS52MS5MaXN0QWdlbnRzUmVxdWVzdBokLndyaXQuaWRlbnRpdHkudjEuTGlzdEFnZW50c1Jlc3BvbnNlIiDixxgKYWdlbnQucmVhZILT5JMCDBIKL3YxL2FnZW50cxKKAQoLQWRkQWdlbnRLZXkSJC53cml0LmlkZW50aXR5LnYxLkFkZEFnZW50S2V5UmVxdWVzdBolLndyaXQuaWRlbnRpdHkudjEuQWRkQWdlbnRLZXlSZXNwb25zZSIu4scYC2FnZW50LndyaXRlgtPkkwIZOgEqIhQvdjEvYWdlbnRzL3tpZH0va2V5cxJ6CgZSZXZva2USHy53cml0LmlkZW50aXR5LnYxLlJldm9rZVJlcXVlc3QaIC53cml0LmlkZW50aXR5LnYxLlJldm9rZVJlc3BvbnNlIi3ixxgPaWRlbnRpdHkucmV2b2tlgtPkkwIUOgEqIg8vdjEvcmV2b2NhdGlvbnMSbQoGV2hvQW1JEh8ud3JpdC5pZGVudGl0eS52MS5XaG9BbUlSZXF1ZXN0GiAud3JpdC5pZGVudGl0eS52MS5XaG9BbUlSZXNwb25zZSIg4scYCmFnZW50LnJlYWSC0+STAgwSCi92MS93aG9hbWliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_writ_api_v1_options]);
+  fileDesc("Ch93cml0L2lkZW50aXR5L3YxL2lkZW50aXR5LnByb3RvEhB3cml0LmlkZW50aXR5LnYxInEKCkNhcGFiaWxpdHkSPAoHYWN0aW9ucxgBIAMoCUIrukgokgElCAEQQCIfch0yG14oXCp8W2Etel0rXC4oXCp8W2Etel9dKykpJBIlCglyZXNvdXJjZXMYAiADKAlCErpID5IBDBCAAiIHcgUQARiABCLXAQoFQWdlbnQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVzdGF0ZRgDIAEoCRINCgVvd25lchgEIAEoCRIyCgxjYXBhYmlsaXRpZXMYBSADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHkSIwoEa2V5cxgGIAMoCzIVLndyaXQuaWRlbnRpdHkudjEuS2V5Ei8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAggASgJItkBCgZQZXJzb24SCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVzdGF0ZRgDIAEoCRIOCgZncm91cHMYBCADKAkSMgoMY2FwYWJpbGl0aWVzGAUgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5EiMKBGtleXMYBiADKAsyFS53cml0LmlkZW50aXR5LnYxLktleRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgIIAEoCSJiCgZUZW5hbnQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVzdGF0ZRgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAijwEKClJldm9jYXRpb24SDwoHc3ViamVjdBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnJlYXNvbhgDIAEoCRINCgVlcG9jaBgEIAEoAxISCgpyZXZva2VkX2J5GAUgASgJEi8KC3Jldm9rZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIfCgNLZXkSCwoDa2lkGAEgASgJEgsKA2p3axgCIAEoCSJDChNDcmVhdGVUZW5hbnRSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYZBITCgJpZBgCIAEoCUIHukgEcgIYQCI0ChRDcmVhdGVUZW5hbnRSZXNwb25zZRIKCgJpZBgBIAEoCRIQCghwb3NpdGlvbhgCIAEoCSK0AQoTQ3JlYXRlUGVyc29uUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGGQSFwoDandrGAIgASgJQgq6SAdyBRACGIAgEjwKDGNhcGFiaWxpdGllcxgDIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASGAoGZ3JvdXBzGAQgAygJQgi6SAWSAQIQQBITCgJpZBgFIAEoCUIHukgEcgIYQCI0ChRDcmVhdGVQZXJzb25SZXNwb25zZRIKCgJpZBgBIAEoCRIQCghwb3NpdGlvbhgCIAEoCSKxAQoSQ3JlYXRlQWdlbnRSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYZBIXCgNqd2sYAiABKAlCCrpIB3IFEAIYgCASFgoFb3duZXIYAyABKAlCB7pIBHICGEASPAoMY2FwYWJpbGl0aWVzGAQgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5Qgi6SAWSAQIQQBITCgJpZBgFIAEoCUIHukgEcgIYQCJPChNDcmVhdGVBZ2VudFJlc3BvbnNlEiYKBWFnZW50GAEgASgLMhcud3JpdC5pZGVudGl0eS52MS5BZ2VudBIQCghwb3NpdGlvbhgCIAEoCSJWChJMaXN0VGVuYW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYWZ0ZXIYAyABKAkiWQoTTGlzdFRlbmFudHNSZXNwb25zZRIpCgd0ZW5hbnRzGAEgAygLMhgud3JpdC5pZGVudGl0eS52MS5UZW5hbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjgKEEdldFBlcnNvblJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBINCgVhZnRlchgCIAEoCSI9ChFHZXRQZXJzb25SZXNwb25zZRIoCgZwZXJzb24YASABKAsyGC53cml0LmlkZW50aXR5LnYxLlBlcnNvbiJVChFMaXN0UGVvcGxlUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCRINCgVhZnRlchgDIAEoCSJXChJMaXN0UGVvcGxlUmVzcG9uc2USKAoGcGVvcGxlGAEgAygLMhgud3JpdC5pZGVudGl0eS52MS5QZXJzb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKE0FkZFBlcnNvbktleVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIXCgNqd2sYAiABKAlCCrpIB3IFEAIYgCASFQoNcmV0aXJlX290aGVycxgDIAEoCCI1ChRBZGRQZXJzb25LZXlSZXNwb25zZRILCgNraWQYASABKAkSEAoIcG9zaXRpb24YAiABKAkiNwoPR2V0QWdlbnRSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASDQoFYWZ0ZXIYAiABKAkiOgoQR2V0QWdlbnRSZXNwb25zZRImCgVhZ2VudBgBIAEoCzIXLndyaXQuaWRlbnRpdHkudjEuQWdlbnQiVQoRTGlzdEFnZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYWZ0ZXIYAyABKAkiVgoSTGlzdEFnZW50c1Jlc3BvbnNlEicKBmFnZW50cxgBIAMoCzIXLndyaXQuaWRlbnRpdHkudjEuQWdlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlsKEkFkZEFnZW50S2V5UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKA2p3axgCIAEoCUIKukgHcgUQAhiAIBIVCg1yZXRpcmVfb3RoZXJzGAMgASgIIjQKE0FkZEFnZW50S2V5UmVzcG9uc2USCwoDa2lkGAEgASgJEhAKCHBvc2l0aW9uGAIgASgJIkYKFVJldGlyZUFnZW50S2V5UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhYKA2tpZBgCIAEoCUIJukgGcgQQARhAIioKFlJldGlyZUFnZW50S2V5UmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiiQEKG1NldEFnZW50Q2FwYWJpbGl0aWVzUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEjwKDGNhcGFiaWxpdGllcxgCIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASFQoEZXRhZxgDIAEoCUIHukgEcgIYICIwChxTZXRBZ2VudENhcGFiaWxpdGllc1Jlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIloKFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYWZ0ZXIYAyABKAkiZQoXTGlzdFJldm9jYXRpb25zUmVzcG9uc2USMQoLcmV2b2NhdGlvbnMYASADKAsyHC53cml0LmlkZW50aXR5LnYxLlJldm9jYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhkKF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0IjkKGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRILCgNraWQYASABKAkSEAoIcG9zaXRpb24YAiABKAkiXwoNUmV2b2tlUmVxdWVzdBIbCgdzdWJqZWN0GAEgASgJQgq6SAdyBRABGMgBEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARj0AxIVCg12YWxpZGF0ZV9vbmx5GAMgASgIImEKDlJldm9rZVJlc3BvbnNlEg4KBmdyYW50cxgBIAEoBRIMCgRydW5zGAIgAygJEhAKCGV2ZW50X2lkGAMgASgJEg0KBWVwb2NoGAQgASgDEhAKCHBvc2l0aW9uGAUgASgJIg8KDVdob0FtSVJlcXVlc3QiyQEKDldob0FtSVJlc3BvbnNlEhEKCXByaW5jaXBhbBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnRlbmFudBgDIAEoCRIUCgxvbl9iZWhhbGZfb2YYBCADKAkSCwoDcnVuGAUgASgJEjIKDGNhcGFiaWxpdGllcxgGIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAynxEKD0lkZW50aXR5U2VydmljZRKGAQoMQ3JlYXRlVGVuYW50EiUud3JpdC5pZGVudGl0eS52MS5DcmVhdGVUZW5hbnRSZXF1ZXN0GiYud3JpdC5pZGVudGl0eS52MS5DcmVhdGVUZW5hbnRSZXNwb25zZSIn4scYDXRlbmFudC5jcmVhdGWC0+STAhA6ASoiCy92MS90ZW5hbnRzEoABCgtMaXN0VGVuYW50cxIkLndyaXQuaWRlbnRpdHkudjEuTGlzdFRlbmFudHNSZXF1ZXN0GiUud3JpdC5pZGVudGl0eS52MS5MaXN0VGVuYW50c1Jlc3BvbnNlIiTixxgNdGVuYW50LmNyZWF0ZYLT5JMCDRILL3YxL3RlbmFudHMShAEKDENyZWF0ZVBlcnNvbhIlLndyaXQuaWRlbnRpdHkudjEuQ3JlYXRlUGVyc29uUmVxdWVzdBomLndyaXQuaWRlbnRpdHkudjEuQ3JlYXRlUGVyc29uUmVzcG9uc2UiJeLHGAxwZXJzb24ud3JpdGWC0+STAg86ASoiCi92MS9wZW9wbGUSfAoJR2V0UGVyc29uEiIud3JpdC5pZGVudGl0eS52MS5HZXRQZXJzb25SZXF1ZXN0GiMud3JpdC5pZGVudGl0eS52MS5HZXRQZXJzb25SZXNwb25zZSIm4scYC3BlcnNvbi5yZWFkgtPkkwIREg8vdjEvcGVvcGxlL3tpZH0SegoKTGlzdFBlb3BsZRIjLndyaXQuaWRlbnRpdHkudjEuTGlzdFBlb3BsZVJlcXVlc3QaJC53cml0LmlkZW50aXR5LnYxLkxpc3RQZW9wbGVSZXNwb25zZSIh4scYC3BlcnNvbi5yZWFkgtPkkwIMEgovdjEvcGVvcGxlEo4BCgxBZGRQZXJzb25LZXkSJS53cml0LmlkZW50aXR5LnYxLkFkZFBlcnNvbktleVJlcXVlc3QaJi53cml0LmlkZW50aXR5LnYxLkFkZFBlcnNvbktleVJlc3BvbnNlIi/ixxgMcGVyc29uLndyaXRlgtPkkwIZOgEqIhQvdjEvcGVvcGxlL3tpZH0va2V5cxKAAQoLQ3JlYXRlQWdlbnQSJC53cml0LmlkZW50aXR5LnYxLkNyZWF0ZUFnZW50UmVxdWVzdBolLndyaXQuaWRlbnRpdHkudjEuQ3JlYXRlQWdlbnRSZXNwb25zZSIk4scYC2FnZW50LndyaXRlgtPkkwIPOgEqIgovdjEvYWdlbnRzEngKCEdldEFnZW50EiEud3JpdC5pZGVudGl0eS52MS5HZXRBZ2VudFJlcXVlc3QaIi53cml0LmlkZW50aXR5LnYxLkdldEFnZW50UmVzcG9uc2UiJeLHGAphZ2VudC5yZWFkgtPkkwIREg8vdjEvYWdlbnRzL3tpZH0SeQoKTGlzdEFnZW50cxIjLndyaXQuaWRlbnRpdHkudjEuTGlzdEFnZW50c1JlcXVlc3QaJC53cml0LmlkZW50aXR5LnYxLkxpc3RBZ2VudHNSZXNwb25zZSIg4scYCmFnZW50LnJlYWSC0+STAgwSCi92MS9hZ2VudHMSigEKC0FkZEFnZW50S2V5EiQud3JpdC5pZGVudGl0eS52MS5BZGRBZ2VudEtleVJlcXVlc3QaJS53cml0LmlkZW50aXR5LnYxLkFkZEFnZW50S2V5UmVzcG9uc2UiLuLHGAthZ2VudC53cml0ZYLT5JMCGToBKiIUL3YxL2FnZW50cy97aWR9L2tleXMSlgEKDlJldGlyZUFnZW50S2V5Eicud3JpdC5pZGVudGl0eS52MS5SZXRpcmVBZ2VudEtleVJlcXVlc3QaKC53cml0LmlkZW50aXR5LnYxLlJldGlyZUFnZW50S2V5UmVzcG9uc2UiMeLHGAthZ2VudC53cml0ZYLT5JMCHCoaL3YxL2FnZW50cy97aWR9L2tleXMve2tpZH0SrQEKFFNldEFnZW50Q2FwYWJpbGl0aWVzEi0ud3JpdC5pZGVudGl0eS52MS5TZXRBZ2VudENhcGFiaWxpdGllc1JlcXVlc3QaLi53cml0LmlkZW50aXR5LnYxLlNldEFnZW50Q2FwYWJpbGl0aWVzUmVzcG9uc2UiNuLHGAthZ2VudC53cml0ZYLT5JMCIToBKhocL3YxL2FnZW50cy97aWR9L2NhcGFiaWxpdGllcxJ6CgZSZXZva2USHy53cml0LmlkZW50aXR5LnYxLlJldm9rZVJlcXVlc3QaIC53cml0LmlkZW50aXR5LnYxLlJldm9rZVJlc3BvbnNlIi3ixxgPaWRlbnRpdHkucmV2b2tlgtPkkwIUOgEqIg8vdjEvcmV2b2NhdGlvbnMSkgEKD0xpc3RSZXZvY2F0aW9ucxIoLndyaXQuaWRlbnRpdHkudjEuTGlzdFJldm9jYXRpb25zUmVxdWVzdBopLndyaXQuaWRlbnRpdHkudjEuTGlzdFJldm9jYXRpb25zUmVzcG9uc2UiKuLHGA9pZGVudGl0eS5yZXZva2WC0+STAhESDy92MS9yZXZvY2F0aW9ucxKfAQoQUm90YXRlU2lnbmluZ0tleRIpLndyaXQuaWRlbnRpdHkudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaKi53cml0LmlkZW50aXR5LnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZSI04scYD2lkZW50aXR5LnJvdGF0ZYLT5JMCGzoBKiIWL3YxL3NpZ25pbmdLZXlzOnJvdGF0ZRJtCgZXaG9BbUkSHy53cml0LmlkZW50aXR5LnYxLldob0FtSVJlcXVlc3QaIC53cml0LmlkZW50aXR5LnYxLldob0FtSVJlc3BvbnNlIiDixxgKYWdlbnQucmVhZILT5JMCDBIKL3YxL3dob2FtaWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_writ_api_v1_options]);
 
 /**
  * One entry of RFC 9396 `authorization_details` of type `writ`.
@@ -104,10 +104,148 @@ export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
   messageDesc(file_writ_identity_v1_identity, 1);
 
 /**
+ * @generated from message writ.identity.v1.Person
+ */
+export type Person = Message<"writ.identity.v1.Person"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * `active` or `revoked`.
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+
+  /**
+   * @generated from field: repeated string groups = 4;
+   */
+  groups: string[];
+
+  /**
+   * @generated from field: repeated writ.identity.v1.Capability capabilities = 5;
+   */
+  capabilities: Capability[];
+
+  /**
+   * @generated from field: repeated writ.identity.v1.Key keys = 6;
+   */
+  keys: Key[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Version of the resource, for If-Match.
+   *
+   * @generated from field: string etag = 8;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.Person.
+ * Use `create(PersonSchema)` to create a new message.
+ */
+export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 2);
+
+/**
+ * @generated from message writ.identity.v1.Tenant
+ */
+export type Tenant = Message<"writ.identity.v1.Tenant"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * `active` or `revoked`.
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message writ.identity.v1.Tenant.
+ * Use `create(TenantSchema)` to create a new message.
+ */
+export const TenantSchema: GenMessage<Tenant> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 3);
+
+/**
+ * @generated from message writ.identity.v1.Revocation
+ */
+export type Revocation = Message<"writ.identity.v1.Revocation"> & {
+  /**
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * `agent`, `person`, `run`, `token` or `tenant`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: int64 epoch = 4;
+   */
+  epoch: bigint;
+
+  /**
+   * Who revoked it.
+   *
+   * @generated from field: string revoked_by = 5;
+   */
+  revokedBy: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp revoke_time = 6;
+   */
+  revokeTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message writ.identity.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 4);
+
+/**
  * @generated from message writ.identity.v1.Key
  */
 export type Key = Message<"writ.identity.v1.Key"> & {
   /**
+   * RFC 7638 thumbprint.
+   *
    * @generated from field: string kid = 1;
    */
   kid: string;
@@ -125,7 +263,7 @@ export type Key = Message<"writ.identity.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 2);
+  messageDesc(file_writ_identity_v1_identity, 5);
 
 /**
  * @generated from message writ.identity.v1.CreateTenantRequest
@@ -149,7 +287,7 @@ export type CreateTenantRequest = Message<"writ.identity.v1.CreateTenantRequest"
  * Use `create(CreateTenantRequestSchema)` to create a new message.
  */
 export const CreateTenantRequestSchema: GenMessage<CreateTenantRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 3);
+  messageDesc(file_writ_identity_v1_identity, 6);
 
 /**
  * @generated from message writ.identity.v1.CreateTenantResponse
@@ -171,7 +309,7 @@ export type CreateTenantResponse = Message<"writ.identity.v1.CreateTenantRespons
  * Use `create(CreateTenantResponseSchema)` to create a new message.
  */
 export const CreateTenantResponseSchema: GenMessage<CreateTenantResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 4);
+  messageDesc(file_writ_identity_v1_identity, 7);
 
 /**
  * @generated from message writ.identity.v1.CreatePersonRequest
@@ -210,7 +348,7 @@ export type CreatePersonRequest = Message<"writ.identity.v1.CreatePersonRequest"
  * Use `create(CreatePersonRequestSchema)` to create a new message.
  */
 export const CreatePersonRequestSchema: GenMessage<CreatePersonRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 5);
+  messageDesc(file_writ_identity_v1_identity, 8);
 
 /**
  * @generated from message writ.identity.v1.CreatePersonResponse
@@ -232,7 +370,7 @@ export type CreatePersonResponse = Message<"writ.identity.v1.CreatePersonRespons
  * Use `create(CreatePersonResponseSchema)` to create a new message.
  */
 export const CreatePersonResponseSchema: GenMessage<CreatePersonResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 6);
+  messageDesc(file_writ_identity_v1_identity, 9);
 
 /**
  * @generated from message writ.identity.v1.CreateAgentRequest
@@ -273,7 +411,7 @@ export type CreateAgentRequest = Message<"writ.identity.v1.CreateAgentRequest"> 
  * Use `create(CreateAgentRequestSchema)` to create a new message.
  */
 export const CreateAgentRequestSchema: GenMessage<CreateAgentRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 7);
+  messageDesc(file_writ_identity_v1_identity, 10);
 
 /**
  * @generated from message writ.identity.v1.CreateAgentResponse
@@ -295,7 +433,197 @@ export type CreateAgentResponse = Message<"writ.identity.v1.CreateAgentResponse"
  * Use `create(CreateAgentResponseSchema)` to create a new message.
  */
 export const CreateAgentResponseSchema: GenMessage<CreateAgentResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 8);
+  messageDesc(file_writ_identity_v1_identity, 11);
+
+/**
+ * @generated from message writ.identity.v1.ListTenantsRequest
+ */
+export type ListTenantsRequest = Message<"writ.identity.v1.ListTenantsRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.ListTenantsRequest.
+ * Use `create(ListTenantsRequestSchema)` to create a new message.
+ */
+export const ListTenantsRequestSchema: GenMessage<ListTenantsRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 12);
+
+/**
+ * @generated from message writ.identity.v1.ListTenantsResponse
+ */
+export type ListTenantsResponse = Message<"writ.identity.v1.ListTenantsResponse"> & {
+  /**
+   * @generated from field: repeated writ.identity.v1.Tenant tenants = 1;
+   */
+  tenants: Tenant[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.ListTenantsResponse.
+ * Use `create(ListTenantsResponseSchema)` to create a new message.
+ */
+export const ListTenantsResponseSchema: GenMessage<ListTenantsResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 13);
+
+/**
+ * @generated from message writ.identity.v1.GetPersonRequest
+ */
+export type GetPersonRequest = Message<"writ.identity.v1.GetPersonRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Waits (bounded) until the view has this position.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.GetPersonRequest.
+ * Use `create(GetPersonRequestSchema)` to create a new message.
+ */
+export const GetPersonRequestSchema: GenMessage<GetPersonRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 14);
+
+/**
+ * @generated from message writ.identity.v1.GetPersonResponse
+ */
+export type GetPersonResponse = Message<"writ.identity.v1.GetPersonResponse"> & {
+  /**
+   * @generated from field: writ.identity.v1.Person person = 1;
+   */
+  person?: Person | undefined;
+};
+
+/**
+ * Describes the message writ.identity.v1.GetPersonResponse.
+ * Use `create(GetPersonResponseSchema)` to create a new message.
+ */
+export const GetPersonResponseSchema: GenMessage<GetPersonResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 15);
+
+/**
+ * @generated from message writ.identity.v1.ListPeopleRequest
+ */
+export type ListPeopleRequest = Message<"writ.identity.v1.ListPeopleRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.ListPeopleRequest.
+ * Use `create(ListPeopleRequestSchema)` to create a new message.
+ */
+export const ListPeopleRequestSchema: GenMessage<ListPeopleRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 16);
+
+/**
+ * @generated from message writ.identity.v1.ListPeopleResponse
+ */
+export type ListPeopleResponse = Message<"writ.identity.v1.ListPeopleResponse"> & {
+  /**
+   * @generated from field: repeated writ.identity.v1.Person people = 1;
+   */
+  people: Person[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.ListPeopleResponse.
+ * Use `create(ListPeopleResponseSchema)` to create a new message.
+ */
+export const ListPeopleResponseSchema: GenMessage<ListPeopleResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 17);
+
+/**
+ * @generated from message writ.identity.v1.AddPersonKeyRequest
+ */
+export type AddPersonKeyRequest = Message<"writ.identity.v1.AddPersonKeyRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string jwk = 2;
+   */
+  jwk: string;
+
+  /**
+   * Retires every other key in the same commit.
+   *
+   * @generated from field: bool retire_others = 3;
+   */
+  retireOthers: boolean;
+};
+
+/**
+ * Describes the message writ.identity.v1.AddPersonKeyRequest.
+ * Use `create(AddPersonKeyRequestSchema)` to create a new message.
+ */
+export const AddPersonKeyRequestSchema: GenMessage<AddPersonKeyRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 18);
+
+/**
+ * @generated from message writ.identity.v1.AddPersonKeyResponse
+ */
+export type AddPersonKeyResponse = Message<"writ.identity.v1.AddPersonKeyResponse"> & {
+  /**
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+
+  /**
+   * @generated from field: string position = 2;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.AddPersonKeyResponse.
+ * Use `create(AddPersonKeyResponseSchema)` to create a new message.
+ */
+export const AddPersonKeyResponseSchema: GenMessage<AddPersonKeyResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 19);
 
 /**
  * @generated from message writ.identity.v1.GetAgentRequest
@@ -319,7 +647,7 @@ export type GetAgentRequest = Message<"writ.identity.v1.GetAgentRequest"> & {
  * Use `create(GetAgentRequestSchema)` to create a new message.
  */
 export const GetAgentRequestSchema: GenMessage<GetAgentRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 9);
+  messageDesc(file_writ_identity_v1_identity, 20);
 
 /**
  * @generated from message writ.identity.v1.GetAgentResponse
@@ -336,7 +664,7 @@ export type GetAgentResponse = Message<"writ.identity.v1.GetAgentResponse"> & {
  * Use `create(GetAgentResponseSchema)` to create a new message.
  */
 export const GetAgentResponseSchema: GenMessage<GetAgentResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 10);
+  messageDesc(file_writ_identity_v1_identity, 21);
 
 /**
  * @generated from message writ.identity.v1.ListAgentsRequest
@@ -363,7 +691,7 @@ export type ListAgentsRequest = Message<"writ.identity.v1.ListAgentsRequest"> & 
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 11);
+  messageDesc(file_writ_identity_v1_identity, 22);
 
 /**
  * @generated from message writ.identity.v1.ListAgentsResponse
@@ -385,7 +713,7 @@ export type ListAgentsResponse = Message<"writ.identity.v1.ListAgentsResponse"> 
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 12);
+  messageDesc(file_writ_identity_v1_identity, 23);
 
 /**
  * @generated from message writ.identity.v1.AddAgentKeyRequest
@@ -400,6 +728,13 @@ export type AddAgentKeyRequest = Message<"writ.identity.v1.AddAgentKeyRequest"> 
    * @generated from field: string jwk = 2;
    */
   jwk: string;
+
+  /**
+   * Retires every other key in the same commit.
+   *
+   * @generated from field: bool retire_others = 3;
+   */
+  retireOthers: boolean;
 };
 
 /**
@@ -407,7 +742,7 @@ export type AddAgentKeyRequest = Message<"writ.identity.v1.AddAgentKeyRequest"> 
  * Use `create(AddAgentKeyRequestSchema)` to create a new message.
  */
 export const AddAgentKeyRequestSchema: GenMessage<AddAgentKeyRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 13);
+  messageDesc(file_writ_identity_v1_identity, 24);
 
 /**
  * @generated from message writ.identity.v1.AddAgentKeyResponse
@@ -429,14 +764,185 @@ export type AddAgentKeyResponse = Message<"writ.identity.v1.AddAgentKeyResponse"
  * Use `create(AddAgentKeyResponseSchema)` to create a new message.
  */
 export const AddAgentKeyResponseSchema: GenMessage<AddAgentKeyResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 14);
+  messageDesc(file_writ_identity_v1_identity, 25);
+
+/**
+ * @generated from message writ.identity.v1.RetireAgentKeyRequest
+ */
+export type RetireAgentKeyRequest = Message<"writ.identity.v1.RetireAgentKeyRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string kid = 2;
+   */
+  kid: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.RetireAgentKeyRequest.
+ * Use `create(RetireAgentKeyRequestSchema)` to create a new message.
+ */
+export const RetireAgentKeyRequestSchema: GenMessage<RetireAgentKeyRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 26);
+
+/**
+ * @generated from message writ.identity.v1.RetireAgentKeyResponse
+ */
+export type RetireAgentKeyResponse = Message<"writ.identity.v1.RetireAgentKeyResponse"> & {
+  /**
+   * @generated from field: string position = 1;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.RetireAgentKeyResponse.
+ * Use `create(RetireAgentKeyResponseSchema)` to create a new message.
+ */
+export const RetireAgentKeyResponseSchema: GenMessage<RetireAgentKeyResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 27);
+
+/**
+ * @generated from message writ.identity.v1.SetAgentCapabilitiesRequest
+ */
+export type SetAgentCapabilitiesRequest = Message<"writ.identity.v1.SetAgentCapabilitiesRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: repeated writ.identity.v1.Capability capabilities = 2;
+   */
+  capabilities: Capability[];
+
+  /**
+   * The agent's etag: refused if it has changed since. None: set whatever it is.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.SetAgentCapabilitiesRequest.
+ * Use `create(SetAgentCapabilitiesRequestSchema)` to create a new message.
+ */
+export const SetAgentCapabilitiesRequestSchema: GenMessage<SetAgentCapabilitiesRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 28);
+
+/**
+ * @generated from message writ.identity.v1.SetAgentCapabilitiesResponse
+ */
+export type SetAgentCapabilitiesResponse = Message<"writ.identity.v1.SetAgentCapabilitiesResponse"> & {
+  /**
+   * @generated from field: string position = 1;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.SetAgentCapabilitiesResponse.
+ * Use `create(SetAgentCapabilitiesResponseSchema)` to create a new message.
+ */
+export const SetAgentCapabilitiesResponseSchema: GenMessage<SetAgentCapabilitiesResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 29);
+
+/**
+ * @generated from message writ.identity.v1.ListRevocationsRequest
+ */
+export type ListRevocationsRequest = Message<"writ.identity.v1.ListRevocationsRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.ListRevocationsRequest.
+ * Use `create(ListRevocationsRequestSchema)` to create a new message.
+ */
+export const ListRevocationsRequestSchema: GenMessage<ListRevocationsRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 30);
+
+/**
+ * @generated from message writ.identity.v1.ListRevocationsResponse
+ */
+export type ListRevocationsResponse = Message<"writ.identity.v1.ListRevocationsResponse"> & {
+  /**
+   * @generated from field: repeated writ.identity.v1.Revocation revocations = 1;
+   */
+  revocations: Revocation[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.ListRevocationsResponse.
+ * Use `create(ListRevocationsResponseSchema)` to create a new message.
+ */
+export const ListRevocationsResponseSchema: GenMessage<ListRevocationsResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 31);
+
+/**
+ * @generated from message writ.identity.v1.RotateSigningKeyRequest
+ */
+export type RotateSigningKeyRequest = Message<"writ.identity.v1.RotateSigningKeyRequest"> & {
+};
+
+/**
+ * Describes the message writ.identity.v1.RotateSigningKeyRequest.
+ * Use `create(RotateSigningKeyRequestSchema)` to create a new message.
+ */
+export const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 32);
+
+/**
+ * @generated from message writ.identity.v1.RotateSigningKeyResponse
+ */
+export type RotateSigningKeyResponse = Message<"writ.identity.v1.RotateSigningKeyResponse"> & {
+  /**
+   * The key that signs from now on.
+   *
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+
+  /**
+   * @generated from field: string position = 2;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.identity.v1.RotateSigningKeyResponse.
+ * Use `create(RotateSigningKeyResponseSchema)` to create a new message.
+ */
+export const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse> = /*@__PURE__*/
+  messageDesc(file_writ_identity_v1_identity, 33);
 
 /**
  * @generated from message writ.identity.v1.RevokeRequest
  */
 export type RevokeRequest = Message<"writ.identity.v1.RevokeRequest"> & {
   /**
-   * `agt_…`, `psn_…`, `run_…`, `tnt_…` or a token's `jti`.
+   * `agt_…`, `psn_…`, `run_…`, `tnt_…` or a token's `jti` (`tok_…`).
    *
    * @generated from field: string subject = 1;
    */
@@ -460,7 +966,7 @@ export type RevokeRequest = Message<"writ.identity.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 15);
+  messageDesc(file_writ_identity_v1_identity, 34);
 
 /**
  * @generated from message writ.identity.v1.RevokeResponse
@@ -501,7 +1007,7 @@ export type RevokeResponse = Message<"writ.identity.v1.RevokeResponse"> & {
  * Use `create(RevokeResponseSchema)` to create a new message.
  */
 export const RevokeResponseSchema: GenMessage<RevokeResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 16);
+  messageDesc(file_writ_identity_v1_identity, 35);
 
 /**
  * @generated from message writ.identity.v1.WhoAmIRequest
@@ -514,7 +1020,7 @@ export type WhoAmIRequest = Message<"writ.identity.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 17);
+  messageDesc(file_writ_identity_v1_identity, 36);
 
 /**
  * @generated from message writ.identity.v1.WhoAmIResponse
@@ -561,7 +1067,7 @@ export type WhoAmIResponse = Message<"writ.identity.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_writ_identity_v1_identity, 18);
+  messageDesc(file_writ_identity_v1_identity, 37);
 
 /**
  * Tenants, people, agents and their keys; delegation and revocation.
@@ -580,6 +1086,16 @@ export const IdentityService: GenService<{
     output: typeof CreateTenantResponseSchema;
   },
   /**
+   * Lists the tenants of the installation, newest first.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.ListTenants
+   */
+  listTenants: {
+    methodKind: "unary";
+    input: typeof ListTenantsRequestSchema;
+    output: typeof ListTenantsResponseSchema;
+  },
+  /**
    * Creates a person with a public key and the capabilities that they hold.
    *
    * @generated from rpc writ.identity.v1.IdentityService.CreatePerson
@@ -588,6 +1104,36 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof CreatePersonRequestSchema;
     output: typeof CreatePersonResponseSchema;
+  },
+  /**
+   * Returns one person.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.GetPerson
+   */
+  getPerson: {
+    methodKind: "unary";
+    input: typeof GetPersonRequestSchema;
+    output: typeof GetPersonResponseSchema;
+  },
+  /**
+   * Lists the people of the tenant, newest first.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.ListPeople
+   */
+  listPeople: {
+    methodKind: "unary";
+    input: typeof ListPeopleRequestSchema;
+    output: typeof ListPeopleResponseSchema;
+  },
+  /**
+   * Adds a public key to a person; the older ones stay valid until they are retired.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.AddPersonKey
+   */
+  addPersonKey: {
+    methodKind: "unary";
+    input: typeof AddPersonKeyRequestSchema;
+    output: typeof AddPersonKeyResponseSchema;
   },
   /**
    * Creates an agent with a public key, an owner and the capabilities that it may delegate to its runs.
@@ -620,7 +1166,7 @@ export const IdentityService: GenService<{
     output: typeof ListAgentsResponseSchema;
   },
   /**
-   * Adds a public key to an agent; the older ones stay valid until they are removed.
+   * Adds a public key to an agent; the older ones stay valid until they are retired, which `retire_others` does at once.
    *
    * @generated from rpc writ.identity.v1.IdentityService.AddAgentKey
    */
@@ -628,6 +1174,26 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof AddAgentKeyRequestSchema;
     output: typeof AddAgentKeyResponseSchema;
+  },
+  /**
+   * Retires one key of an agent: no new token comes of it. The last key cannot be retired; revoke the agent instead.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.RetireAgentKey
+   */
+  retireAgentKey: {
+    methodKind: "unary";
+    input: typeof RetireAgentKeyRequestSchema;
+    output: typeof RetireAgentKeyResponseSchema;
+  },
+  /**
+   * Sets what an agent holds. Tokens and grants that exist keep what they have; revoke them if they must not.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.SetAgentCapabilities
+   */
+  setAgentCapabilities: {
+    methodKind: "unary";
+    input: typeof SetAgentCapabilitiesRequestSchema;
+    output: typeof SetAgentCapabilitiesResponseSchema;
   },
   /**
    * Takes authority away from an agent, a person, a run with its subtree, one token or a whole tenant.
@@ -638,6 +1204,26 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof RevokeRequestSchema;
     output: typeof RevokeResponseSchema;
+  },
+  /**
+   * Lists what was revoked in the tenant, newest first.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.ListRevocations
+   */
+  listRevocations: {
+    methodKind: "unary";
+    input: typeof ListRevocationsRequestSchema;
+    output: typeof ListRevocationsResponseSchema;
+  },
+  /**
+   * Makes the authorization server sign with a new key. Tokens signed with the old one stay valid until they expire.
+   *
+   * @generated from rpc writ.identity.v1.IdentityService.RotateSigningKey
+   */
+  rotateSigningKey: {
+    methodKind: "unary";
+    input: typeof RotateSigningKeyRequestSchema;
+    output: typeof RotateSigningKeyResponseSchema;
   },
   /**
    * Says who the caller is, for whom it acts and what it may do.

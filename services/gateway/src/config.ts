@@ -1,0 +1,19 @@
+import { BaseConfig, readConfig } from '@writ/platform';
+import * as z from 'zod';
+
+const Config = BaseConfig.extend({
+  /** Port of the gRPC door; 0: any free port. (`WRIT_GRPC_PORT` is that of the gateway's own services behind it.) */
+  WRIT_DOOR_GRPC_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+  /** Base of the URLs that the outside uses, when something stands in front of the gateway. Default: where it listens. */
+  WRIT_PUBLIC_URL: z.url().optional(),
+  /** `host:port` of gRPC as the outside sees it. Default: where it listens. */
+  WRIT_PUBLIC_GRPC: z.string().optional(),
+});
+
+/** The gateway's configuration. */
+export type Config = z.infer<typeof Config>;
+
+/** @throws Error that names every variable that is missing or wrong. */
+export function parseConfig(env: Record<string, string | undefined>): Config {
+  return readConfig(Config, env);
+}

@@ -1,0 +1,61 @@
+import { GrpcProxy } from '@writ/api';
+import { startService, type RunningService, type ServiceContext } from '@writ/platform';
+import { parseConfig, type Config } from './config.js';
+import { gatewayErrors } from './events/event.errors.js';
+import { EventHub } from './events/event-hub.js';
+import { GatewayModule } from './gateway.module.js';
+import { servePages } from './page/page.js';
+import { Directory } from './routing/directory.js';
+import { proxyHttp } from './routing/http-proxy.js';
+import { serviceOfGrpc } from './routing/routes.js';
+
+/** Starts the gateway: the one door in front of every service. It owns no partition and no table. */
+export async function start(env: Record<string, string | undefined>): Promise<RunningService> {
+  const config = parseConfig(env);
+  let directory: Directory | undefined;
+  let hub: EventHub | undefined;
+  let door: { httpUrl: string; grpcUrl: string } = { httpUrl: '', grpcUrl: '' };
+  const running = await startService({
+    name: 'gateway',
+    config,
+    entities: [],
+    migrations: [],
+    errors: [gatewayErrors],
+    enforcement: 'follow',
+    module: (context) => GatewayModule.with((hub = new EventHub(context.ledger))),
+    routes: async (context: ServiceContext<Config>, fastify) => {
+      directory = await Directory.open(context.ledger);
+      await proxyHttp(fastify, directory);
+      servePages(fastify, () => ({
+        issuer: config.WRIT_ISSUER,
+        audience: config.WRIT_AUDIENCE,
+        grpc: config.WRIT_PUBLIC_GRPC ?? door.grpcUrl,
+        mcp: `${config.WRIT_PUBLIC_URL ?? door.httpUrl}/mcp`,
+      }));
+      await hub?.start();
+    },
+    stopping: async () => {
+      directory?.stop();
+      await hub?.stop();
+    },
+  });
+  const proxy = new GrpcProxy({
+    host: config.WRIT_HOST,
+    port: config.WRIT_DOOR_GRPC_PORT,
+    graceMs: config.WRIT_GRACE_MS,
+    target: (path) => {
+      const service = serviceOfGrpc(path) ?? 'gateway';
+      return `http://${service === 'gateway' ? running.grpcUrl : directory?.replicaOf(service).grpcUrl}`;
+    },
+  });
+  const grpcUrl = `${config.WRIT_HOST}:${await proxy.listen()}`;
+  door = { httpUrl: running.httpUrl, grpcUrl };
+  return {
+    ...running,
+    grpcUrl,
+    stop: async () => {
+      await proxy.close();
+      await running.stop();
+    },
+  };
+}

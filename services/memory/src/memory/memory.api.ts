@@ -1,0 +1,150 @@
+import { Inject } from '@nestjs/common';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import { valueOf, type Enforcement } from '@writ/enforcement';
+import type { Host, Ledger } from '@writ/ledger';
+import { derivedId, newId, refuse, type Json } from '@writ/ledger/domain';
+import { ENFORCEMENT, HOST, LEDGER } from '@writ/platform';
+import {
+  MemoryService,
+  type ForgetRequest,
+  type ListMemoriesRequest,
+  type RecallRequest,
+  type RememberRequest,
+} from '@writ/proto/memory/v1/memory';
+import type { MemoryCommand } from './memory.js';
+import { MEMORY_VIEW, MemoryQueries, type MemoryRow } from './memory.view.js';
+
+const DEFAULT_LIMIT = 50;
+const VIEW_WAIT_MS = 5_000;
+
+/** Implements `writ.memory.v1.MemoryService`. Everything an agent does here passes enforcement, reading too. */
+@ApiService(MemoryService)
+export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
+  constructor(
+    @Inject(LEDGER) private readonly ledger: Ledger,
+    @Inject(ENFORCEMENT) private readonly enforcement: Enforcement,
+    @Inject(HOST) private readonly host: Host,
+    @Inject(MemoryQueries) private readonly memories: MemoryQueries,
+  ) {}
+
+  async remember(request: RememberRequest, caller: Caller) {
+    const { scope, text } = request;
+    const attributes = (request.attributes ?? {}) as Record<string, Json>;
+    const effectId = request.effectId || newId('act');
+    // The same effect is the same memory, also when it is performed again after a crash.
+    const id = derivedId('mem', caller.tenant, effectId);
+    const performed = await this.enforcement.perform(
+      {
+        ...actionOf(caller, 'memory.write', scope, effectId),
+        arguments: { text, attributes },
+        effect: 'idempotent',
+        summary: (value) => value as unknown as Json,
+      },
+      async () => {
+        const command: MemoryCommand = {
+          type: 'remember',
+          scope,
+          text,
+          attributes,
+          ...(caller.run !== undefined && { run: caller.run }),
+        };
+        const { position } = await this.send(caller, id, command);
+        return { id, position };
+      },
+    );
+    return valueOf(performed) as { id: string; position: string };
+  }
+
+  async recall(request: RecallRequest, caller: Caller) {
+    const { scope, query, after } = request;
+    const limit = request.limit || DEFAULT_LIMIT;
+    const performed = await this.enforcement.perform(
+      {
+        ...actionOf(caller, 'memory.read', scope, request.effectId || newId('act')),
+        arguments: { query, limit },
+        effect: 'read',
+        summary: (rows) => rows.map((row) => row.id),
+      },
+      async () => {
+        await this.upTo(after);
+        return this.memories.search(caller.tenant, scope, query, limit);
+      },
+    );
+    // A repeated effect answers what it found then, as far as it is still there.
+    const rows =
+      performed.outcome === 'replayed'
+        ? await this.memories.byIds(caller.tenant, performed.value as string[])
+        : (valueOf(performed) as MemoryRow[]);
+    return { memories: rows.map(messageOf) };
+  }
+
+  async listMemories(request: ListMemoriesRequest, caller: Caller) {
+    const { scope, pageToken, after } = request;
+    const size = request.pageSize || DEFAULT_LIMIT;
+    const performed = await this.enforcement.perform(
+      {
+        ...actionOf(caller, 'memory.read', scope, newId('act')),
+        arguments: { query: '', limit: size },
+        effect: 'read',
+      },
+      async () => {
+        await this.upTo(after);
+        return this.memories.list(caller.tenant, scope, size, pageToken || undefined);
+      },
+    );
+    const rows = valueOf(performed) as MemoryRow[];
+    return { memories: rows.map(messageOf), nextPageToken: rows.length === size ? (rows.at(-1)?.id ?? '') : '' };
+  }
+
+  async forget(request: ForgetRequest, caller: Caller) {
+    const scope = await this.memories.scopeOf(caller.tenant, request.id);
+    if (scope === undefined) throw refuse('memory.not_found', `there is no memory ${request.id}`, { id: request.id });
+    const performed = await this.enforcement.perform(
+      {
+        ...actionOf(caller, 'memory.forget', scope, request.effectId || newId('act')),
+        arguments: { id: request.id, reason: request.reason },
+        effect: 'idempotent',
+        summary: (value) => value as unknown as Json,
+      },
+      () => this.send(caller, request.id, { type: 'forget', reason: request.reason }),
+    );
+    return valueOf(performed) as { position: string };
+  }
+
+  private async send(caller: Caller, subject: string, command: MemoryCommand): Promise<{ position: string }> {
+    const { tenant, actor, trace } = caller;
+    const { position } = await this.ledger
+      .commands('memory')
+      .send({ tenant, aggregate: 'memory', subject, command, actor, ...(trace !== undefined && { trace }) });
+    return { position };
+  }
+
+  private async upTo(after: string): Promise<void> {
+    if (after === '' || (await this.host.waitFor(MEMORY_VIEW, after, VIEW_WAIT_MS))) return;
+    throw refuse('memory.view_behind', `the view has not reached ${after} within ${VIEW_WAIT_MS} ms; try again`);
+  }
+}
+
+function actionOf(
+  caller: Caller,
+  action: 'memory.read' | 'memory.write' | 'memory.forget',
+  scope: string,
+  effectId: string,
+) {
+  return { caller, action, resource: { type: 'Memory' as const, id: scope }, effectId };
+}
+
+function messageOf(row: MemoryRow) {
+  return {
+    id: row.id,
+    scope: row.scope,
+    text: row.text,
+    attributes: row.attributes as JsonObject,
+    agent: row.agent,
+    run: row.run ?? '',
+    createTime: timestampFromDate(row.created),
+    score: row.score ?? 0,
+  };
+}
