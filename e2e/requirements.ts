@@ -25,4 +25,5 @@ export const requirements: readonly Requirement[] = [
   { id: 'sandbox.leaves_nothing', promise: 'a sandbox leaves no process, mount or cgroup behind' },
   { id: 'audit.tampering_named', promise: 'a flipped byte and a dropped commit are detected and named' },
   { id: 'demo.main_job', promise: 'the demo does the main job on this repository and on another one' },
+  { id: 'servers.die_with_parent', promise: 'no server and no process of the project outlives a parent that was killed' },
 ];

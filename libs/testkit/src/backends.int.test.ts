@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from '@nats-io/transport-node';
-import { existsSync } from 'node:fs';
 import pg from 'pg';
-import { eventually, startBackends, startProcess, type Backends } from './index.js';
+import { eventually, startBackends, startProcess, verifies, type Backends } from './index.js';
 
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
@@ -67,12 +66,14 @@ describe('the backends of a suite', () => {
 describe('a process of the project', () => {
   test('it runs from source, is read line by line, is told things, and dies with its parent', async () => {
     await using middle = startProcess('libs/testkit/src/testing/parent.ts');
-    const [, pid] = await middle.line(/^child (\d+)$/);
-    expect(existsSync(`/proc/${pid}`) || process.platform !== 'linux').toBe(true);
+    verifies('servers.die_with_parent');
+    const [, child, server] = await middle.line(/^child (\d+) server (\d+)$/);
+    const pids = [Number(child), Number(server)];
+    expect(pids.map(alive)).toEqual([true, true]);
     middle.write('hello\n');
     await middle.line(/^heard hello$/);
     await middle.kill();
-    await eventually(() => !alive(Number(pid)), { what: 'the death of the grandchild', timeoutMs: 15_000 });
+    await eventually(() => !pids.some(alive), { what: 'the death of what it had started', timeoutMs: 15_000 });
   });
 
   test('a line that never comes fails with what was written instead', async () => {

@@ -1,5 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startPostgres, type PostgresServer } from '@writ/servers';
@@ -24,9 +25,10 @@ export async function runPostgresUrl(): Promise<string | undefined> {
 }
 
 async function ask(door: string): Promise<string> {
+  const [port, secret] = door.split(' ');
   const text = await new Promise<string>((resolve, reject) => {
     let received = '';
-    const socket = connect(door);
+    const socket = connect({ host: '127.0.0.1', port: Number(port) }, () => socket.write(`${secret}\n`));
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => (received += chunk));
     socket.once('end', () => resolve(received));
@@ -39,35 +41,33 @@ async function ask(door: string): Promise<string> {
 
 /** What the test runner holds for the length of a run. */
 export interface PostgresLender extends AsyncDisposable {
-  /** Path of the socket at which suites ask; they find it in `WRIT_TEST_POSTGRES`. */
+  /** Where suites ask, and with which secret; they find it in `WRIT_TEST_POSTGRES`. */
   readonly door: string;
 }
 
-/** Answers every connection with the URL of one PostgreSQL, which the first of them starts. */
+/** Answers whoever knows the secret with the URL of one PostgreSQL, which the first of them starts. */
 export async function lendPostgres(): Promise<PostgresLender> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'writ-run-'));
-  const door = path.join(folder, 'postgres.sock');
+  const secret = randomBytes(16).toString('hex');
   let starting: Promise<PostgresServer> | undefined;
+  // A port and not a socket file: a run that is killed would leave the file.
   const server = createServer((socket) => {
     socket.on('error', () => {}); // a suite that went away
-    (starting ??= privatePostgres()).then(
-      ({ url }) => socket.end(JSON.stringify({ url })),
-      (error: unknown) => socket.end(JSON.stringify({ error: String(error) })),
-    );
+    socket.once('data', (data) => {
+      if (data.toString() !== `${secret}\n`) return socket.destroy();
+      return (starting ??= privatePostgres()).then(
+        ({ url }) => socket.end(JSON.stringify({ url })),
+        (error: unknown) => socket.end(JSON.stringify({ error: String(error) })),
+      );
+    });
   });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(door, resolve));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   server.unref();
   return {
-    door,
+    door: `${(server.address() as AddressInfo).port} ${secret}`,
     async [Symbol.asyncDispose]() {
-      await closed(server);
+      await new Promise((resolve) => server.close(resolve));
       const postgres = await starting?.catch(() => undefined);
       await postgres?.stop();
-      await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function closed(server: Server): Promise<void> {
-  await new Promise((resolve) => server.close(resolve));
 }

@@ -1,5 +1,6 @@
-/** A program for the testkit's own test: it starts a child, repeats what it is told, and waits to be killed. */
+/** A program for the testkit's own test: it starts a child and a server, repeats what it is told, and waits to be killed. */
 import { createInterface } from 'node:readline';
+import { startSuiteNats } from '../backends.js';
 import { startProcess } from '../project-process.js';
 
 if (process.argv.includes('--exit')) {
@@ -10,6 +11,7 @@ if (process.argv.includes('--child')) {
   setInterval(() => {}, 60_000);
 } else {
   const child = startProcess('libs/testkit/src/testing/parent.ts', { args: ['--child'] });
-  console.log(`child ${child.pid}`);
+  const nats = await startSuiteNats();
+  console.log(`child ${child.pid} server ${nats.pid}`);
   createInterface(process.stdin).on('line', (line) => console.log(`heard ${line}`));
 }
