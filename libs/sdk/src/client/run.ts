@@ -1,0 +1,63 @@
+import type { CallOptions } from '../define/context.js';
+import type { In } from '../define/schema.js';
+import type { Messages } from '../define/workflow.js';
+import type { LedgerEvent } from './event.js';
+
+/** One entry of RFC 9396 `authorization_details`: what a run may do, both with `*` at the end as a prefix. */
+export interface Capability {
+  readonly type?: 'writ';
+  /** `run.start`, `tool.*`, `*`. */
+  readonly actions: readonly string[];
+  /** Literal names or prefixes: `files/write_file`, `memory:repo/*`; absent: every resource. */
+  readonly resources?: readonly string[];
+}
+
+/** How a run is started. */
+export interface StartOptions {
+  /** Chosen by you, 1 to 200 characters; makes a repeated start harmless. */
+  id?: string;
+  /** What to do when the id is taken: `fail` (default, `run.conflict`) or give the run that is there. */
+  onConflict?: 'fail' | 'attach';
+  queue?: string;
+  /** Not before. */
+  at?: Date;
+  fork?: { run: string; after?: string };
+  onBehalfOf?: string;
+  /** Narrower rights for this run; must be within what the starter holds. Absent: all of it. */
+  grant?: readonly Capability[];
+  signal?: AbortSignal;
+}
+
+/** What a cancellation reached. */
+export interface CancelReceipt {
+  readonly stopped: readonly string[];
+  /** Effects that may or may not have happened. */
+  readonly outcomeUnknown: readonly string[];
+}
+
+/** What a strict replay found. */
+export interface ReplayReport {
+  readonly same: boolean;
+  readonly firstDifference?: { readonly event: string; readonly expected: unknown; readonly actual: unknown };
+}
+
+/** A handle on a run: a value without a connection of its own, and not a promise. Iterating gives its events from the first one. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a run whose messages are not known takes any
+export interface Run<O = unknown, M extends Messages = any> extends AsyncIterable<LedgerEvent> {
+  readonly id: string;
+  /**
+   * Waits for the end.
+   * @throws the error that the run failed with; CancelledError
+   */
+  result(opts?: CallOptions): Promise<O>;
+  /** Sends a message: buffered, in order, kept until the run takes it. */
+  send<K extends keyof M & string>(
+    message: K,
+    data: In<M[K]>,
+    opts?: { idempotencyKey?: string; signal?: AbortSignal },
+  ): Promise<void>;
+  /** Stops the run and all that it owns; `force` does not wait for its clean-up. */
+  cancel(opts?: { reason?: string; force?: boolean; signal?: AbortSignal }): Promise<CancelReceipt>;
+  /** Re-executes the run from its record, without any effect, and compares. */
+  replay(opts?: { code?: 'recorded' | 'current'; signal?: AbortSignal }): Promise<ReplayReport>;
+}

@@ -1,0 +1,109 @@
+import type { webcrypto } from 'node:crypto';
+import type { Run, StartOptions } from '../client/run.js';
+import type { Sandbox, SandboxOptions } from '../sandbox/sandbox.js';
+import type { Duration } from './duration.js';
+import type { Out, Schema } from './schema.js';
+import type { Tool } from './tool.js';
+import type { Messages, Retry, Workflow } from './workflow.js';
+
+/** Where a workflow's and a step's words go. */
+export interface Logger {
+  debug(message: string, fields?: object): void;
+  info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+}
+
+/** For everything that is awaited. `timeout` is of this call, always. */
+export interface CallOptions {
+  signal?: AbortSignal;
+  timeout?: Duration;
+}
+
+/** What your code gets in a step or a tool. */
+export interface StepContext {
+  /** Aborts when the run is cancelled, the time of this attempt is over or the worker must stop. Pass it on. */
+  readonly signal: AbortSignal;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** The same for every attempt of this step of this run: give it to whatever you call. */
+  readonly idempotencyKey: string;
+  readonly log: Logger;
+}
+
+/** The answer of a person to `ctx.ask`. */
+export interface Answer<T> {
+  readonly value: T;
+  /** The person. */
+  readonly by: string;
+  readonly at: Date;
+  readonly decisionId: string;
+}
+
+/** What can be done inside a run and from outside, with the same words. */
+export interface Capabilities {
+  /** Starts a run; inside a run, a child of it. */
+  start<I, O, M extends Messages>(def: Workflow<I, O, M>, input: I, opts?: StartOptions): Promise<Run<O, M>>;
+  /** Creates a Linux environment; inside a run it ends with the run at the latest. */
+  sandbox(opts?: SandboxOptions): Promise<Sandbox>;
+}
+
+/** How a step is run. */
+export interface StepOptions<T> {
+  retry?: Retry;
+  /** Of one attempt. */
+  timeout?: Duration;
+  /** Runs, last step first, when the run fails or is cancelled after this step succeeded. */
+  undo?: (value: T, ctx: StepContext) => Promise<void>;
+}
+
+/** A question to people. */
+export interface Question<S extends Schema> {
+  title: string;
+  /** Whatever helps to decide; shown as it is. */
+  detail?: unknown;
+  /** Of the answer; without it the answer is `true`. */
+  schema?: S;
+  /** Persons (`psn_…`) and groups (`group:support`); default: whoever may decide approvals. */
+  approvers?: readonly string[];
+  timeout?: Duration;
+}
+
+/** What a workflow works with. Everything awaited here is recorded, and on replay answered from the record. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not "any object"
+export interface Context<M extends Messages = {}> extends Capabilities {
+  readonly runId: string;
+  /** Aborts when the run is cancelled. */
+  readonly signal: AbortSignal;
+  /** Silent while recorded results are replayed. */
+  readonly log: Logger;
+  /** Time of the last recorded event: the same on replay. */
+  readonly now: Date;
+  /** Seeded per run: the same on replay. Not for secrets. */
+  readonly crypto: Pick<webcrypto.Crypto, 'randomUUID' | 'getRandomValues'>;
+  /**
+   * Runs own code once. Its result is in the ledger before the next line runs.
+   * @throws what `fn` threw, after its last attempt
+   */
+  step<T>(name: string, fn: (ctx: StepContext) => T | Promise<T>, opts?: StepOptions<T>): Promise<T>;
+  /**
+   * Calls a tool: policy, approval where policy asks for one, intent, act, outcome.
+   * @throws DeniedError with the decision
+   */
+  call<I, O>(tool: Tool<I, O>, input: I, opts?: CallOptions & { name?: string }): Promise<O>;
+  /** Calls an MCP tool by its name, `<server>/<tool>`. */
+  call(tool: string, input: unknown, opts?: CallOptions & { name?: string }): Promise<unknown>;
+  /**
+   * The next message of this name, in the order they were sent; one that came earlier is taken at once.
+   * @throws TimeoutError `run.wait_timeout`
+   */
+  wait<K extends keyof M & string>(message: K, opts?: CallOptions): Promise<Out<M[K]>>;
+  /**
+   * Asks people and waits for the answer.
+   * @throws DeniedError where a person said no; TimeoutError `approval.expired` where nobody said anything
+   */
+  ask<S extends Schema = Schema<unknown, true>>(question: Question<S>): Promise<Answer<Out<S>>>;
+  sleep(until: Duration | Date): Promise<void>;
+  /** Tells those who watch the run how it goes. */
+  emit(name: string, data: unknown): Promise<void>;
+}

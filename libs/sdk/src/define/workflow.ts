@@ -1,0 +1,87 @@
+import { WritError } from '../errors/errors.js';
+import type { Context } from './context.js';
+import type { Duration } from './duration.js';
+import type { In, Out, Schema } from './schema.js';
+
+/** When and how often to try again. Defaults: 5 attempts, 1 s, doubled each time, at most 1 minute apart. */
+export interface Retry {
+  /** All attempts, the first included; `Infinity` has no limit. */
+  attempts?: number;
+  delay?: Duration;
+  factor?: number;
+  maxDelay?: Duration;
+}
+
+/** What may be sent to a run, by name. */
+export type Messages = Record<string, Schema>;
+
+/** A durable workflow: a value, registered nowhere; `serve` receives it, `start` names it. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- "some workflow" must accept every input; `unknown` would accept none
+export interface Workflow<I = any, O = any, M extends Messages = any> {
+  readonly kind: 'workflow' | 'agent';
+  readonly name: string;
+  /** Only for the compiler; not there at run time. */
+  readonly '~types': { input: I; output: O; messages: M };
+}
+
+/** What was given to `workflow`, with its types erased: for the executor. */
+export interface WorkflowDefinition {
+  readonly name: string;
+  readonly version?: string;
+  readonly input?: Schema;
+  readonly output?: Schema;
+  readonly messages?: Messages;
+  readonly retry?: Retry;
+  readonly timeout?: Duration;
+  run(ctx: Context<Messages>, input: unknown): Promise<unknown>;
+}
+
+const definition = Symbol.for('writ.definition');
+
+/** Names are ids on the wire, in policies and in the ledger. */
+export function checkName(what: string, name: string): void {
+  if (!/^[a-zA-Z][a-zA-Z0-9_.-]{0,99}$/.test(name))
+    throw new WritError(
+      `'${name}' cannot be the name of a ${what}: it begins with a letter, then up to 99 letters, digits, '_', '.', '-'`,
+      { code: 'input.invalid' },
+    );
+}
+
+/** A value that carries its definition where only this package looks. */
+export function define<T>(visible: object, hidden: unknown): T {
+  return Object.freeze(Object.defineProperty({ ...visible }, definition, { value: hidden })) as T;
+}
+
+/** What `define` hid. */
+export function definitionOf<D>(value: object): D {
+  return (value as { [definition]: D })[definition];
+}
+
+/**
+ * Defines a durable workflow: an ordinary async function whose effects are steps (own code) and calls (governed tools).
+ *
+ * `run` must take the same way when it is run again on recorded results: time from `ctx.now`, randomness from `ctx.crypto`, everything
+ * else that varies or acts inside `ctx.step` or `ctx.call`. Where it does not, the run is paused with a diff, never silently re-executed.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not "any object"
+export function workflow<
+  IS extends Schema = never,
+  OS extends Schema = never,
+  M extends Messages = {},
+  R = unknown,
+>(def: {
+  name: string;
+  /** Of the code; recorded with the run. */
+  version?: string;
+  input?: IS;
+  output?: OS;
+  messages?: M;
+  /** Of the whole run, when `run` throws; default: it is not tried again. */
+  retry?: Retry;
+  /** Of the whole run, sleeps and waits included. */
+  timeout?: Duration;
+  run(ctx: Context<M>, input: [IS] extends [never] ? void : Out<IS>): Promise<[OS] extends [never] ? R : Out<OS>>;
+}): Workflow<[IS] extends [never] ? void : In<IS>, [OS] extends [never] ? R : Out<OS>, M> {
+  checkName('workflow', def.name);
+  return define({ kind: 'workflow', name: def.name }, def);
+}

@@ -1,0 +1,38 @@
+export { workflow, type Messages, type Retry, type Workflow } from './define/workflow.js';
+export { tool, type Tool } from './define/tool.js';
+export type { Duration } from './define/duration.js';
+export type { DescribedSchema, In, Out, Schema, Violation } from './define/schema.js';
+export type {
+  Answer,
+  CallOptions,
+  Capabilities,
+  Context,
+  Logger,
+  Question,
+  StepContext,
+  StepOptions,
+} from './define/context.js';
+export type { CancelReceipt, Capability, ReplayReport, Run, StartOptions } from './client/run.js';
+export type { EventFilter, RevokeReceipt, ServeOptions, Worker, Writ } from './client/writ.js';
+export type { LedgerEvent } from './client/event.js';
+export type {
+  Exec,
+  ExecOptions,
+  ExecOutput,
+  ExecResult,
+  Sandbox,
+  SandboxFs,
+  SandboxOptions,
+} from './sandbox/sandbox.js';
+export { connect, type ConnectOptions } from './client/connect.js';
+export { verify, type Verified } from './proof/verify.js';
+export {
+  CancelledError,
+  DeniedError,
+  FatalError,
+  RetryError,
+  TimeoutError,
+  WritError,
+  type Decision,
+  type WritErrorOptions,
+} from './errors/errors.js';

@@ -1,0 +1,55 @@
+import type { Done } from './record.js';
+
+/** One attempt of a step or call that is being made, or was made and is not recorded yet. */
+export interface LiveAttempt {
+  readonly done: Promise<Done | AskFirst>;
+  readonly abort: AbortController;
+}
+
+/** A call that policy lets pass only with an approval: not done, wait for this first. */
+export interface AskFirst {
+  readonly type: 'ask-first';
+  readonly approvalId: string;
+}
+
+/**
+ * What this process is doing for runs, by effect. It outlives a stream: if the connection to the scheduler is lost and the run comes back to this
+ * process, the attempt that is still going on (or whose outcome did not get through) is taken up, not made a second time.
+ */
+export class Attempts {
+  readonly #live = new Map<string, LiveAttempt & { orphan?: NodeJS.Timeout }>();
+
+  /** @param graceMs how long an attempt whose run was lost may go on before it is aborted */
+  constructor(private readonly graceMs: number) {}
+
+  /** Makes the attempt, or takes up the one that is there. */
+  make(effect: string, start: (abort: AbortController) => Promise<Done | AskFirst>): LiveAttempt {
+    const found = this.#live.get(effect);
+    if (found) {
+      clearTimeout(found.orphan);
+      delete found.orphan;
+      return found;
+    }
+    const abort = new AbortController();
+    const attempt = { abort, done: start(abort) };
+    this.#live.set(effect, attempt);
+    return attempt;
+  }
+
+  /** Its outcome is in the ledger, or nobody wants it any more. */
+  forget(effect: string): void {
+    clearTimeout(this.#live.get(effect)?.orphan);
+    this.#live.delete(effect);
+  }
+
+  /** The run was lost together with the stream: it may come back here within the grace period. */
+  orphan(effect: string, reason: unknown): void {
+    const attempt = this.#live.get(effect);
+    if (!attempt) return;
+    attempt.orphan = setTimeout(() => {
+      this.#live.delete(effect);
+      attempt.abort.abort(reason);
+    }, this.graceMs);
+    attempt.orphan.unref();
+  }
+}

@@ -1,0 +1,99 @@
+import { encodeBytes } from '../codec/codec.js';
+import type { Run, StartOptions } from '../client/run.js';
+import type { CallOptions } from '../define/context.js';
+import { parse } from '../define/schema.js';
+import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
+import { TimeoutError, WritError } from '../errors/errors.js';
+import { assertNotInStep } from './inside.js';
+import type { RunScope } from './scope.js';
+import { effect, limitMs, valueOf } from './steps.js';
+
+/** @throws WritError `unsupported` for what this version cannot start with yet */
+export function checkStartOptions(opts: StartOptions, where: 'run' | 'client'): void {
+  const unsupported = (['fork', 'onBehalfOf', ...(where === 'run' ? (['at'] as const) : [])] as const).find(
+    (name) => opts[name] !== undefined,
+  );
+  if (unsupported)
+    throw new WritError(`start does not know '${unsupported}' yet`, {
+      code: 'unsupported',
+      details: { option: unsupported },
+    });
+}
+
+/** `ctx.start`: a child run, with the parent's rights or narrower ones. */
+export async function start(
+  scope: RunScope,
+  workflow: Workflow,
+  input: unknown,
+  opts: StartOptions = {},
+): Promise<Run<unknown>> {
+  assertNotInStep(`ctx.start(${workflow.name})`);
+  checkStartOptions(opts, 'run');
+  const def = definitionOf<WorkflowDefinition>(workflow);
+  await parse(def.input, input, `the input of the workflow '${def.name}'`);
+  const slot = scope.executor.issue({
+    kind: 'child',
+    name: workflow.name,
+    wish: {
+      type: 'start',
+      runId: opts.id ?? '',
+      workflow: workflow.name,
+      input: input === undefined ? undefined : encodeBytes(input),
+      queue: opts.queue ?? '',
+      ...(opts.grant ? { grant: opts.grant } : {}),
+      attach: opts.onConflict === 'attach',
+    },
+  });
+  const outcome = await slot.outcome;
+  if (outcome.type !== 'started') valueOf(outcome);
+  return childRun(
+    scope,
+    outcome.type === 'started' ? outcome.runId : '',
+    `${workflow.name}/${slot.occurrence}`,
+    def.messages ?? {},
+  );
+}
+
+function childRun(scope: RunScope, id: string, name: string, messages: Messages): Run<unknown> {
+  return {
+    id,
+    result: (opts) => childResult(scope, id, name, opts),
+    async send(message, data, opts) {
+      if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
+      const bytes = encodeBytes(data);
+      await effect(scope, `${name}/send/${message}`, async ({ effectId, signal }) => {
+        const about = {
+          runId: scope.executor.runId,
+          effectId: opts?.idempotencyKey ?? effectId,
+          approval: undefined,
+          signal,
+        };
+        await scope.effects.send(id, message, bytes, about);
+      });
+    },
+    cancel: (opts = {}) =>
+      effect(scope, `${name}/cancel`, ({ effectId, signal }) =>
+        scope.effects.cancel(id, opts, { runId: scope.executor.runId, effectId, approval: undefined, signal }),
+      ),
+    replay: () => Promise.reject(outsideOnly('run.replay')),
+    [Symbol.asyncIterator]: () => {
+      throw outsideOnly('iterating the events of a run');
+    },
+  };
+}
+
+async function childResult(scope: RunScope, id: string, name: string, opts: CallOptions = {}): Promise<unknown> {
+  assertNotInStep('run.result');
+  const wish = { type: 'result', runId: id, timeoutMs: limitMs(opts.timeout) } as const;
+  const outcome = await scope.executor.issue({ kind: 'result', name: `${name}/result`, wish }).outcome;
+  if (outcome.type === 'timed_out')
+    throw new TimeoutError(`the run ${id} did not end in time`, { code: 'run.result_timeout', details: { run: id } });
+  return valueOf(outcome);
+}
+
+function outsideOnly(what: string): WritError {
+  return new WritError(`${what} works from outside only`, {
+    code: 'unsupported',
+    hint: 'inside a workflow await child.result(), or let the child send a message',
+  });
+}

@@ -1,0 +1,37 @@
+import type { Context } from '../define/context.js';
+import type { Messages } from '../define/workflow.js';
+import { recordedSandbox } from '../sandbox/recorded.js';
+import { call } from './call.js';
+import { start } from './child.js';
+import type { RunScope } from './scope.js';
+import { seededCrypto } from './seeded-crypto.js';
+import { step } from './steps.js';
+import { ask, emit, sleep, wait } from './waits.js';
+
+/** The context of one run. Its promises may be looked at late or never: a rejection that nobody awaits is not the process's affair. */
+export function contextOf(scope: RunScope): Context<Messages> {
+  const { executor } = scope;
+  const context = {
+    runId: executor.runId,
+    signal: executor.cancellation.signal,
+    log: scope.log,
+    get now() {
+      return new Date(executor.now);
+    },
+    crypto: seededCrypto(executor.runId),
+    step: (name, fn, opts) => calm(step(scope, name, fn, opts)),
+    call: (tool: never, input: unknown, opts?: object) => calm(call(scope, tool, input, opts)),
+    wait: (message, opts) => calm(wait(scope, message, opts)),
+    ask: (question) => calm(ask(scope, question)),
+    sleep: (until) => calm(sleep(scope, until)),
+    emit: (name, data) => calm(emit(scope, name, data)),
+    start: (def, input, opts) => calm(start(scope, def, input, opts)),
+    sandbox: (opts) => calm(recordedSandbox(scope, opts)),
+  } as Context<Messages>;
+  return context;
+}
+
+function calm<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

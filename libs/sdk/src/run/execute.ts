@@ -1,0 +1,56 @@
+import type { WorkflowDefinition } from '../define/workflow.js';
+import type { Attempts } from './attempts.js';
+import type { Effects, Timers } from './effects.js';
+import { RunExecutor, type RunPort } from './executor.js';
+import { logger, type LogSink } from './log.js';
+import { keyText, type Activation } from './record.js';
+import { RunScope } from './scope.js';
+import { runToEnd } from './workflow-run.js';
+
+/** What a worker runs its runs with; the same for all of them. */
+export interface Surroundings {
+  readonly effects: Effects;
+  readonly attempts: Attempts;
+  readonly timers: Timers;
+  readonly log: LogSink;
+}
+
+/** Sandboxes that a run left open get this long to stop before its end is reported; the runner's own limit stops them in any case. */
+const closingMs = 5_000;
+
+/** An executor for one run; `start` begins it. */
+export function execute(
+  definition: WorkflowDefinition,
+  activation: Activation,
+  port: RunPort,
+  around: Surroundings,
+): { executor: RunExecutor; start(): Promise<void> } {
+  const executor: RunExecutor = new RunExecutor(
+    activation,
+    port,
+    around.attempts,
+    {
+      runId: activation.runId,
+      timers: around.timers,
+      log: (slot, attempt) =>
+        logger(
+          around.log,
+          { workflow: definition.name, run: activation.runId, step: keyText(slot), attempt },
+          () => true,
+        ),
+    },
+    () => closeSandboxes(scope, around.timers),
+  );
+  const scope = new RunScope(definition, executor, around.effects, around.log);
+  return { executor, start: () => executor.start(() => runToEnd(scope)) };
+}
+
+async function closeSandboxes(scope: RunScope, timers: Timers): Promise<void> {
+  if (scope.sandboxes.size === 0) return;
+  const port = scope.effects.sandboxes(scope.executor.runId);
+  const stopped = Promise.allSettled([...scope.sandboxes].map((id) => port.stop(id, 'the run has ended', undefined)));
+  let cancel = () => {};
+  const late = new Promise<void>((resolve) => (cancel = timers.after(closingMs, resolve)));
+  await Promise.race([stopped, late]);
+  cancel();
+}

@@ -1,0 +1,310 @@
+import { CancelledError, type WritError } from '../errors/errors.js';
+import type { Attempts } from './attempts.js';
+import { Cancellation } from './cancellation.js';
+import { cancelledAttempt, makeAttempt, refusal, type Performer } from './perform.js';
+import {
+  keyText,
+  type Activation,
+  type Command,
+  type Divergence,
+  type Done,
+  type Entry,
+  type RunEnd,
+  type RunReport,
+} from './record.js';
+import { outsideSteps } from './inside.js';
+import { feed } from './replay.js';
+import { rest } from './rest.js';
+import { callOfApproval, Slot, type Request } from './slot.js';
+
+/** Where an executor reports to. */
+export interface RunPort {
+  report(report: RunReport): void;
+}
+
+/**
+ * Executes one run: issues its commands, performs its steps, and settles every promise of the function by an entry of the ledger and by nothing else,
+ * in the ledger's order, letting the function come to rest between two entries. See the narrative in proto/writ/worker/v1/worker.proto.
+ */
+export class RunExecutor {
+  readonly cancellation = new Cancellation();
+  /** Time of the last recorded event. */
+  now: Date;
+  /** Recorded results are being fed to the function; nothing is performed, nothing is reported. */
+  replaying = true;
+  /** What the function says now it has said before. */
+  silent: boolean;
+  end: RunEnd | undefined;
+
+  readonly #slots = new Map<string, Slot>();
+  readonly #counts = new Map<string, number>();
+  readonly #entries: Entry[] = [];
+  readonly #commands: Command[] = [];
+  #performing = 0;
+  #delivered = 0;
+  #dropped = false;
+  #pumping = false;
+  #flushing = false;
+  /** The scheduler was told that this run waits; an entry ends that. */
+  #idleTold = false;
+
+  constructor(
+    readonly activation: Activation,
+    private readonly port: RunPort,
+    private readonly attempts: Attempts,
+    private readonly performer: Performer,
+    /** Runs when the function has ended, before that is reported. */
+    private readonly beforeEnd: () => Promise<void>,
+  ) {
+    this.now = new Date(activation.startedAtMs);
+    this.silent = activation.journal.length + activation.pending.length > 0;
+  }
+
+  get runId(): string {
+    return this.activation.runId;
+  }
+
+  /** Calls the function, feeds it the journal, and goes live. `run` must not throw. */
+  async start(run: () => Promise<RunEnd>): Promise<void> {
+    const divergence = await this.rehearse(run);
+    if (this.#dropped) return;
+    if (divergence) {
+      this.#dropped = true;
+      this.#report({ type: 'diverged', divergence });
+      return;
+    }
+    this.#goLive();
+    await this.#pump();
+  }
+
+  /** Calls the function and feeds it the journal, no more: nothing is performed, nothing is reported. */
+  async rehearse(run: () => Promise<RunEnd>): Promise<Divergence | undefined> {
+    void outsideSteps(run).then((end) => {
+      this.end = end;
+      if (!this.replaying) this.#flushSoon();
+    });
+    await rest();
+    return feed(this, this.activation);
+  }
+
+  /** What came true, in the ledger's order. */
+  deliver(entries: readonly Entry[]): void {
+    this.#entries.push(...entries);
+    this.#idleTold = false;
+    if (!this.replaying) void this.#pump();
+  }
+
+  /** Forgets the coroutine: its promises never settle. `lost`: the run may come back here, what it does goes on for a while. */
+  drop(reason: WritError, lost = false): void {
+    this.#dropped = true;
+    for (const slot of this.open()) {
+      if (!slot.perform) continue;
+      if (lost) this.attempts.orphan(this.#effect(slot), reason);
+      else this.#giveUp(slot, reason);
+    }
+    if (!lost) this.cancellation.abort(reason);
+  }
+
+  /** The command of the function, as a promise that an entry settles. */
+  issue(request: Request): Slot {
+    const occurrence = (this.#counts.get(request.name) ?? 0) + 1;
+    this.#counts.set(request.name, occurrence);
+    const slot = new Slot(request, occurrence, this.cancellation.requested);
+    this.#slots.set(slot.key, slot);
+    if (!this.replaying) this.#live(slot);
+    return slot;
+  }
+
+  slot(key: string): Slot | undefined {
+    return this.#slots.get(key);
+  }
+
+  /** Commands without an end, in the order of their issue. */
+  open(): Slot[] {
+    return [...this.#slots.values()].filter((slot) => slot.phase !== 'settled');
+  }
+
+  /** Settles by one entry; the entries of a journal and live ones alike. */
+  settle(entry: Entry): void {
+    if (entry.kind === 'cancel') {
+      this.now = new Date(entry.timeMs);
+      return this.cancel(entry.outcome.type === 'cancel' ? entry.outcome.reason : '');
+    }
+    const slot = this.#slots.get(keyText(entry));
+    if (entry.outcome.type === 'retry') {
+      if (slot && slot.phase !== 'settled') this.#again(slot, entry.outcome.attempt);
+      return;
+    }
+    this.now = new Date(entry.timeMs);
+    if (entry.kind === 'approval') this.#approve(entry);
+    if (!slot) return;
+    this.#slots.delete(slot.key);
+    if (slot.perform) this.attempts.forget(this.#effect(slot));
+    if (slot.phase === 'settled') return; // the function was cancelled out of this wait
+    slot.settle(
+      entry.outcome.type === 'recorded' && slot.kind !== 'emit'
+        ? { type: 'completed', value: slot.sent }
+        : entry.outcome,
+    );
+  }
+
+  /** Cuts every open wait short, aborts what is performed, and lets the function clean up. */
+  cancel(
+    reason: string,
+    error: WritError = new CancelledError(reason ? `the run is cancelled: ${reason}` : undefined),
+  ): void {
+    this.cancellation.request(error);
+    for (const slot of this.open()) {
+      if (slot.isOpenWait) slot.reject(error);
+      if (!slot.perform || this.replaying) continue;
+      if (slot.phase === 'performing') this.#stop(slot, error);
+      else if (slot.phase === 'waiting') this.#send(slot, cancelledAttempt(slot.failures + 1, error));
+    }
+  }
+
+  /** The wait for the approval of a call, under the name that the protocol gives it. */
+  waitForApproval(call: Slot, approvalId: string): void {
+    call.phase = 'waiting';
+    const name = `${call.name}/${call.occurrence}/approval`;
+    this.issue({
+      kind: 'approval',
+      name,
+      wish: { type: 'approval', approvalId, timeoutMs: call.perform?.approvalTimeoutMs ?? 0 },
+    });
+  }
+
+  #approve(entry: Entry): void {
+    const { name, outcome } = entry;
+    const call = this.#slots.get(callOfApproval(name) ?? '');
+    if (!call?.perform || call.phase === 'settled') return;
+    call.approval = outcome.type === 'answered' && outcome.answer.approved ? outcome.answer.approvalId : undefined;
+    call.refusal = call.approval ? undefined : refusal(call, outcome);
+    const { occurrence } = entry;
+    this.#counts.set(name, Math.max(this.#counts.get(name) ?? 0, occurrence));
+    if (!this.replaying) this.#attempt(call, call.failures + 1);
+  }
+
+  /** After the journal: what was reported waits for its entry, everything else that was held begins. */
+  #goLive(): void {
+    this.replaying = this.silent = false;
+    if (this.end) return; // what it left open is of no use to anyone
+    const pending = new Map(this.activation.pending.map((each) => [keyText(each), each]));
+    for (const slot of this.open()) {
+      const known = pending.get(slot.key);
+      const approving = pending.has(`${slot.name}/${slot.occurrence}/approval#1`);
+      if (!known && !approving) {
+        this.#live(slot);
+        continue;
+      }
+      slot.phase = 'waiting';
+      slot.failures = known?.failures ?? 0;
+      if (slot.perform && (known?.due || this.cancellation.requested)) this.#attempt(slot, slot.failures + 1);
+    }
+  }
+
+  #live(slot: Slot): void {
+    slot.phase = 'waiting';
+    if (slot.wish) this.#push(slot, slot.wish);
+    else this.#attempt(slot, slot.failures + 1);
+  }
+
+  #again(slot: Slot, attempt: number): void {
+    this.attempts.forget(this.#effect(slot));
+    this.#attempt(slot, attempt);
+  }
+
+  #attempt(slot: Slot, attempt: number): void {
+    const { perform } = slot;
+    if (!perform) return;
+    slot.failures = attempt - 1;
+    if (slot.refusal) return this.#send(slot, slot.refusal);
+    if (this.cancellation.requested && !slot.afterCancel) {
+      this.cancellation.outcomeUnknown.add(slot);
+      return this.#send(slot, cancelledAttempt(attempt, this.cancellation.error));
+    }
+    slot.phase = 'performing';
+    this.#performing++;
+    const live = this.attempts.make(this.#effect(slot), (abort) =>
+      makeAttempt(this.performer, slot, perform, attempt, abort),
+    );
+    slot.abort = live.abort;
+    void live.done.then((done) => {
+      this.#performing--;
+      if (this.#dropped || slot.phase !== 'performing') return;
+      if (done.type === 'ask-first') {
+        this.attempts.forget(this.#effect(slot));
+        this.waitForApproval(slot, done.approvalId);
+        return this.#flushSoon();
+      }
+      const afterAbort = this.cancellation.requested && !slot.afterCancel && done.type === 'failed';
+      this.#send(slot, afterAbort ? { ...done, retryable: false } : done);
+    });
+  }
+
+  #send(slot: Slot, done: Done): void {
+    slot.phase = 'waiting';
+    if (done.type === 'completed') slot.sent = done.value;
+    this.#push(slot, done);
+  }
+
+  #push({ kind, name, occurrence }: Slot, what: Command['what']): void {
+    this.#commands.push({ kind, name, occurrence, what });
+    this.#flushSoon();
+  }
+
+  #stop(slot: Slot, error: WritError): void {
+    this.cancellation.stopped.add(slot);
+    slot.abort?.abort(error);
+  }
+
+  #giveUp(slot: Slot, reason: unknown): void {
+    slot.abort?.abort(reason);
+    this.attempts.forget(this.#effect(slot));
+  }
+
+  #effect(slot: Slot): string {
+    return `${this.runId}/${slot.key}/${slot.failures + 1}`;
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    for (let entry = this.#entries.shift(); entry && !this.#dropped; entry = this.#entries.shift()) {
+      this.#delivered++;
+      this.settle(entry);
+      await rest();
+    }
+    this.#pumping = false;
+    await this.#flush();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing || this.#pumping || this.replaying) return;
+    this.#flushing = true;
+    void rest().then(() => {
+      this.#flushing = false;
+      if (!this.#pumping) void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#dropped) return;
+    if (this.end) return this.#finish(this.end);
+    const idle = this.#performing === 0 && this.open().length > 0;
+    if (this.#commands.length === 0 && (!idle || this.#idleTold)) return;
+    this.#idleTold = idle;
+    this.#report(undefined, idle);
+  }
+
+  async #finish(end: RunEnd): Promise<void> {
+    this.#dropped = true; // entries that still come change nothing
+    for (const slot of this.open())
+      if (slot.phase === 'performing') this.#giveUp(slot, new CancelledError('the run has ended'));
+    await this.beforeEnd();
+    this.#report(end);
+  }
+
+  #report(end: RunEnd | undefined, idle = false): void {
+    this.port.report({ commands: this.#commands.splice(0), ...(end ? { end } : {}), idle, entries: this.#delivered });
+  }
+}

@@ -1,0 +1,75 @@
+import { decodeBytes, encodeBytes } from '../codec/codec.js';
+import { durationMs } from '../define/duration.js';
+import { DeniedError, RetryError, TimeoutError, WritError } from '../errors/errors.js';
+import { errorOf } from '../errors/error-of.js';
+import type { Failure } from './record.js';
+
+/** What is kept of anything that was thrown. */
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error) && !WritError.is(error)) return { code: 'error', message: describe(error) };
+  const details = WritError.is(error) ? detailsOf(error) : foreignDetails(error);
+  const encoded = Object.keys(details).length > 0 ? tryEncode(details) : undefined;
+  return {
+    code: WritError.is(error) ? error.code : 'error',
+    message: error.message,
+    ...(encoded ? { details: encoded } : {}),
+    ...(error.stack ? { stack: error.stack } : {}),
+  };
+}
+
+function describe(thrown: unknown): string {
+  return typeof thrown === 'string' ? thrown : (tryEncode(thrown)?.toString() ?? String(thrown));
+}
+
+function detailsOf(error: WritError): Record<string, unknown> {
+  return {
+    ...error.details,
+    ...(error instanceof DeniedError ? { decision: error.decision } : {}),
+    ...(error.hint ? { hint: error.hint } : {}),
+    ...(error.requestId ? { requestId: error.requestId } : {}),
+  };
+}
+
+/** `ENOENT` and `TypeError` are worth keeping, the rest of a foreign error is not ours to record. */
+function foreignDetails(error: Error & { code?: unknown }): Record<string, unknown> {
+  return {
+    ...(error.name !== 'Error' ? { name: error.name } : {}),
+    ...(typeof error.code === 'string' ? { code: error.code } : {}),
+  };
+}
+
+function tryEncode(value: unknown): Uint8Array | undefined {
+  try {
+    return encodeBytes(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The error that a recorded failure stands for: the same one in the first execution and in every replay. */
+export function errorOfFailure(failure: Failure): WritError {
+  const decoded = failure.details ? decodeBytes(failure.details) : undefined;
+  const { hint, requestId, ...details } = (typeof decoded === 'object' && decoded !== null ? decoded : {}) as Record<
+    string,
+    unknown
+  >;
+  const error = errorOf(failure.message, {
+    code: failure.code,
+    details,
+    ...(typeof hint === 'string' ? { hint } : {}),
+    ...(typeof requestId === 'string' ? { requestId } : {}),
+  });
+  if (failure.stack) error.stack = failure.stack;
+  return error;
+}
+
+/** Whether trying again may help: any foreign error, and of ours those that say so. */
+export function isRetryable(error: unknown): boolean {
+  return WritError.is(error) ? error.retryable || error instanceof TimeoutError : true;
+}
+
+/** How long a `RetryError` asks to wait, in milliseconds from `now`. */
+export function retryAfterMs(error: unknown, now: number): number | undefined {
+  if (!(error instanceof RetryError) || error.after === undefined) return undefined;
+  return error.after instanceof Date ? Math.max(1, error.after.getTime() - now) : durationMs(error.after);
+}

@@ -1,0 +1,106 @@
+import { encodeBytes } from '../codec/codec.js';
+import type { Logger } from '../define/context.js';
+import { CancelledError, FatalError, TimeoutError, WritError } from '../errors/errors.js';
+import type { AskFirst } from './attempts.js';
+import type { Timers } from './effects.js';
+import { failureOf, isRetryable, retryAfterMs } from './failure.js';
+import { insideStep } from './inside.js';
+import type { Done, Outcome } from './record.js';
+import { deniedBy } from './refusal.js';
+import type { Performance, Slot } from './slot.js';
+
+/** Who performs, and for what. */
+export interface Performer {
+  readonly runId: string;
+  readonly timers: Timers;
+  log(slot: Slot, attempt: number): Logger;
+}
+
+/** The same for every attempt, so that whoever is called can tell a repeat. */
+export const idempotencyKey = (runId: string, slot: { name: string; occurrence: number }) =>
+  `${runId}/${slot.name}#${slot.occurrence}`;
+
+/**
+ * Makes one attempt and says how it ended; never throws. It ends at the limit of its time, or when it is aborted, also where the code does not
+ * listen to its signal: then nobody waits for it any more.
+ */
+export async function makeAttempt(
+  by: Performer,
+  slot: Slot,
+  perform: Performance,
+  attempt: number,
+  abort: AbortController,
+): Promise<Done | AskFirst> {
+  const stopTimer =
+    perform.timeoutMs > 0
+      ? by.timers.after(perform.timeoutMs, () => abort.abort(timedOut(slot, perform.timeoutMs)))
+      : () => {};
+  const abortByCaller = () =>
+    abort.abort(new FatalError('the caller aborted it', { code: 'request.cancelled', cause: perform.signal?.reason }));
+  if (perform.signal?.aborted) abortByCaller();
+  perform.signal?.addEventListener('abort', abortByCaller, { once: true });
+  try {
+    const result = await Promise.race([runCode(by, slot, perform, attempt, abort.signal), aborted(abort.signal)]);
+    return 'type' in result ? result : { type: 'completed', value: encodeValue(result.value) };
+  } catch (error) {
+    return failed(by, slot, perform, attempt, abort.signal.aborted ? abort.signal.reason : error);
+  } finally {
+    stopTimer();
+    perform.signal?.removeEventListener('abort', abortByCaller);
+  }
+}
+
+function runCode(
+  by: Performer,
+  slot: Slot,
+  perform: Performance,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<{ value: unknown } | AskFirst> {
+  const ctx = { signal, attempt, idempotencyKey: idempotencyKey(by.runId, slot), log: by.log(slot, attempt) };
+  return insideStep({ runId: by.runId, step: slot.name, signal }, () => perform.attempt(ctx, slot));
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+const encodeValue = (value: unknown) => (value === undefined ? undefined : encodeBytes(value));
+
+function timedOut(slot: Slot, timeoutMs: number): TimeoutError {
+  return new TimeoutError(`${slot.kind} '${slot.name}' took longer than ${timeoutMs} ms`, {
+    code: `run.${slot.kind}_timeout`,
+    retryable: true,
+    details: { timeoutMs },
+  });
+}
+
+/** The report of a failed attempt. */
+export function failed(by: Performer, slot: Slot, perform: Performance, attempt: number, error: unknown): Done {
+  const after = retryAfterMs(error, by.timers.now());
+  return {
+    type: 'failed',
+    attempt,
+    error: failureOf(error),
+    retryable: isRetryable(error),
+    policy: perform.policy,
+    ...(after === undefined ? {} : { retryAfterMs: after }),
+  };
+}
+
+/** The report of a step that the cancellation of its run ended. */
+export function cancelledAttempt(attempt: number, reason: WritError = new CancelledError()): Done {
+  return { type: 'failed', attempt, error: failureOf(reason), retryable: false, policy: {} };
+}
+
+/** How a call ends whose approval ended without a yes. */
+export function refusal(call: Slot, outcome: Outcome): Done {
+  const error =
+    outcome.type === 'answered'
+      ? deniedBy(outcome.answer, call.name)
+      : new TimeoutError(`nobody approved '${call.name}' in time`, { code: 'approval.expired' });
+  return { type: 'failed', attempt: call.failures + 1, error: failureOf(error), retryable: false, policy: {} };
+}

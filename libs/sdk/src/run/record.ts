@@ -1,0 +1,169 @@
+/**
+ * The vocabulary of the worker protocol (proto/writ/worker/v1), as plain values: what the executor of a run and a scheduler say to each other.
+ * The scheduler is the real one behind a stream, or the one in process of `@writ/sdk/testing`; the executor cannot tell.
+ */
+
+/** JSON of a value as the codec makes it; `undefined` is the value undefined. */
+export type Bytes = Uint8Array | undefined;
+
+/** Of a command; compared on replay. */
+export type Kind = 'step' | 'call' | 'sleep' | 'message' | 'approval' | 'child' | 'result' | 'emit' | 'cancel';
+
+/** A command is known by name and occurrence: counted per run and name, over all kinds, from 1, in the order in which they are issued. */
+export interface Key {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly occurrence: number;
+}
+
+/** An error on the wire and in the ledger. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  /** JSON object. */
+  readonly details?: Bytes;
+  readonly stack?: string;
+}
+
+/** Numbers of a retry policy; what is absent is the scheduler's default. */
+export interface RetryPolicy {
+  readonly attempts?: number;
+  readonly delayMs?: number;
+  readonly factor?: number;
+  readonly maxDelayMs?: number;
+}
+
+/** Rights of a child. */
+export interface Grant {
+  readonly actions: readonly string[];
+  readonly resources?: readonly string[];
+}
+
+/** What only the scheduler can make come true. A timeout of 0 is none. */
+export type Wish =
+  | { readonly type: 'sleep'; readonly durationMs: number }
+  | { readonly type: 'sleep-until'; readonly atMs: number }
+  | { readonly type: 'wait'; readonly message: string; readonly timeoutMs: number }
+  | {
+      readonly type: 'ask';
+      readonly timeoutMs: number;
+      readonly question: { title: string; detail: Bytes; schema: Bytes; approvers: readonly string[] };
+    }
+  | { readonly type: 'approval'; readonly timeoutMs: number; readonly approvalId: string }
+  | {
+      readonly type: 'start';
+      readonly runId: string;
+      readonly workflow: string;
+      readonly input: Bytes;
+      readonly queue: string;
+      readonly grant?: readonly Grant[];
+      readonly attach: boolean;
+    }
+  | { readonly type: 'result'; readonly runId: string; readonly timeoutMs: number }
+  | { readonly type: 'emit'; readonly value: Bytes };
+
+/** What the worker did itself. */
+export type Done =
+  | { readonly type: 'completed'; readonly value: Bytes }
+  | {
+      readonly type: 'failed';
+      readonly attempt: number;
+      readonly error: Failure;
+      readonly retryable: boolean;
+      readonly policy: RetryPolicy;
+      readonly retryAfterMs?: number;
+    };
+
+/** One command, or news about it. */
+export interface Command extends Key {
+  readonly what: Wish | Done;
+}
+
+/** What a person said. */
+export interface PersonAnswer {
+  readonly approved: boolean;
+  readonly value: Bytes;
+  readonly by: string;
+  readonly atMs: number;
+  readonly approvalId: string;
+  readonly reason: string;
+}
+
+/** What came true of the command with this key. `retry` is no end and not in a journal. */
+export type Outcome =
+  | { readonly type: 'recorded' }
+  | { readonly type: 'completed'; readonly value: Bytes }
+  | { readonly type: 'failed'; readonly error: Failure }
+  | { readonly type: 'fired' }
+  | { readonly type: 'timed_out' }
+  | { readonly type: 'retry'; readonly attempt: number }
+  | { readonly type: 'started'; readonly runId: string }
+  | { readonly type: 'answered'; readonly answer: PersonAnswer }
+  | { readonly type: 'cancel'; readonly reason: string };
+
+/** One line of a run's journal. */
+export interface Entry extends Key {
+  readonly timeMs: number;
+  readonly outcome: Outcome;
+}
+
+/** A command that was reported and has no end yet. */
+export interface Pending extends Key {
+  /** Attempts that failed so far. */
+  readonly failures: number;
+  /** The next attempt is to be made now; no `retry` comes for it. */
+  readonly due: boolean;
+}
+
+/** A run, handed to an executor. */
+export interface Activation {
+  /** Names this assignment. */
+  readonly attempt: string;
+  readonly runId: string;
+  readonly workflow: string;
+  readonly input: Bytes;
+  readonly startedAtMs: number;
+  readonly journal: readonly Entry[];
+  readonly pending: readonly Pending[];
+  readonly queue: string;
+}
+
+/** What was stopped by a cancellation, and what did not tell how it ended. */
+export interface Receipt {
+  readonly stopped: readonly string[];
+  readonly outcomeUnknown: readonly string[];
+}
+
+/** One side of a divergence. */
+export interface DivergentStep extends Key {
+  readonly detail?: string;
+}
+
+/** The code does not take the way of the record. */
+export interface Divergence {
+  /** Index into the journal; its length for what comes after it. */
+  readonly position: number;
+  readonly expected?: DivergentStep;
+  readonly actual?: DivergentStep;
+  readonly text: string;
+}
+
+/** How a run ends under this attempt. */
+export type RunEnd =
+  | { readonly type: 'completed'; readonly value: Bytes }
+  | { readonly type: 'failed'; readonly error: Failure }
+  | { readonly type: 'cancelled'; readonly receipt: Receipt }
+  | { readonly type: 'diverged'; readonly divergence: Divergence };
+
+/** What happened in one run, in order. */
+export interface RunReport {
+  readonly commands: readonly Command[];
+  readonly end?: RunEnd;
+  /** Everything that the function awaits is the scheduler's to answer. */
+  readonly idle: boolean;
+  /** Entries that came after the activation and are taken account of here. */
+  readonly entries: number;
+}
+
+/** `name#2`, for the maps and for people. */
+export const keyText = (key: { name: string; occurrence: number }) => `${key.name}#${key.occurrence}`;

@@ -1,0 +1,85 @@
+import type { StepContext } from '../define/context.js';
+import { keyText, type Bytes, type Done, type Key, type Outcome, type RetryPolicy, type Wish } from './record.js';
+import type { AskFirst } from './attempts.js';
+
+/** What the worker does itself for a step or a call: one attempt of it. Must not throw. */
+export interface Performance {
+  attempt(ctx: StepContext, slot: Slot): Promise<{ value: unknown } | AskFirst>;
+  readonly policy: RetryPolicy;
+  /** Of one attempt; 0 is none. */
+  readonly timeoutMs: number;
+  /** Of the caller; aborts the attempt for good. */
+  readonly signal?: AbortSignal;
+  readonly approvalTimeoutMs?: number;
+}
+
+/** What the function wishes, before it has a number. */
+export type Request = { readonly kind: Key['kind']; readonly name: string } & (
+  { readonly wish: Wish } | { readonly perform: Performance }
+);
+
+/** One command of a run, from its issue to its end. */
+export class Slot implements Key {
+  readonly kind: Key['kind'];
+  readonly name: string;
+  readonly occurrence: number;
+  readonly wish: Wish | undefined;
+  readonly perform: Performance | undefined;
+  readonly outcome: Promise<Outcome>;
+  phase: 'held' | 'waiting' | 'performing' | 'settled' = 'held';
+  /** Attempts that failed so far. */
+  failures = 0;
+  /** What was reported as its value: the entry says only `recorded`. */
+  sent: Bytes;
+  /** Given by a person, for a call that needs it. */
+  approval: string | undefined;
+  /** The approval ended without a yes: this is how the call ends. */
+  refusal: Done | undefined;
+  abort: AbortController | undefined;
+  #settle!: (outcome: Outcome) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(
+    request: Request,
+    occurrence: number,
+    /** Issued when the run was already cancelled: clean-up, which works as always. */
+    readonly afterCancel: boolean,
+  ) {
+    this.kind = request.kind;
+    this.name = request.name;
+    this.occurrence = occurrence;
+    this.wish = 'wish' in request ? request.wish : undefined;
+    this.perform = 'perform' in request ? request.perform : undefined;
+    this.outcome = new Promise((resolve, reject) => {
+      this.#settle = resolve;
+      this.#reject = reject;
+    });
+    // The function may look at it later or never; that is no unhandled rejection of this process.
+    this.outcome.catch(() => {});
+  }
+
+  get key(): string {
+    return keyText(this);
+  }
+
+  settle(outcome: Outcome): void {
+    this.phase = 'settled';
+    this.#settle(outcome);
+  }
+
+  reject(error: unknown): void {
+    this.phase = 'settled';
+    this.#reject(error);
+  }
+
+  /** Opened by the function and not its own doing: what a cancellation cuts short. */
+  get isOpenWait(): boolean {
+    return this.phase !== 'settled' && this.wish !== undefined && this.wish.type !== 'emit';
+  }
+}
+
+/** `name/2/approval` is the wait for the approval of the call `name#2`. */
+export function callOfApproval(name: string): string | undefined {
+  const [, call, occurrence] = /^(.+)\/(\d+)\/approval$/.exec(name) ?? [];
+  return call === undefined ? undefined : `${call}#${occurrence}`;
+}

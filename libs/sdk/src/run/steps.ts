@@ -1,0 +1,84 @@
+import { decodeBytes } from '../codec/codec.js';
+import type { StepContext, StepOptions } from '../define/context.js';
+import { durationMs, type Duration } from '../define/duration.js';
+import type { Retry } from '../define/workflow.js';
+import { WritError } from '../errors/errors.js';
+import { errorOfFailure } from './failure.js';
+import { assertNotInStep } from './inside.js';
+import type { Outcome, RetryPolicy } from './record.js';
+import type { RunScope } from './scope.js';
+
+/** Numbers of a retry policy as the wire has them. */
+export function policyOf(retry: Retry | undefined): RetryPolicy {
+  if (!retry) return {};
+  return {
+    ...(retry.attempts === undefined ? {} : { attempts: Math.min(retry.attempts, 2 ** 32 - 1) }),
+    ...(retry.delay === undefined ? {} : { delayMs: durationMs(retry.delay) }),
+    ...(retry.factor === undefined ? {} : { factor: retry.factor }),
+    ...(retry.maxDelay === undefined ? {} : { maxDelayMs: durationMs(retry.maxDelay) }),
+  };
+}
+
+/** Milliseconds of an optional limit; 0 is none. */
+export const limitMs = (timeout: Duration | undefined) =>
+  timeout === undefined ? 0 : Math.max(1, durationMs(timeout));
+
+/** @throws WritError `input.invalid` */
+export function checkStepName(name: string): void {
+  if (typeof name !== 'string' || name.length === 0 || name.length > 256)
+    throw new WritError(`a step has a name of 1 to 256 characters, not '${String(name).slice(0, 20)}'`, {
+      code: 'input.invalid',
+    });
+}
+
+/** The value that an entry carries. @throws the error that it carries */
+export function valueOf(outcome: Outcome): unknown {
+  if (outcome.type === 'failed') throw errorOfFailure(outcome.error);
+  return outcome.type === 'completed' && outcome.value !== undefined ? decodeBytes(outcome.value) : undefined;
+}
+
+/** `ctx.step` */
+export async function step<T>(
+  scope: RunScope,
+  name: string,
+  fn: (ctx: StepContext) => T | Promise<T>,
+  opts: StepOptions<T> = {},
+): Promise<T> {
+  assertNotInStep(`ctx.step('${name}')`);
+  checkStepName(name);
+  const { executor, undos } = scope;
+  const slot = executor.issue({
+    kind: 'step',
+    name,
+    perform: {
+      policy: policyOf(opts.retry),
+      timeoutMs: limitMs(opts.timeout),
+      attempt: async (ctx) => ({ value: await fn(ctx) }),
+    },
+  });
+  const value = valueOf(await slot.outcome) as T;
+  const { undo } = opts;
+  if (undo) undos.push({ slot, run: (ctx) => undo(value, ctx), opts });
+  return value;
+}
+
+/** An effect of the platform (a sandbox, a message to a child) that is recorded like a call. */
+export async function effect<T>(
+  scope: RunScope,
+  name: string,
+  perform: (about: { effectId: string; signal: AbortSignal }) => Promise<T>,
+  opts: { signal?: AbortSignal; timeout?: Duration; retry?: Retry } = {},
+): Promise<T> {
+  assertNotInStep(name);
+  const slot = scope.executor.issue({
+    kind: 'call',
+    name,
+    perform: {
+      policy: policyOf(opts.retry),
+      timeoutMs: limitMs(opts.timeout),
+      ...(opts.signal ? { signal: opts.signal } : {}),
+      attempt: async ({ signal }, slot) => ({ value: await perform({ effectId: scope.effectId(slot, 1), signal }) }),
+    },
+  });
+  return valueOf(await slot.outcome) as T;
+}

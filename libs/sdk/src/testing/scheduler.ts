@@ -1,0 +1,348 @@
+import type { WorkflowDefinition } from '../define/workflow.js';
+import { decodeBytes } from '../codec/codec.js';
+import type { LedgerEvent } from '../client/event.js';
+import { WritError } from '../errors/errors.js';
+import { Attempts } from '../run/attempts.js';
+import type { Effects } from '../run/effects.js';
+import { execute } from '../run/execute.js';
+import { failureOf } from '../run/failure.js';
+import type { LogSink } from '../run/log.js';
+import {
+  keyText,
+  type Bytes,
+  type Command,
+  type Entry,
+  type Key,
+  type Outcome,
+  type PersonAnswer,
+  type RunReport,
+} from '../run/record.js';
+import { rest } from '../run/rest.js';
+import type { VirtualClock } from './clock.js';
+import { resultOf, retryDelayMs, TestRun, type OpenCommand } from './test-run.js';
+
+/** What the in-process scheduler works with. */
+export interface TestSchedulerOptions {
+  readonly workflows: ReadonlyMap<string, WorkflowDefinition>;
+  readonly clock: VirtualClock;
+  readonly effects: Effects;
+  readonly log: LogSink;
+  /** Every entry comes to a new coroutine that is rebuilt from the journal: finds what is not deterministic. */
+  readonly alwaysReplay: boolean;
+}
+
+/** The scheduler of the worker protocol, in process and in memory, on virtual time: the same executor runs on it as on the real one. */
+export class TestScheduler {
+  readonly runs = new Map<string, TestRun>();
+  readonly events: LedgerEvent[] = [];
+  readonly #attempts = new Attempts(10_000);
+  readonly #watchers = new Set<() => void>();
+  #ids = 0;
+
+  constructor(private readonly options: TestSchedulerOptions) {}
+
+  newId(prefix: string): string {
+    return `${prefix}_test_${++this.#ids}`;
+  }
+
+  run(id: string): TestRun {
+    const run = this.runs.get(id);
+    if (!run) throw new WritError(`there is no run '${id}'`, { code: 'run.not_found' });
+    return run;
+  }
+
+  /** @throws WritError `run.conflict` */
+  start(spec: {
+    id: string;
+    workflow: string;
+    input: Bytes;
+    queue: string;
+    attach: boolean;
+    parent?: string;
+    at?: number;
+  }): TestRun {
+    const id = spec.id || this.newId('run');
+    const there = this.runs.get(id);
+    if (there && (spec.attach || sameStart(there, spec))) return there;
+    if (there) throw new WritError(`a run '${id}' exists already, with another input`, { code: 'run.conflict' });
+    if (!this.options.workflows.has(spec.workflow))
+      throw new WritError(`testWrit was not given a workflow '${spec.workflow}'`, { code: 'run.no_worker' });
+    const run = new TestRun(
+      id,
+      spec.workflow,
+      spec.input,
+      spec.queue || 'default',
+      this.options.clock.now(),
+      spec.parent,
+    );
+    this.runs.set(id, run);
+    this.record(run, 'run.started.v1', { workflow: spec.workflow, queue: run.queue, ...valueOf(spec.input) });
+    const delayMs = (spec.at ?? 0) - this.options.clock.now();
+    if (delayMs <= 0) this.#activate(run);
+    else {
+      run.busy = false;
+      this.options.clock.after(delayMs, () => this.#activate(run));
+    }
+    return run;
+  }
+
+  send(id: string, name: string, data: Bytes): void {
+    const run = this.run(id);
+    if (run.end) throw new WritError(`run ${id} has ended; nobody will take '${name}'`, { code: 'run.ended' });
+    this.record(run, 'run.message_received.v1', { message: name, ...valueOf(data) });
+    const waiting = run.find('message', name);
+    if (waiting) this.settle(run, waiting, { type: 'completed', value: data });
+    else run.messages.push({ name, data });
+  }
+
+  cancel(id: string, reason: string): void {
+    const run = this.run(id);
+    if (run.end || run.cancelReason !== undefined) return;
+    run.cancelReason = reason;
+    this.record(run, 'run.cancel_requested.v1', { reason });
+    for (const child of run.children) this.cancel(child, `its parent ${id} was cancelled`);
+    this.#deliver(run, {
+      kind: 'cancel',
+      name: 'cancel',
+      occurrence: 1,
+      timeMs: this.options.clock.now(),
+      outcome: { type: 'cancel', reason },
+    });
+  }
+
+  /** @returns false where no run waits for this approval */
+  answer(approvalId: string, answer: Omit<PersonAnswer, 'atMs' | 'approvalId'>): boolean {
+    for (const run of this.runs.values()) {
+      const waiting = run.find('approval', approvalId);
+      if (!waiting) continue;
+      this.settle(run, waiting, {
+        type: 'answered',
+        answer: { ...answer, approvalId, atMs: this.options.clock.now() },
+      });
+      return true;
+    }
+    return false;
+  }
+
+  /** Forgets the coroutine of a run and rebuilds it from its journal, as after the death of its worker. */
+  restart(run: TestRun): void {
+    run.executor?.drop(new WritError('the run moved', { code: 'run.moved' }), true);
+    if (!run.end) this.#activate(run);
+  }
+
+  /** Resolves when every run waits for time, a message, a person or another run, or has ended. */
+  async settled(): Promise<void> {
+    for (let quiet = 0; quiet < 2;) {
+      await (quiet === 0 && this.#isStuck() ? new Promise((resolve) => setTimeout(resolve, 1)) : rest());
+      const busy = [...this.runs.values()].some((run) => run.busy);
+      if (busy && this.options.clock.waiting > 0 && ++this.#turns > 40) break; // a step that only its time limit ends
+      quiet = busy ? 0 : quiet + 1;
+    }
+    this.#turns = 0;
+  }
+  #turns = 0;
+  #isStuck(): boolean {
+    return this.#turns > 20;
+  }
+
+  onEvent(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  record(run: TestRun, type: string, data: object, subject = run.id): void {
+    const event = {
+      id: this.newId('evt'),
+      type,
+      subject,
+      time: new Date(this.options.clock.now()),
+      actor: 'agt_test',
+      data,
+    };
+    run.events.push(event);
+    this.events.push(event);
+    run.wake();
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  #activate(run: TestRun): void {
+    const definition = this.options.workflows.get(run.workflow);
+    if (!definition) return;
+    run.busy = true;
+    const attempt = `${run.id}/${++run.attempt}`;
+    const activation = { ...run, attempt, runId: run.id, journal: [...run.journal], pending: run.pending };
+    const port = { report: (report: RunReport) => run.executor === executor && this.#report(run, report) };
+    const { executor, start } = execute(definition, activation, port, {
+      effects: this.options.effects,
+      attempts: this.#attempts,
+      timers: this.options.clock,
+      log: this.options.log,
+    });
+    run.executor = executor;
+    void start();
+  }
+
+  #report(run: TestRun, report: RunReport): void {
+    run.busy = !report.idle;
+    for (const command of report.commands) this.#take(run, command);
+    if (report.end) this.#end(run, report.end);
+  }
+
+  #take(run: TestRun, command: Command): void {
+    const { what } = command;
+    if (run.open.has(keyText(command)) && what.type !== 'completed' && what.type !== 'failed') return;
+    switch (what.type) {
+      case 'completed':
+        this.record(run, 'run.step_completed.v1', { ...keyOf(command), ...valueOf(what.value) });
+        return this.settle(run, command, { type: 'recorded' }, { type: 'completed', value: what.value });
+      case 'failed':
+        return this.#failed(run, command);
+      case 'emit':
+        this.record(run, 'run.emitted.v1', { ...keyOf(command), ...valueOf(what.value) });
+        return this.settle(run, command, { type: 'recorded' });
+      default:
+        return this.#wait(run, command);
+    }
+  }
+
+  #failed(run: TestRun, command: Command): void {
+    const { what } = command;
+    if (what.type !== 'failed') return;
+    const delayMs = run.cancelReason === undefined ? retryDelayMs(command) : undefined;
+    this.record(run, 'run.step_failed.v1', {
+      ...keyOf(command),
+      attempt: what.attempt,
+      error: { code: what.error.code, message: what.error.message },
+    });
+    if (delayMs === undefined) return this.settle(run, command, { type: 'failed', error: what.error });
+    const open: OpenCommand = { ...keyOf(command), failures: what.attempt, due: false, stopTimer: () => {} };
+    open.stopTimer = this.options.clock.after(delayMs, () => {
+      open.due = true;
+      this.#deliver(run, {
+        ...keyOf(command),
+        timeMs: this.options.clock.now(),
+        outcome: { type: 'retry', attempt: what.attempt + 1 },
+      });
+      open.due = false;
+    });
+    run.open.set(keyText(command), open);
+  }
+
+  #wait(run: TestRun, command: Command): void {
+    const { what } = command;
+    const on =
+      what.type === 'wait'
+        ? what.message
+        : what.type === 'ask'
+          ? this.newId('apr')
+          : what.type === 'approval'
+            ? what.approvalId
+            : what.type === 'result'
+              ? what.runId
+              : undefined;
+    const open: OpenCommand = {
+      ...keyOf(command),
+      failures: 0,
+      due: false,
+      ...(on === undefined ? {} : { on }),
+      stopTimer: () => {},
+    };
+    run.open.set(keyText(command), open);
+    this.record(run, 'run.waiting.v1', { ...keyOf(command), ...(on === undefined ? {} : { on }) });
+    const timeoutMs = 'timeoutMs' in what ? what.timeoutMs : 0;
+    if (timeoutMs > 0)
+      open.stopTimer = this.options.clock.after(timeoutMs, () => this.settle(run, command, { type: 'timed_out' }));
+    if (what.type === 'sleep')
+      open.stopTimer = this.options.clock.after(what.durationMs, () => this.settle(run, command, { type: 'fired' }));
+    if (what.type === 'sleep-until')
+      open.stopTimer = this.options.clock.after(what.atMs - this.options.clock.now(), () =>
+        this.settle(run, command, { type: 'fired' }),
+      );
+    if (what.type === 'wait') this.#takeMessage(run, open, what.message);
+    if (what.type === 'ask') {
+      const { title, detail, approvers } = what.question;
+      this.record(
+        run,
+        'approval.requested.v1',
+        { run: run.id, kind: 'question', title, approvers, ...(detail ? { detail: decodeBytes(detail) } : {}) },
+        on,
+      );
+    }
+    if (what.type === 'start') this.#startChild(run, command);
+    if (what.type === 'result') void this.#awaitChild(run, command, what.runId);
+  }
+
+  #takeMessage(run: TestRun, open: OpenCommand, name: string): void {
+    const at = run.messages.findIndex((message) => message.name === name);
+    const [message] = at < 0 ? [] : run.messages.splice(at, 1);
+    if (message) this.settle(run, open, { type: 'completed', value: message.data });
+  }
+
+  #startChild(run: TestRun, command: Command): void {
+    const { what } = command;
+    if (what.type !== 'start') return;
+    try {
+      const child = this.start({ ...what, id: what.runId, queue: what.queue || run.queue, parent: run.id });
+      run.children.push(child.id);
+      this.settle(run, command, { type: 'started', runId: child.id });
+    } catch (error) {
+      this.settle(run, command, { type: 'failed', error: failureOf(error) });
+    }
+  }
+
+  async #awaitChild(run: TestRun, command: Command, id: string): Promise<void> {
+    const child = this.run(id);
+    while (!child.end) await child.change();
+    if (!run.open.has(keyText(command)) || run.end) return;
+    try {
+      this.settle(run, command, { type: 'completed', value: resultOf(child.end) });
+    } catch (error) {
+      this.settle(run, command, { type: 'failed', error: failureOf(error) });
+    }
+  }
+
+  /** @param recorded how the journal has it, where that is not what the worker is told */
+  settle(run: TestRun, key: Key, outcome: Outcome, recorded: Outcome = outcome): void {
+    if (run.end) return;
+    run.close(key);
+    const entry = { ...keyOf(key), timeMs: this.options.clock.now() };
+    this.#deliver(run, { ...entry, outcome }, { ...entry, outcome: recorded });
+  }
+
+  #deliver(run: TestRun, entry: Entry, recorded: Entry = entry): void {
+    if (entry.outcome.type !== 'retry') run.journal.push(recorded);
+    run.busy = true;
+    if (this.options.alwaysReplay) this.restart(run);
+    else run.executor?.deliver([entry]);
+  }
+
+  #end(run: TestRun, end: NonNullable<RunReport['end']>): void {
+    if (end.type === 'diverged') {
+      const { text, expected, actual } = end.divergence;
+      this.record(run, 'run.paused.v1', { reason: 'diverged', difference: end.divergence });
+      run.finish({
+        state: 'failed',
+        error: failureOf(new WritError(text, { code: 'run.diverged', details: { expected, actual } })),
+      });
+    } else if (end.type === 'completed') {
+      this.record(run, 'run.succeeded.v1', valueOf(end.value));
+      run.finish({ state: 'succeeded', value: end.value });
+    } else if (end.type === 'failed') {
+      this.record(run, 'run.failed.v1', { error: { code: end.error.code, message: end.error.message } });
+      run.finish({ state: 'failed', error: end.error });
+    } else {
+      this.record(run, 'run.cancelled.v1', { reason: run.cancelReason ?? '', ...end.receipt });
+      run.finish({ state: 'cancelled', receipt: end.receipt });
+    }
+  }
+}
+
+const keyOf = ({ kind, name, occurrence }: Key): Key => ({ kind, name, occurrence });
+const valueOf = (bytes: Bytes): { value?: unknown } =>
+  bytes === undefined ? {} : { value: JSON.parse(new TextDecoder().decode(bytes)) as unknown };
+
+function sameStart(run: TestRun, spec: { workflow: string; input: Bytes }): boolean {
+  return (
+    run.workflow === spec.workflow && Buffer.compare(run.input ?? Buffer.alloc(0), spec.input ?? Buffer.alloc(0)) === 0
+  );
+}

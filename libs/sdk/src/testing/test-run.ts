@@ -1,0 +1,111 @@
+import type { LedgerEvent } from '../client/event.js';
+import { CancelledError } from '../errors/errors.js';
+import type { RunExecutor } from '../run/executor.js';
+import { errorOfFailure } from '../run/failure.js';
+import {
+  keyText,
+  type Bytes,
+  type Command,
+  type Entry,
+  type Failure,
+  type Key,
+  type Pending,
+  type Receipt,
+  type RunEnd,
+} from '../run/record.js';
+
+/** A command that was reported and has no end yet. */
+export interface OpenCommand extends Key {
+  failures: number;
+  /** The next attempt is to be made now. */
+  due: boolean;
+  /** The message, approval or child that it waits for. */
+  readonly on?: string;
+  stopTimer: () => void;
+}
+
+/** How a run ended, for those who wait for it. */
+export type TestEnd =
+  { state: 'succeeded'; value: Bytes } | { state: 'failed'; error: Failure } | { state: 'cancelled'; receipt: Receipt };
+
+/** One run as the in-process scheduler keeps it. */
+export class TestRun {
+  executor: RunExecutor | undefined;
+  readonly journal: Entry[] = [];
+  readonly open = new Map<string, OpenCommand>();
+  readonly messages: { name: string; data: Bytes }[] = [];
+  readonly events: LedgerEvent[] = [];
+  readonly children: string[] = [];
+  end: TestEnd | undefined;
+  cancelReason: string | undefined;
+  /** Its executor has something to do, or has not said that it has not. */
+  busy = true;
+  attempt = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(
+    readonly id: string,
+    readonly workflow: string,
+    readonly input: Bytes,
+    readonly queue: string,
+    readonly startedAtMs: number,
+    readonly parent: string | undefined,
+  ) {}
+
+  get pending(): Pending[] {
+    return [...this.open.values()].map(({ kind, name, occurrence, failures, due }) => ({
+      kind,
+      name,
+      occurrence,
+      failures,
+      due,
+    }));
+  }
+
+  find(kind: Key['kind'], on: string): OpenCommand | undefined {
+    return [...this.open.values()].find((command) => command.kind === kind && command.on === on);
+  }
+
+  close(key: Key): void {
+    this.open.get(keyText(key))?.stopTimer();
+    this.open.delete(keyText(key));
+  }
+
+  finish(end: TestEnd): void {
+    this.end = end;
+    this.busy = false;
+    for (const command of this.open.values()) command.stopTimer();
+    this.wake();
+  }
+
+  /** Something happened: whoever waits looks again. */
+  wake(): void {
+    for (const waiting of this.#waiting.splice(0)) waiting();
+  }
+
+  change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/** What `result()` gives for an end. @throws the error of the run */
+export function resultOf(end: TestEnd): Bytes {
+  if (end.state === 'failed') throw errorOfFailure(end.error);
+  if (end.state === 'cancelled') throw new CancelledError('the run was cancelled');
+  return end.value;
+}
+
+/** The end that a replay compares with. */
+export function endOf(end: TestEnd | undefined): RunEnd | undefined {
+  if (!end) return undefined;
+  if (end.state === 'succeeded') return { type: 'completed', value: end.value };
+  return end.state === 'failed' ? { type: 'failed', error: end.error } : { type: 'cancelled', receipt: end.receipt };
+}
+
+/** Milliseconds before the next attempt, or undefined where none is left; the numbers that the scheduler uses. */
+export function retryDelayMs({ what }: Command): number | undefined {
+  if (what.type !== 'failed' || !what.retryable) return undefined;
+  const { attempts = 5, delayMs = 1_000, factor = 2, maxDelayMs = 60_000 } = what.policy;
+  if (what.attempt >= attempts) return undefined;
+  return what.retryAfterMs ?? Math.min(delayMs * factor ** (what.attempt - 1), maxDelayMs);
+}
