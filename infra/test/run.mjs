@@ -4,8 +4,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const pinned = path.join(root, 'node_modules/.bin/node'); // the system's may be too old
 const child = spawn(
-  process.execPath,
+  pinned,
   [
     '--experimental-vm-modules',
     '--no-warnings',
