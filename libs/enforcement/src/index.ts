@@ -18,7 +18,7 @@ export { Evaluator } from './cedar/evaluator.js';
 export type { Finding, PolicyFile } from './cedar/policy-files.js';
 export type { PolicyRequest, Principal, RequestContext, Resource } from './cedar/request.js';
 export type { Reason, ReasonCode, Verdict } from './cedar/verdict.js';
-export { resourceTypes, type ResourceType } from './cedar/vocabulary.js';
+export { resourceTypes, type PrincipalType, type ResourceType } from './cedar/vocabulary.js';
 export { decisionDetails, type DecisionRecord } from './decision.js';
 export { digestOf } from './digest.js';
 export { Enforcement, type EnforcementOptions, type Watched } from './enforcement.js';
@@ -34,7 +34,7 @@ export {
 } from './pipeline/request.js';
 export type { PolicyMode, PolicySetEvent, ToolSchemaCommand, ToolSchemaEvent } from './policies/policy.events.js';
 export { bounded, redact, REDACTED } from './redact.js';
-export type { Revoked } from './revocations.js';
+export { rememberedMs, type Revoked } from './revocations.js';
 export { TokenVerifier, type VerifiedToken } from './tokens.js';
 export { KeySet } from './tokens.keys.js';
-export { heartbeatEveryMs, heartbeatSubject, type Heartbeat } from './revocations.freshness.js';
+export { heartbeatEveryMs, heartbeatSubject, staleAfterMs, type Heartbeat } from './revocations.freshness.js';

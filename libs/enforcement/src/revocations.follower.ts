@@ -84,9 +84,11 @@ export class RevocationFollower implements Revocations, AsyncDisposable {
   }
 
   private heard(heartbeat: Heartbeat): void {
-    this.set.counted(heartbeat.epoch);
     this.freshness.heard(heartbeat, performance.now());
-    this.following ??= this.follow(heartbeat.floor);
+    if (this.following) return;
+    // Later ones are not counted: they may be ahead of what was taken in here, and decisions name what they knew.
+    this.set.counted(heartbeat.epoch);
+    this.following = this.follow(heartbeat.floor);
   }
 
   /** Reads until stopped. After a failure it goes on behind the last commit that it took in; meanwhile age grows. */

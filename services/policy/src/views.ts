@@ -1,0 +1,18 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Host } from '@writ/ledger';
+import { refuse } from '@writ/ledger/domain';
+import { HOST } from '@writ/platform';
+
+const WAIT_MS = 5_000;
+
+/** Lets a reader wait until a view has what they wrote. */
+@Injectable()
+export class Views {
+  constructor(@Inject(HOST) private readonly host: Host) {}
+
+  /** @param after a position, or empty. @throws DomainError `policy.view_behind` */
+  async upTo(view: string, after: string): Promise<void> {
+    if (after === '' || (await this.host.waitFor(view, after, WAIT_MS))) return;
+    throw refuse('policy.view_behind', `the view has not reached ${after} within ${WAIT_MS} ms`);
+  }
+}
