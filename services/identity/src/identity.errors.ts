@@ -32,5 +32,10 @@ export const identityErrors = {
   'identity.last_key': { status: 409, title: 'The last key cannot be retired' },
   'identity.too_many_keys': { status: 409, title: 'There are too many keys' },
   'identity.rotated_meanwhile': { status: 409, title: 'The signing key was rotated by someone else', retry: true },
+  'identity.changed_meanwhile': {
+    status: 412,
+    title: 'It has changed since it was read',
+    hint: 'Read it again and repeat the change.',
+  },
   'identity.operator_only': { status: 403, title: 'Only the operator may do this' },
 } as const satisfies ErrorCatalogue;

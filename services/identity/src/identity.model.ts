@@ -7,6 +7,7 @@ import {
   type LedgerEvent,
   type PartitionModel,
 } from '@writ/ledger/domain';
+import { actionAggregate } from '@writ/enforcement';
 import { grant } from './grant/grant.js';
 import { agent, operator, person } from './principal/principal.js';
 import { revocation } from './revocation/revocation.js';
@@ -15,17 +16,31 @@ import { signingKeys } from './signing/signing-key.js';
 import { tenant } from './tenant/tenant.js';
 import { token } from './token/token.js';
 
-const list = [tenant, agent, person, operator, grant, revocation, token, signingKeys] as unknown as AnyAggregate[];
+const list = [
+  tenant,
+  agent,
+  person,
+  operator,
+  grant,
+  revocation,
+  token,
+  signingKeys,
+  actionAggregate,
+] as unknown as AnyAggregate[];
+
+/** `revocations`: how many there were, including what is being committed. */
+export type IdentityModel = PartitionModel & { revocations(): number };
 
 /**
  * The state of identity's one partition: its aggregates, and the number of revocations so far. That number (the epoch)
  * runs over all tenants, which no decider can see, so the partition writes it into the draft.
  */
-export function identityModel(): PartitionModel {
+export function identityModel(): IdentityModel {
   const inner = aggregates(list)();
   let epoch = 0;
   return {
     version: inner.version,
+    revocations: () => epoch,
     decide(command: Command): readonly EventDraft[] {
       let next = epoch;
       return inner.decide(command).map((draft) => {

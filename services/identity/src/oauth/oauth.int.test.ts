@@ -7,7 +7,7 @@ import * as openid from 'openid-client';
 import { TestPartition, everything, may } from '../testing/partition.js';
 import { OAuthClient, accessToken } from '../testing/oauth-client.js';
 import type { TokenIssued } from '../token/token.events.js';
-import { mountProvider } from './mount.js';
+import { mountProvider, type RequestHandler } from './mount.js';
 import { makeProvider } from './provider.js';
 import { Resources } from './resources.js';
 import { memoryStorage } from './storage.fake.js';
@@ -15,6 +15,7 @@ import { memoryStorage } from './storage.fake.js';
 const partition = new TestPartition();
 const registered = new Map<string, OAuthClient>();
 let fastify: FastifyInstance;
+let handler: RequestHandler | undefined;
 let issuer = '';
 let verifier: TokenVerifier;
 let agent: OAuthClient;
@@ -35,12 +36,12 @@ async function register(id: string, actions: readonly string[]): Promise<OAuthCl
 
 beforeAll(async () => {
   fastify = Fastify();
-  let handle: ReturnType<ReturnType<typeof makeProvider>['callback']> | undefined;
+
   const probe = Fastify();
   const port = new URL(await probe.listen({ host: '127.0.0.1', port: 0 })).port;
   await probe.close();
   issuer = `http://127.0.0.1:${port}/oauth`;
-  await mountProvider(fastify, issuer, () => handle);
+  await mountProvider(fastify, issuer, () => handler);
   await fastify.listen({ host: '127.0.0.1', port: Number(port) });
   verifier = new TokenVerifier({ issuer, keys: new KeySet({ url: `${issuer}/jwks` }) });
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
@@ -67,7 +68,7 @@ beforeAll(async () => {
     },
     [jwk as never],
   );
-  handle = provider.callback();
+  handler = provider.callback();
   agent = await register('agt_a', ['run.*', 'tool.call']);
   helper = await register('agt_b', ['memory.read']);
 });

@@ -83,6 +83,23 @@ describe('an agent', () => {
   });
 });
 
+test('nobody is created in a tenant that does not exist', () => {
+  const partition = new TestPartition();
+  for (const tenant of ['tnt_none', 'system'])
+    expect(partition.refused('agent', 'agt_1', create, tenant)).toBe('identity.tenant_not_found');
+});
+
+test('capabilities are set only on the version that was read, where one is named', () => {
+  const partition = new TestPartition();
+  partition.principal('agt_1', ['tool.call']);
+  const set = { type: 'set_capabilities', capabilities: [may(['run.read'])], holds: everything };
+  expect(partition.refused('agent', 'agt_1', { ...set, ifVersion: 2 })).toBe('identity.changed_meanwhile');
+  expect(partition.do('agent', 'agt_1', { ...set, ifVersion: 1 })).toHaveLength(1);
+  expect(partition.refused('agent', 'agt_1', { ...set, capabilities: everything, ifVersion: 1 })).toBe(
+    'identity.changed_meanwhile',
+  );
+});
+
 test('a person belongs to groups', () => {
   const partition = new TestPartition();
   const [event] = partition.do('person', 'psn_1', { ...create, groups: ['release'], key: keyOf('psn_1') });

@@ -1,4 +1,5 @@
 import { covers, refuse, type Aggregate, type Capability, type Json, type Peek } from '@writ/ledger/domain';
+import type { Tenant } from '../tenant/tenant.js';
 import { newKeys, retiredKeys, type Key, type Keys } from './keys.js';
 import { principalEvents, type PrincipalCreated, type PrincipalEvent, type PrincipalKind } from './principal.events.js';
 
@@ -11,6 +12,8 @@ export interface ActivePrincipal {
   keys: Keys;
   groups: readonly string[];
   owner?: string;
+  /** Counts its changes from 1. */
+  version: number;
 }
 
 /**
@@ -22,7 +25,7 @@ export type PrincipalCommand =
   | { type: 'add_key'; key: Key; holds: readonly Capability[] }
   | { type: 'rotate_key'; key: Key; holds: readonly Capability[] }
   | { type: 'retire_key'; kid: string }
-  | { type: 'set_capabilities'; capabilities: readonly Capability[]; holds: readonly Capability[] };
+  | { type: 'set_capabilities'; capabilities: readonly Capability[]; holds: readonly Capability[]; ifVersion?: number };
 
 interface Description {
   name: string;
@@ -45,7 +48,16 @@ function principal<K extends PrincipalKind>(kind: K): Aggregate<Principal, Princ
     name: kind,
     initial: { status: 'none' },
     events: Object.keys(principalEvents).filter((type) => type.startsWith(`${kind}.`)) as PrincipalEvent<K>['type'][],
-    decide: (command, state, about) => decide(kind, command, state, about.subject),
+    decide(command, state, { subject, tenant, peek }) {
+      if (tenant !== systemTenant && peek<Tenant>('tenant', tenant)?.status !== 'active')
+        throw refuse('identity.tenant_not_found', `there is no tenant ${tenant}`);
+      if (tenant === systemTenant && kind !== 'operator')
+        throw refuse(
+          'identity.tenant_not_found',
+          `no ${kind} lives in ${tenant}: an operator names the tenant in the header writ-tenant`,
+        );
+      return decide(kind, command, state, subject);
+    },
     evolve: (state, event) => evolve(state, event.type.slice(kind.length + 1), event.data),
   };
 }
@@ -78,6 +90,8 @@ function decide<K extends PrincipalKind>(
       }));
     case 'set_capabilities':
       within('the caller', command.holds, command.capabilities);
+      if (command.ifVersion !== undefined && command.ifVersion !== state.version)
+        throw refuse('identity.changed_meanwhile', `${id} is at version ${state.version}, not ${command.ifVersion}`);
       if (same(state.capabilities, command.capabilities)) return [];
       return [{ type: `${kind}.capabilities_set.v1` as const, data: { capabilities: plain(command.capabilities) } }];
   }
@@ -111,16 +125,17 @@ function create<K extends PrincipalKind>(
 function evolve(state: Principal, change: string, data: PrincipalEvent['data']): Principal {
   if (change === 'created.v1') {
     const { key, groups = [], ...rest } = data as PrincipalCreated;
-    return { status: 'active', ...rest, groups, keys: [key] };
+    return { status: 'active', ...rest, groups, keys: [key], version: 1 };
   }
   if (state.status === 'none') return state;
+  const version = state.version + 1;
   switch (change) {
     case 'key_added.v1':
-      return { ...state, keys: [...state.keys, data as Key] };
+      return { ...state, version, keys: [...state.keys, data as Key] };
     case 'key_retired.v1':
-      return { ...state, keys: state.keys.filter((key) => key.kid !== (data as { kid: string }).kid) };
+      return { ...state, version, keys: state.keys.filter((key) => key.kid !== (data as { kid: string }).kid) };
     case 'capabilities_set.v1':
-      return { ...state, capabilities: (data as { capabilities: Capability[] }).capabilities };
+      return { ...state, version, capabilities: (data as { capabilities: Capability[] }).capabilities };
     default:
       return state;
   }

@@ -17,6 +17,11 @@ export class OAuthClient {
     return new OAuthClient(id, { kid: await calculateJwkThumbprint(jwk), jwk }, privateKey, issuer);
   }
 
+  /** The same keys under another id. */
+  as(id: string): OAuthClient {
+    return new OAuthClient(id, this.key, this.privateKey, this.issuer);
+  }
+
   assertion(claims: Record<string, unknown> = {}, kid = this.key.kid): Promise<string> {
     const iat = Math.floor(Date.now() / 1000);
     return new SignJWT({

@@ -6,7 +6,10 @@ export class TestPartition {
   readonly model = identityModel();
   private commit = 0;
 
-  constructor(readonly tenant = 'tnt_a') {}
+  constructor(readonly tenant = 'tnt_a') {
+    for (const id of [tenant, 'tnt_other'])
+      if (id !== 'system') this.do('tenant', id, { type: 'create', name: id }, id);
+  }
 
   /** Decides and evolves. @throws DomainError */
   do(

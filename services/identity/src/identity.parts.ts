@@ -1,0 +1,119 @@
+import { TokenVerifier } from '@writ/enforcement';
+import type { ServiceContext } from '@writ/platform';
+import type { JWK } from 'oidc-provider';
+import type { IdentityConfig } from './config.js';
+import type { RequestHandler } from './oauth/mount.js';
+import { makeProvider } from './oauth/provider.js';
+import { Resources } from './oauth/resources.js';
+import { postgresStorage, sweepStorage } from './oauth/storage.js';
+import { operatorId, systemTenant } from './principal/principal.js';
+import { IdentityCommands, itself } from './registry/identity.commands.js';
+import { keyOf } from './registry/registry.messages.js';
+import { RegistryQueries } from './registry/registry.queries.js';
+import { Revoker } from './revocation/revoker.js';
+import { signingSubject } from './signing/signing-key.js';
+import { SigningRing } from './signing/signing-ring.js';
+
+const housekeepingMs = 5_000;
+const everything = [{ type: 'writ', actions: ['*'] }] as const;
+
+/** The parts of the service, put together once its partition is hosted. */
+export class IdentityParts {
+  readonly queries: RegistryQueries;
+  readonly commands: IdentityCommands;
+  readonly revoker: Revoker;
+  readonly ring: SigningRing;
+  private handler: RequestHandler | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private working: Promise<void> = Promise.resolve();
+
+  /** @param secret seals the signing keys. */
+  constructor(
+    private readonly context: ServiceContext<IdentityConfig>,
+    secret: Buffer,
+  ) {
+    const { dataSource, ledger, host, log, config } = context;
+    if (!host) throw new Error('the partition must be hosted first');
+    this.queries = new RegistryQueries(dataSource);
+    this.commands = new IdentityCommands(ledger, host);
+    this.revoker = new Revoker(this.commands, this.queries);
+    this.ring = new SigningRing({
+      dataSource,
+      secret,
+      log,
+      queries: this.queries,
+      tokenTtlS: config.WRIT_TOKEN_TTL_S,
+      activate: (key, replaces, actor) => {
+        const by = { actor, tenant: systemTenant, signal: AbortSignal.timeout(10_000) };
+        return this.commands.sendAndSee(by, 'signing', signingSubject, {
+          type: 'activate',
+          key,
+          ...(replaces && { replaces }),
+        });
+      },
+      changed: (keys) => this.sign(keys),
+    });
+  }
+
+  /** Answers requests to the authorization server; nothing before the first key is there. */
+  readonly oauth = (): RequestHandler | undefined => this.handler;
+
+  /** Enrols the operator, opens the signing keys, and begins to clean up after itself. */
+  async open(): Promise<void> {
+    await this.context.host?.ready;
+    await this.commands.seeEverything();
+    await this.enrolOperator();
+    await this.ring.open();
+    const housekeeping = async () => {
+      await this.ring.reload(); // also what another replica rotated
+      await sweepStorage(this.context.dataSource);
+      await this.queries.sweepTokens();
+    };
+    this.timer = setInterval(() => {
+      this.working = this.working
+        .then(housekeeping)
+        .catch((error: unknown) => this.context.log.warn({ error }, 'housekeeping failed; trying again'));
+    }, housekeepingMs);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await this.working;
+  }
+
+  private sign(keys: readonly JWK[]): void {
+    const { config, dataSource, log } = this.context;
+    const { WRIT_ISSUER: issuer, WRIT_AUDIENCE: audience, WRIT_TOKEN_TTL_S: tokenTtlS } = config;
+    const options = {
+      issuer,
+      tokenTtlS,
+      log,
+      resources: new Resources(audience, issuer, tokenTtlS),
+      directory: { find: (id: string) => this.findClient(id) },
+      issue: this.commands.issueToken.bind(this.commands),
+      verifier: new TokenVerifier({ issuer, keys: this.ring }),
+      storage: postgresStorage(dataSource),
+    };
+    this.handler = makeProvider(options, keys).callback();
+  }
+
+  /** Whoever is not in the view may have been created a moment ago, by way of another replica. */
+  private async findClient(id: string) {
+    const found = await this.queries.client(id);
+    if (found) return found;
+    await this.commands.seeEverything();
+    return this.queries.client(id);
+  }
+
+  private async enrolOperator(): Promise<void> {
+    const text = this.context.config.WRIT_OPERATOR_JWK;
+    if (text === undefined) return;
+    const key = await keyOf(text);
+    const by = { actor: itself, tenant: systemTenant, signal: AbortSignal.timeout(10_000) };
+    const known = await this.queries.client(operatorId);
+    const command = known
+      ? { type: 'rotate_key', key, holds: everything }
+      : { type: 'create', name: operatorId, key, capabilities: everything, holds: everything };
+    await this.commands.sendAndSee(by, 'operator', operatorId, command);
+  }
+}

@@ -1,0 +1,127 @@
+import { invalid } from '@writ/api';
+import { refuse } from '@writ/ledger/domain';
+import type { DataSource, EntitySchema, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+import type { Keys } from '../principal/keys.js';
+import type { PrincipalKind } from '../principal/principal.events.js';
+import { GrantRow, PrincipalRow, RevocationRow, SigningKeyRow, TenantRow, TokenRow } from './registry.entities.js';
+import { belowSubject } from './registry.view.js';
+
+/** One page, newest first. */
+export interface Page<T> {
+  rows: T[];
+  /** Of the page after this one; empty on the last. */
+  nextPageToken: string;
+}
+export interface PageRequest {
+  /** 0 means 100. */
+  pageSize: number;
+  pageToken: string;
+}
+
+/** Reads of the registry's view. */
+export class RegistryQueries {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** A principal that may authenticate: active, in an active tenant. Over all tenants, because client ids are unique. */
+  async client(id: string): Promise<{ id: string; tenant: string; kind: PrincipalKind; keys: Keys } | undefined> {
+    const row = await this.dataSource.getRepository(PrincipalRow).findOneBy({ id, state: 'active' });
+    if (!row) return undefined;
+    const tenant = await this.dataSource.getRepository(TenantRow).findOneBy({ id: row.tenant });
+    return tenant?.state === 'revoked' ? undefined : row;
+  }
+
+  /** @throws DomainError `identity.agent_not_found`, `identity.person_not_found` */
+  async principal(tenant: string, kind: PrincipalKind, id: string): Promise<PrincipalRow> {
+    const row = await this.dataSource.getRepository(PrincipalRow).findOneBy({ tenant, kind, id });
+    if (!row) throw refuse(`identity.${kind}_not_found`, `there is no ${kind} ${id} in this tenant`);
+    return row;
+  }
+
+  principals(tenant: string, kind: PrincipalKind, page: PageRequest): Promise<Page<PrincipalRow>> {
+    return this.page(PrincipalRow, { tenant, kind }, ['created', 'id'], page);
+  }
+
+  tenants(page: PageRequest): Promise<Page<TenantRow>> {
+    return this.page(TenantRow, {}, ['created', 'id'], page);
+  }
+
+  revocations(tenant: string, page: PageRequest): Promise<Page<RevocationRow>> {
+    return this.page(RevocationRow, { tenant }, ['revoked', 'epoch'], page);
+  }
+
+  /** The revocation of a subject, if there is one. */
+  async revocation(tenant: string, subject: string): Promise<RevocationRow | undefined> {
+    return (await this.dataSource.getRepository(RevocationRow).findOneBy({ tenant, subject })) ?? undefined;
+  }
+
+  /** The runs whose grants a revocation took away. */
+  async revokedRuns(epoch: string): Promise<string[]> {
+    const rows = await this.dataSource
+      .getRepository(GrantRow)
+      .find({ where: { revokedEpoch: epoch }, order: { run: 'asc' } });
+    return rows.map(({ run }) => run);
+  }
+
+  /** The runs whose grants rest on a subject and are still good. */
+  async runsBelow(tenant: string, subject: string): Promise<string[]> {
+    const rows: { run: string }[] = await this.dataSource.query(
+      `select run from grants where revoked_epoch is null and ${belowSubject} order by run`,
+      [tenant, subject],
+    );
+    return rows.map(({ run }) => run);
+  }
+
+  /** The tenant that an id belongs to, for an operator who names none; undefined if the id is not known. */
+  async tenantOf(subject: string): Promise<string | undefined> {
+    if (subject.startsWith('tnt_')) return subject;
+    const [principal, grant, token] = await Promise.all([
+      this.dataSource.getRepository(PrincipalRow).findOneBy({ id: subject }),
+      this.dataSource.getRepository(GrantRow).findOneBy({ run: subject }),
+      this.dataSource.getRepository(TokenRow).findOneBy({ jti: subject }),
+    ]);
+    return (principal ?? grant ?? token)?.tenant;
+  }
+
+  /** Newest first. */
+  signingKeys(): Promise<SigningKeyRow[]> {
+    return this.dataSource.getRepository(SigningKeyRow).find({ order: { since: 'desc' } });
+  }
+
+  /** Deletes tokens that have expired. */
+  async sweepTokens(): Promise<void> {
+    await this.dataSource.query('delete from tokens where expires < now()');
+  }
+
+  private async page<T extends ObjectLiteral>(
+    entity: EntitySchema<T>,
+    where: FindOptionsWhere<T>,
+    [time, id]: [keyof T & string, keyof T & string],
+    { pageSize, pageToken }: PageRequest,
+  ): Promise<Page<T>> {
+    const size = pageSize || 100;
+    const query = this.dataSource.getRepository(entity).createQueryBuilder('row').where(where);
+    if (pageToken !== '') query.andWhere(`(row.${time}, row.${id}) < (:time, :id)`, decodeToken(pageToken));
+    const rows = await query
+      .orderBy(`row.${time}`, 'DESC')
+      .addOrderBy(`row.${id}`, 'DESC')
+      .take(size + 1)
+      .getMany();
+    const last = rows[size - 1];
+    const more = rows.length > size && last !== undefined;
+    return { rows: rows.slice(0, size), nextPageToken: more ? encodeToken(last[time] as Date, String(last[id])) : '' };
+  }
+}
+
+function encodeToken(time: Date, id: string): string {
+  return Buffer.from(JSON.stringify([time.toISOString(), id])).toString('base64url');
+}
+
+function decodeToken(token: string): { time: string; id: string } {
+  try {
+    const [time, id] = JSON.parse(Buffer.from(token, 'base64url').toString()) as [string, string];
+    if (!Number.isNaN(Date.parse(time)) && typeof id === 'string') return { time, id };
+  } catch {
+    // not one of ours
+  }
+  throw invalid([{ field: 'page_token', detail: 'is not a token that a list gave' }]);
+}

@@ -1,0 +1,144 @@
+import type { Projection } from '@writ/ledger';
+import type { LedgerEvent } from '@writ/ledger/domain';
+import type { EntityManager } from 'typeorm';
+import { grantEvents, type GrantEvent } from '../grant/grant.events.js';
+import { principalEvents, type PrincipalCreated, type PrincipalKind } from '../principal/principal.events.js';
+import { revocationEvents, type RevocationEvent } from '../revocation/revocation.events.js';
+import { signingKeyEvents, type SigningKeyEvent } from '../signing/signing-key.events.js';
+import { tenantEvents, type TenantEvent } from '../tenant/tenant.events.js';
+import { tokenEvents, type TokenEvent } from '../token/token.events.js';
+import {
+  GrantRow,
+  PrincipalRow,
+  RevocationRow,
+  SigningKeyRow,
+  TenantRow,
+  TokenRow,
+  registryEntities,
+} from './registry.entities.js';
+
+/** Name of the projection, for `Host.waitFor`. */
+export const registryView = 'registry';
+
+type Handler = (event: LedgerEvent, manager: EntityManager) => Promise<unknown>;
+type Data<E extends { data: unknown }> = E['data'];
+
+const handlers: Record<string, Handler> = {
+  'tenant.created.v1': (event, manager) => {
+    const { name } = event.data as unknown as Data<TenantEvent>;
+    return insert(manager, TenantRow, { id: event.subject, name, state: 'active', created: new Date(event.time) });
+  },
+  'grant.issued.v1': (event, manager) => {
+    const grant = event.data as unknown as Data<Extract<GrantEvent, { type: 'grant.issued.v1' }>>;
+    return insert(manager, GrantRow, {
+      ...grant,
+      parent: grant.parent ?? null,
+      tenant: event.tenant,
+      revokedEpoch: null,
+      issued: new Date(event.time),
+    });
+  },
+  'grant.closed.v1': (event, manager) => manager.delete(GrantRow, { run: event.subject, tenant: event.tenant }),
+  'token.issued.v1': (event, manager) => {
+    const { principal, run = null, expires } = event.data as unknown as Data<TokenEvent>;
+    return insert(manager, TokenRow, {
+      jti: event.subject,
+      tenant: event.tenant,
+      principal,
+      run,
+      expires: new Date(expires),
+    });
+  },
+  'signing_key.activated.v1': async (event, manager) => {
+    const { kid, jwk } = event.data as unknown as Data<SigningKeyEvent>;
+    const at = new Date(event.time);
+    await manager.query('update signing_keys set until = $1 where until is null', [at]);
+    await insert(manager, SigningKeyRow, { kid, jwk, since: at, until: null });
+  },
+  'revocation.issued.v1': revoked,
+  ...Object.fromEntries((['agent', 'person', 'operator'] as const).flatMap(principalHandlers)),
+};
+
+/** One projection for the whole registry: its parts refer to each other, so they show the same position. */
+export const registryProjection: Projection = {
+  name: registryView,
+  events: [tenantEvents, principalEvents, grantEvents, tokenEvents, signingKeyEvents, revocationEvents].flatMap(
+    Object.keys,
+  ),
+  async apply(events, manager) {
+    for (const { event } of events) await handlers[event.type]?.(event, manager);
+  },
+  async reset(_partition, manager) {
+    for (const { options } of registryEntities) await manager.query(`delete from ${options.tableName}`);
+  },
+};
+
+function principalHandlers(kind: PrincipalKind): [string, Handler][] {
+  const change = (assignment: string, values: (data: Record<string, unknown>) => unknown): Handler => {
+    return ({ subject, tenant, data }, manager) =>
+      manager.query(`update principals set version = version + 1, ${assignment} where id = $1 and tenant = $2`, [
+        subject,
+        tenant,
+        values(data as Record<string, unknown>),
+      ]);
+  };
+  return [
+    [`${kind}.created.v1`, (event, manager) => created(kind, event, manager)],
+    [`${kind}.key_added.v1`, change('keys = keys || $3::jsonb', (data) => JSON.stringify([data]))],
+    [
+      `${kind}.key_retired.v1`,
+      change(
+        `keys = coalesce((select jsonb_agg(each) from jsonb_array_elements(keys) each where each->>'kid' <> $3), '[]')`,
+        ({ kid }) => kid,
+      ),
+    ],
+    [
+      `${kind}.capabilities_set.v1`,
+      change('capabilities = $3::jsonb', ({ capabilities }) => JSON.stringify(capabilities)),
+    ],
+  ];
+}
+
+function created(kind: PrincipalKind, event: LedgerEvent, manager: EntityManager): Promise<unknown> {
+  const { key, name, capabilities, owner = null, groups = [] } = event.data as unknown as PrincipalCreated;
+  const base = {
+    id: event.subject,
+    tenant: event.tenant,
+    kind,
+    state: 'active' as const,
+    version: 1,
+    created: new Date(event.time),
+  };
+  return insert(manager, PrincipalRow, { ...base, name, owner, groups, capabilities, keys: [key] });
+}
+
+async function revoked(event: LedgerEvent, manager: EntityManager): Promise<void> {
+  const { subject, kind, reason, epoch } = event.data as unknown as Data<RevocationEvent>;
+  const by = { revokedBy: event.actor.principal, event: event.id, revoked: new Date(event.time) };
+  await insert(manager, RevocationRow, { epoch: String(epoch), tenant: event.tenant, subject, kind, reason, ...by });
+  if (kind === 'tenant') await manager.update(TenantRow, { id: subject }, { state: 'revoked' });
+  if (kind === 'agent' || kind === 'person')
+    await manager.update(PrincipalRow, { id: subject, tenant: event.tenant }, { state: 'revoked' });
+  await manager.query(`update grants set revoked_epoch = $3 where revoked_epoch is null and ${belowSubject}`, [
+    event.tenant,
+    subject,
+    epoch,
+  ]);
+}
+
+/** SQL: the grants of tenant `$1` that rest on the subject `$2`. */
+export const belowSubject = `tenant = $1 and (run = $2 or agent = $2 or chain @> array[$2]::text[] or tenant = $2)`;
+
+async function insert<T extends object>(
+  manager: EntityManager,
+  entity: { options: { name: string } },
+  row: T,
+): Promise<void> {
+  await manager
+    .createQueryBuilder()
+    .insert()
+    .into<T>(entity.options.name)
+    .values(row as never)
+    .orIgnore()
+    .execute();
+}

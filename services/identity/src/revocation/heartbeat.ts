@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import { heartbeatEveryMs, heartbeatSubject, type Heartbeat } from '@writ/enforcement';
+import type { Commit, Ledger, Logger, PartitionHandle } from '@writ/ledger';
+import type { IdentityModel } from '../identity.model.js';
+import { Floor } from './floor.js';
+
+/** A heartbeat that the broker takes longer to back than this is not sent. */
+const patienceMs = 1_500;
+
+/**
+ * Tells every enforcement point that identity lives and how far its ledger has come. Only the owner of the partition
+ * speaks, and each time only after the broker has said what the last commit is: an owner that cannot reach the broker,
+ * or one whose commits it would not take, falls silent, and two seconds later everything is refused.
+ */
+export class HeartbeatSender {
+  private readonly clock = randomUUID();
+  private owned: { handle: PartitionHandle; epoch: number; floor: Floor } | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private busy = false;
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly log: Logger,
+  ) {}
+
+  /** The hooks of a host. */
+  readonly onOwned = async (_partition: number, handle: PartitionHandle): Promise<void> => {
+    const floor = await Floor.find(this.ledger, handle.commit());
+    this.owned = { handle, epoch: (handle.model as IdentityModel).revocations(), floor };
+    this.timer ??= setInterval(() => void this.beat(), heartbeatEveryMs);
+    void this.beat();
+  };
+
+  readonly onLost = (): void => {
+    this.stop();
+  };
+
+  readonly onCommit = (commit: Commit): void => {
+    for (const event of commit.events)
+      if (event.type === 'revocation.issued.v1' && this.owned)
+        this.owned.epoch = (event.data as { epoch: number }).epoch;
+  };
+
+  stop(): void {
+    this.owned = undefined;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+
+  private async beat(): Promise<void> {
+    if (this.busy || !this.owned) return;
+    this.busy = true;
+    const { handle, epoch, floor } = this.owned;
+    // Before the broker is asked: what it answers is true of now or later, so age is never understated.
+    const sentMs = performance.now();
+    try {
+      const commit = await this.ledger.last('identity', 0);
+      floor.passed(commit, Date.now());
+      const late = performance.now() - sentMs > patienceMs;
+      // An owner that was deposed in the meantime must not speak for commits that it does not know.
+      if (late || this.owned?.handle !== handle || commit < handle.commit()) return;
+      const heartbeat: Heartbeat = {
+        commit,
+        sentMs,
+        clock: this.clock,
+        claim: handle.epoch,
+        epoch,
+        floor: floor.commit,
+      };
+      this.ledger.nc.publish(heartbeatSubject, JSON.stringify(heartbeat));
+    } catch (error) {
+      this.log.warn({ error }, 'no heartbeat: the broker does not say what the last commit is');
+    } finally {
+      this.busy = false;
+    }
+  }
+}
