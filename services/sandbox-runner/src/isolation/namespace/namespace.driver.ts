@@ -1,0 +1,193 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { IsolatedSandbox, IsolationDriver, Limits, Reaped, SandboxSpec, Tier } from '../isolation.js';
+import { LAUNCH_ID } from '../launcher/keeper.program.js';
+import { bubblewrapArguments, LAUNCHER_INSIDE, NODE_FOLDER, type View } from './bubblewrap.js';
+import { adoptFrame } from './enter.program.js';
+import type { NamespaceHost } from './host.js';
+import { launchFrame, type DiskPlan, type LaunchPlan, type StagedFolder } from './launch.program.js';
+import { NamespaceSandbox } from './namespace.sandbox.js';
+import { fitSlot, freeSlot, makeSlot, type Slot } from './slot.js';
+import { systemEntries } from './system.js';
+import { loopDevice } from './uids.js';
+import type { Volumes } from './volumes.js';
+
+const TMP_MIB = 64;
+const INODES_PER_MIB = 128;
+
+export interface NamespaceDriverParts {
+  readonly host: NamespaceHost;
+  readonly tier: Tier;
+  readonly reaped: Reaped;
+  readonly volumes: Volumes | undefined;
+  /** How many slots are kept ready. */
+  readonly ready: number;
+  /** The disk that ready slots have. */
+  readonly diskMib: number;
+  /** Gives back what the runner holds of the host. */
+  release(): Promise<void>;
+}
+
+/** Sandboxes of Linux namespaces, by bubblewrap. */
+export class NamespaceDriver implements IsolationDriver {
+  private readonly system = systemEntries();
+  private readonly running = new Set<NamespaceSandbox>();
+  private readonly slots: Promise<Slot>[] = [];
+  private readonly pending = new Set<Promise<unknown>>();
+  private closed = false;
+
+  constructor(private readonly parts: NamespaceDriverParts) {
+    this.refill();
+  }
+
+  get tier(): Tier {
+    return this.parts.tier;
+  }
+  get reaped(): Reaped {
+    return this.parts.reaped;
+  }
+
+  create(spec: SandboxSpec): Promise<IsolatedSandbox> {
+    const creation = this.launch(spec);
+    this.pending.add(creation);
+    return creation.finally(() => this.pending.delete(creation));
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.allSettled([...this.pending]);
+    await Promise.all([...this.running].map((sandbox) => sandbox.stop()));
+    const ready = await Promise.allSettled(this.slots.splice(0));
+    await Promise.all(
+      ready.flatMap((slot) => (slot.status === 'fulfilled' ? [freeSlot(this.parts.host, slot.value)] : [])),
+    );
+    await this.parts.release();
+  }
+
+  private async launch(spec: SandboxSpec): Promise<IsolatedSandbox> {
+    const { host, volumes } = this.parts;
+    if (this.closed) throw new Error('the runner is stopping');
+    const slot = await this.takeSlot(spec.limits);
+    const taken: string[] = [];
+    const release = (): void => taken.forEach((volume) => volumes?.release(volume));
+    try {
+      await fitSlot(host, slot, spec.limits);
+      const folders = await this.folders(spec, slot, taken);
+      const initPid = await this.start(this.plan(spec, slot, folders), slot);
+      const sandbox: NamespaceSandbox = new NamespaceSandbox(host, slot, spec, initPid, () => {
+        this.running.delete(sandbox);
+        release();
+      });
+      this.running.add(sandbox);
+      return sandbox;
+    } catch (error) {
+      await freeSlot(host, slot);
+      release();
+      throw error;
+    } finally {
+      this.refill();
+    }
+  }
+
+  private async takeSlot(limits: Limits): Promise<Slot> {
+    const ready = this.slots.shift();
+    return ready ?? makeSlot(this.parts.host, limits.diskMib);
+  }
+
+  /** One slot at a time, so that making them never competes with using them. */
+  private refill(): void {
+    if (this.closed || this.slots.length >= this.parts.ready) return;
+    const slot = makeSlot(this.parts.host, this.parts.diskMib);
+    this.slots.push(slot);
+    slot.then(
+      () => this.refill(),
+      () => this.slots.splice(this.slots.indexOf(slot) >>> 0, 1), // the next creation makes its own, and fails by itself
+    );
+  }
+
+  private async folders(
+    spec: SandboxSpec,
+    slot: Slot,
+    taken: string[],
+  ): Promise<(StagedFolder & { target?: string })[]> {
+    const folders: (StagedFolder & { target?: string })[] = [{ source: this.parts.host.etc, name: 'etc' }];
+    if (spec.checkout !== undefined) {
+      folders.push({ source: spec.checkout.folder, name: 'lower', owned: true });
+      folders.push({ source: spec.checkout.repository, name: 'repository', target: '/repo.git' });
+    }
+    for (const [index, { source, target, writable }] of spec.mounts.entries()) {
+      const name = `mount-${index}`;
+      if ('folder' in source) folders.push({ source: source.folder, name, target });
+      else {
+        if (this.parts.volumes === undefined) throw new Error('this host cannot keep volumes: it has no loop devices');
+        const image = await this.parts.volumes.take(source.volume);
+        taken.push(source.volume);
+        const device = loopDevice(slot.uid, taken.length);
+        folders.push({ source: { image, device }, name, target, writable, owned: true });
+      }
+    }
+    return folders;
+  }
+
+  private plan(spec: SandboxSpec, slot: Slot, folders: readonly (StagedFolder & { target?: string })[]): LaunchPlan {
+    const { host } = this.parts;
+    const files = [
+      { source: host.launcher, name: 'launcher', target: LAUNCHER_INSIDE },
+      { source: host.node, name: 'node', target: `${NODE_FOLDER}/node` },
+    ];
+    const view: View = {
+      bubblewrap: host.bubblewrap,
+      stage: host.stage,
+      system: this.system,
+      folders: folders.flatMap(({ target, ...folder }) => (target === undefined ? [] : [{ ...folder, target }])),
+      files,
+      tmpBytes: TMP_MIB * 1024 * 1024,
+      hostname: 'sandbox',
+    };
+    return {
+      architecture: host.architecture,
+      privileged: host.root !== undefined,
+      uid: slot.uid,
+      gid: slot.gid,
+      stage: host.stage,
+      folders,
+      files,
+      ...(spec.checkout === undefined ? {} : { lower: 'lower' }),
+      disk: this.disk(slot, spec.limits),
+      ...(slot.cgroup === undefined ? {} : { boxCgroup: slot.cgroup.box }),
+      initProgram: host.initProgram,
+      filter: host.filterFile,
+      info: path.join(slot.folder, 'info'),
+      pipes: path.join(slot.folder, 'pipes'),
+      bubblewrap: bubblewrapArguments(view, fs.existsSync),
+    };
+  }
+
+  private disk(slot: Slot, { diskMib }: Limits): DiskPlan {
+    return this.parts.host.root?.images === undefined
+      ? { kind: 'tmpfs', bytes: diskMib * 1024 * 1024, inodes: diskMib * INODES_PER_MIB }
+      : { kind: 'loop', image: path.join(slot.folder, 'disk.ext4'), device: loopDevice(slot.uid, 0) };
+  }
+
+  /** Launches, waits for the first process inside, and hands its namespaces to the keeper. Returns its number on the host. */
+  private async start(plan: LaunchPlan, { keeper }: Slot): Promise<number> {
+    const assembled = launchFrame(plan, LAUNCH_ID);
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('the sandbox did not start within 30 s')), 30_000);
+      keeper.send(LAUNCH_ID, assembled, { onRecord: () => resolve(), onError: reject });
+    }).finally(() => {
+      clearTimeout(timer);
+      keeper.forget(LAUNCH_ID);
+    });
+    const initPid = (JSON.parse(fs.readFileSync(plan.info, 'utf8')) as { 'child-pid': number })['child-pid'];
+    const { architecture, privileged, uid, gid, pipes } = plan;
+    await keeper.perform((id) => adoptFrame({ architecture, privileged, uid, gid, initPid, pipes }, id));
+    const users = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$/m
+      .exec(fs.readFileSync(`/proc/${initPid}/status`, 'utf8'))
+      ?.slice(1);
+    if (users === undefined || users.some((user) => Number(user) !== uid))
+      throw new Error(`the sandbox runs as ${users?.join()}, not as its user ${uid}`);
+    return initPid;
+  }
+}
