@@ -6,24 +6,89 @@ export interface Requirement {
 }
 
 export const requirements: readonly Requirement[] = [
-  { id: 'ledger.fence', promise: 'a deposed owner, paused past its lease and continued, gets no commit accepted' },
+  { id: 'ledger.commit', promise: 'what is decided is committed as CloudEvents that say who, why and from where' },
   {
-    id: 'ledger.effect_once',
-    promise: 'a command whose owner died between publish and acknowledgement has its effect once',
+    id: 'ledger.once',
+    promise: 'a command sent again gets its old answer and has no second effect, also after a restart',
+  },
+  {
+    id: 'ledger.group_commit',
+    promise: 'what comes while a publish is under way shares the next commit, in order, each with its own answer',
+  },
+  { id: 'ledger.too_large', promise: 'a change larger than a commit is refused clearly, and the owner lives on' },
+  {
+    id: 'ledger.fence',
+    promise: 'of a deposed owner, paused past its lease and continued, not one commit is accepted',
+  },
+  {
+    id: 'ledger.unknown_outcome',
+    promise: 'a lost acknowledgement, or an owner killed before it, leaves the effect there once',
   },
   { id: 'ledger.delivered_twice', promise: 'commits delivered twice to projections and reactors give the same rows' },
-  { id: 'ledger.replay_equals_live', promise: 'replaying a partition from its start equals the live state' },
+  { id: 'ledger.replay', promise: 'replaying a partition from its start equals the live state' },
+  {
+    id: 'ledger.rebuild',
+    promise: 'a commit that the broker will not store drops the state, and the partition is rebuilt from the log',
+  },
+  { id: 'ledger.drain', promise: 'a draining owner answers what it has taken' },
+
   {
     id: 'scheduler.worker_killed',
     promise: 'a worker killed at every step boundary leaves each effect once and the result correct',
   },
-  { id: 'enforcement.refusal_codes', promise: 'every way to be refused has its own code and is in the ledger' },
-  { id: 'identity.exceeds_parent', promise: 'a child that asks for more than its parent is refused' },
+
+  { id: 'enforcement.refusal_codes', promise: 'every way to be refused has a code of its own' },
+  { id: 'enforcement.refusals_recorded', promise: 'every refusal is in the ledger, with its reasons' },
+  {
+    id: 'enforcement.intent_first',
+    promise: 'an action is in the ledger before it is performed, its outcome before it is handed out',
+  },
+  { id: 'enforcement.effect_once', promise: 'a repeated action gets the recorded outcome and is not performed again' },
+  {
+    id: 'enforcement.unknown_outcome',
+    promise: 'an action of which nobody can say whether it happened ends as unknown, for its repeat too',
+  },
+  {
+    id: 'enforcement.redacts',
+    promise: 'a secret among the arguments is in no event, and the digest is of the exact arguments',
+  },
+  { id: 'enforcement.revocation_aborts', promise: 'a revocation aborts what runs, and its caller gets no result' },
+
+  { id: 'identity.exceeds_parent', promise: 'nobody gives a child, a run or an agent more than they hold' },
+  { id: 'identity.revoked_subtree', promise: 'the revocation of a run takes its whole subtree and nothing else' },
+  {
+    id: 'identity.revocation_latency',
+    promise: 'a revocation is known at an enforcement point milliseconds after its acknowledgement',
+  },
+  {
+    id: 'identity.fail_closed',
+    promise: 'an enforcement point that has heard nothing from identity for two seconds refuses everything',
+  },
+  {
+    id: 'identity.rotation_overlap',
+    promise: 'a rotation of keys keeps the tokens of the old key valid until they expire',
+  },
+  {
+    id: 'identity.assertion_replay',
+    promise: 'a client assertion counts once, also when it is sent twice at the same moment',
+  },
+
+  { id: 'policy.log_only', promise: 'in log-only mode what the policy denies is performed, and the verdict recorded' },
+  { id: 'approval.bound', promise: 'an approval holds for the exact arguments and the policy version that were shown' },
+  { id: 'approval.consumed_once', promise: 'an approval is used once' },
+  { id: 'approval.expires', promise: 'an approval is worth nothing after its time, and a time-out is not a denial' },
+  { id: 'approval.agent_cannot_decide', promise: 'no agent decides an approval, and nobody their own' },
+
   { id: 'sandbox.host_hidden', promise: "a sandbox reads nothing of the host's files, environment or processes" },
   { id: 'sandbox.no_network', promise: 'a sandbox reaches no network address' },
   { id: 'sandbox.limits', promise: 'a sandbox cannot exceed its memory, process count or time' },
   { id: 'sandbox.leaves_nothing', promise: 'a sandbox leaves no process, mount or cgroup behind' },
+
   { id: 'audit.tampering_named', promise: 'a flipped byte and a dropped commit are detected and named' },
+
+  {
+    id: 'servers.die_with_parent',
+    promise: 'no server and no process of the project outlives a parent that was killed',
+  },
   { id: 'demo.main_job', promise: 'the demo does the main job on this repository and on another one' },
-  { id: 'servers.die_with_parent', promise: 'no server and no process of the project outlives a parent that was killed' },
 ];
