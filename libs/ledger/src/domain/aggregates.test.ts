@@ -96,6 +96,16 @@ describe('aggregates', () => {
     });
   });
 
+  test('forgets a subject that is back in its initial state', () => {
+    const lease = { ...session, name: 'lease', initial: 0, evolve: (state: number) => (state === 1 ? 0 : state + 1) };
+    const { forgetAfterMs: _none, ...kept } = lease;
+    const model = aggregates([kept])();
+    model.evolve(event('session.touched.v1', 'a', null), at);
+    expect(model.snapshot()).toEqual({ lease: [['tnt_1/a', 1, 0]] });
+    model.evolve(event('session.touched.v1', 'a', null), at);
+    expect(model.snapshot()).toEqual({ lease: [] });
+  });
+
   test('two aggregates of one name or one event type stop the start', () => {
     expect(() => aggregates([counter, counter])).toThrow(/two aggregates are called counter/);
     expect(() => aggregates([counter, { ...counter, name: 'other' }])).toThrow(/both write counter.added.v1/);

@@ -17,7 +17,10 @@ export interface Aggregate<S, C extends { type: string }, E extends EventDraft> 
   readonly forgetAfterMs?: number;
   /** @returns the events of the change; none where there is nothing to change. @throws DomainError to refuse. */
   decide(command: C, state: S, about: Command<C> & { peek: Peek }): readonly E[];
-  /** Total: never throws, checks no rule, changes nothing in place. */
+  /**
+   * Total: never throws, checks no rule, changes nothing in place. Giving back `initial` itself forgets the subject: it
+   * is then as if it had no history.
+   */
   evolve(state: S, event: { type: E['type']; data: E['data']; time: string; subject: string }): S;
 }
 
@@ -103,6 +106,10 @@ class AggregateStates implements PartitionModel {
     const key = keyOf(event.tenant, event.subject);
     const entry = entries.get(key);
     const state = aggregate.evolve(entry ? entry.state : aggregate.initial, event);
+    if (state === aggregate.initial) {
+      entries.delete(key);
+      return;
+    }
     if (aggregate.forgetAfterMs === undefined) {
       if (entry) entry.state = state;
       else entries.set(key, { state, touchedMs: 0 });

@@ -36,7 +36,6 @@ export const token: Aggregate<null, TokenCommand, TokenEvent> = {
   name: 'token',
   initial: null,
   events: Object.keys(tokenEvents) as TokenEvent['type'][],
-  forgetAfterMs: 60_000,
 
   decide(command, _state, { tenant, subject: jti, peek }) {
     const client = peekPrincipal(peek, command.client);
@@ -48,6 +47,7 @@ export const token: Aggregate<null, TokenCommand, TokenEvent> = {
     return [{ type: 'token.issued.v1', data: issued }];
   },
 
+  // Nothing is remembered of a token but in the ledger: what may revoke it has its own state.
   evolve: () => null,
 };
 
