@@ -15,7 +15,6 @@ import type { ServiceContext, ServiceSpec } from './spec.js';
 /** The Nest application of a service: HTTP, gRPC and commands. */
 export interface Application {
   app: NestFastifyApplication;
-  kernel: Kernel;
   httpUrl: string;
   grpcUrl: string;
 }
@@ -59,7 +58,7 @@ export async function startApplication<C extends BaseConfig>(
   await app.listen(config.WRIT_HTTP_PORT, config.WRIT_HOST);
   const port = new URL(await app.getUrl()).port;
   const advertised = advertisedHost(config);
-  return { app, kernel, httpUrl: `http://${advertised}:${port}`, grpcUrl: `http://${advertised}:${grpc.port}` };
+  return { app, httpUrl: `http://${advertised}:${port}`, grpcUrl: `http://${advertised}:${grpc.port}` };
 }
 
 function rootModule(imports: DynamicModule[]): Type {

@@ -69,17 +69,14 @@ async function start<C extends BaseConfig>(
   if (draft.host) metrics.watchHost(draft.host);
   if (draft.enforcement) metrics.watchRevocations(draft.enforcement.health.revocationAgeMs);
 
-  const { app, kernel, httpUrl, grpcUrl } = await startApplication(spec, draft, traces);
+  const { app, httpUrl, grpcUrl } = await startApplication(spec, draft, traces);
   undo.add('application', () => app.close());
   await spec.after?.(draft, app);
   await draft.health.read();
   const address = { name, replica, httpUrl, grpcUrl };
   const announced = await announce(ledger.nc, address, (error) => log.warn({ err: error }, 'cannot be announced'));
   undo.add('announcement', () => announced.stop());
-  undo.add('draining', () => {
-    draining = true;
-    kernel.startDraining();
-  });
+  undo.add('readiness', () => (draining = true));
   log.info(
     { httpUrl, grpcUrl, durability: ledger.server.durability, nats: ledger.server.version },
     'the service is ready',
