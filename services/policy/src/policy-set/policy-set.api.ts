@@ -50,16 +50,14 @@ export class PolicySetApi implements ServiceImplementation<typeof PolicyService>
       ...(expectedVersion === '' ? {} : { expectedVersion }),
     };
     const { tenant, actor, trace } = caller;
-    const { position } = await this.ledger
-      .commands('policy')
-      .send({
-        tenant,
-        aggregate: 'policy_set',
-        subject: tenant,
-        command,
-        actor,
-        ...(trace === undefined ? {} : { trace }),
-      });
+    const { position } = await this.ledger.commands('policy').send({
+      tenant,
+      aggregate: 'policy_set',
+      subject: tenant,
+      command,
+      actor,
+      ...(trace === undefined ? {} : { trace }),
+    });
     return { ...answer, position };
   }
 
