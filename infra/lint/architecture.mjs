@@ -77,7 +77,7 @@ export const checks = {
     });
   },
 
-  /** A package declares what its sources import; its tests may also use what the root declares for development. */
+  /** A package declares what its sources import; its tests may also use the testkit and what the root declares. */
   dependencies(tree) {
     const root = JSON.parse(tree.read('package.json'));
     const manifests = tree.paths.filter((path) => /^((libs|services)\/[^/]+|proto|e2e)\/package\.json$/.test(path));
@@ -92,6 +92,7 @@ export const checks = {
         ...declared,
         ...Object.keys({ ...own.devDependencies, ...root.devDependencies }),
         '@writ/testkit',
+        '@writ/servers',
       ]);
       const sources = tree.paths.filter((path) => path.startsWith(folder) && /\.tsx?$/.test(path));
       return sources.flatMap((path) => {

@@ -19,5 +19,6 @@ export default {
   globalSetup: '<rootDir>/infra/test/global-setup.mjs',
   globalTeardown: '<rootDir>/infra/test/global-teardown.mjs',
   maxWorkers: 2,
+  workerIdleMemoryLimit: '1GB', // ESM modules of a finished suite are not given back before its worker ends
   testTimeout: 60_000,
 };

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '../..');
+let bin;
+beforeAll(() => {
+  bin = mkdtempSync(path.join(tmpdir(), 'writ-ci-test-'));
+});
+afterAll(() => rmSync(bin, { recursive: true, force: true }));
+
+/** Runs `.ci/run` with an npm that answers as told; what the real one does, CI itself shows. */
+function ci(script) {
+  writeFileSync(path.join(bin, 'npm'), `#!/bin/sh\ncase "$*" in ${script} *) exit 0 ;; esac\n`);
+  chmodSync(path.join(bin, 'npm'), 0o755);
+  const env = { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}` };
+  const { status, stdout } = spawnSync('bash', [path.join(root, '.ci/run')], { env, encoding: 'utf8' });
+  return { status, last: stdout.trimEnd().split('\n').at(-1) };
+}
+
+test('all that passes is counted', () => {
+  expect(ci('*demo*) echo \'{"ok":true}\' ;;')).toEqual({ status: 0, last: '3 passed, 0 failed' });
+});
+
+test('a failure does not keep the rest from running, and fails the whole', () => {
+  expect(ci('*verify*) exit 1 ;; *demo*) echo \'{"ok":true}\' ;;')).toEqual({ status: 1, last: '2 passed, 1 failed' });
+});
+
+test('a demo that exits with 0 and says that it is not ok, or nothing at all, has failed', () => {
+  expect(ci('*demo*) echo \'{"ok":false}\' ;;')).toEqual({ status: 1, last: '2 passed, 1 failed' });
+  expect(ci('')).toEqual({ status: 1, last: '2 passed, 1 failed' });
+});
