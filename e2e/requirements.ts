@@ -22,8 +22,13 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'ledger.unknown_outcome',
-    promise: 'a lost acknowledgement, or an owner killed before it, leaves the effect there once',
+    promise: 'a lost acknowledgement is found in the log, and the effect is there once',
   },
+  {
+    id: 'ledger.killed_owner',
+    promise: 'an owner killed between publish and acknowledgement leaves the effect there once',
+  },
+  { id: 'ledger.killed_broker', promise: 'a broker that is killed and restarted loses nothing that was answered' },
   { id: 'ledger.delivered_twice', promise: 'commits delivered twice to projections and reactors give the same rows' },
   { id: 'ledger.replay', promise: 'replaying a partition from its start equals the live state' },
   {
@@ -73,6 +78,7 @@ export const requirements: readonly Requirement[] = [
     promise: 'a client assertion counts once, also when it is sent twice at the same moment',
   },
 
+  { id: 'policy.default_deny', promise: 'a tenant without policies permits nothing' },
   { id: 'policy.log_only', promise: 'in log-only mode what the policy denies is performed, and the verdict recorded' },
   { id: 'approval.bound', promise: 'an approval holds for the exact arguments and the policy version that were shown' },
   { id: 'approval.consumed_once', promise: 'an approval is used once' },
@@ -84,7 +90,13 @@ export const requirements: readonly Requirement[] = [
   { id: 'sandbox.limits', promise: 'a sandbox cannot exceed its memory, process count or time' },
   { id: 'sandbox.leaves_nothing', promise: 'a sandbox leaves no process, mount or cgroup behind' },
 
-  { id: 'audit.tampering_named', promise: 'a flipped byte and a dropped commit are detected and named' },
+  {
+    id: 'audit.proof',
+    promise: 'every event becomes a leaf whose proof verifies with a program that is not ours alone',
+  },
+  { id: 'audit.flipped_byte', promise: 'a flipped byte is detected and named' },
+  { id: 'audit.dropped_commit', promise: 'a commit that the broker dropped, and a tail that was cut, are named' },
+  { id: 'audit.rebuild', promise: 'the tree is built again from the ledger when its tiles are lost' },
 
   {
     id: 'servers.die_with_parent',
