@@ -1,0 +1,206 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { Inject } from '@nestjs/common';
+import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import type { Host } from '@writ/ledger';
+import { derivedId, DomainError, newId, refuse, type Json } from '@writ/ledger/domain';
+import { HOST } from '@writ/platform';
+import {
+  RunService,
+  RunState,
+  type CancelRunRequest,
+  type GetRunRequest,
+  type GetRunResultRequest,
+  type ListRunsRequest,
+  type ReplayRunRequest,
+  type SendMessageRequest,
+  type StartRunRequest,
+} from '@writ/proto/run/v1/run';
+import type { SchedulerConfig } from '../config.js';
+import { SCHEDULER, SCHEDULER_CONFIG } from './tokens.js';
+import type { Scheduler } from '../scheduler.js';
+import type { RunCommand } from '../run/run.commands.js';
+import type { Content, Difference, RunEventData } from '../run/run.events.js';
+import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
+import { runViewName, type RunRow } from '../view/run-view.js';
+import { schedulerPartition } from '../partition/owners.js';
+import { errorOf, readPayload, valueOf, writePayload } from './payload.js';
+import { startAs } from './start-as.js';
+
+const states: Record<string, RunState> = {
+  queued: RunState.QUEUED,
+  running: RunState.RUNNING,
+  waiting: RunState.WAITING,
+  succeeded: RunState.SUCCEEDED,
+  failed: RunState.FAILED,
+  cancelled: RunState.CANCELLED,
+};
+const longestWaitMs = 60_000;
+const viewWaitMs = 5_000;
+const idPattern = /^[\w.:-]{1,200}$/;
+
+/** Implements `writ.run.v1.RunService`; paths, validation and required capabilities stand in the proto. */
+@ApiService(RunService)
+export class RunApi implements ServiceImplementation<typeof RunService> {
+  constructor(
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    @Inject(SCHEDULER_CONFIG) private readonly config: Pick<SchedulerConfig, 'WRIT_CANCEL_GRACE_MS'>,
+    @Inject(HOST) private readonly host: Host,
+  ) {}
+
+  async startRun(request: StartRunRequest, caller: Caller) {
+    const { workflow, id, queue, version } = request;
+    if (id !== '' && !idPattern.test(id))
+      throw refuse('run.bad_input', `'${id}' cannot be the id of a run: letters, digits and . : - _ only`);
+    const input = await readPayload(this.scheduler.values, caller.tenant, request.input, request.jsonInput);
+    const run = id || newId('run');
+    const as = startAs(request, caller);
+    const parent = as.parent === undefined ? undefined : await this.scheduler.lookup.facts(caller.tenant, as.parent);
+    const { attached, position } = await this.scheduler.starter.start({
+      tenant: caller.tenant,
+      actor: caller.actor,
+      id: run,
+      chosen: id !== '',
+      workflow,
+      input,
+      queue: queue || 'default',
+      ...(version !== '' && { version }),
+      ...as,
+      ...(parent && { depth: parent.depth + 1 }),
+      ...(request.startTime && { notBeforeMs: Number(request.startTime.seconds) * 1000 }),
+      ...(request.onConflict === 'attach' && { attach: true }),
+      ...(caller.trace !== undefined && { trace: caller.trace }),
+    });
+    return { id: run, attached, position };
+  }
+
+  async getRun({ id, after }: GetRunRequest, { tenant }: Caller) {
+    await this.reach(after);
+    let row = await this.scheduler.table.find(tenant, id);
+    if (!row || row.state === 'queued') {
+      const facts = await this.scheduler.lookup.facts(tenant, id);
+      const last = facts?.commits[facts.commits.length - 1];
+      if (!row && last !== undefined) {
+        await this.reach(`scheduler/${schedulerPartition(tenant, id)}/${last}/0`);
+        row = await this.scheduler.table.find(tenant, id);
+      }
+      if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
+    }
+    if (!row) throw refuse('run.not_found', `there is no run ${id}`, { run: id });
+    return { run: runOf(row) };
+  }
+
+  async listRuns({ filter, pageSize, pageToken: token, after }: ListRunsRequest, { tenant }: Caller) {
+    await this.reach(after);
+    const limit = pageSize || 50;
+    const rows = await this.scheduler.table.list(tenant, readFilter(filter), limit + 1, readPageToken(token));
+    const page = rows.slice(0, limit);
+    const last = page[page.length - 1];
+    return { runs: page.map(runOf), nextPageToken: rows.length > limit && last ? pageToken(last) : '' };
+  }
+
+  async getRunResult({ id, wait }: GetRunResultRequest, { tenant, signal }: Caller) {
+    const waitMs = wait ? Number(wait.seconds) * 1000 + wait.nanos / 1e6 : 0;
+    const { state, end } = await this.scheduler.lookup.end(tenant, id, Math.min(waitMs, longestWaitMs), signal);
+    if (!end) return { state: states[state] ?? RunState.UNSPECIFIED };
+    if (end.type === 'run.failed.v1') {
+      const { error } = end.data as unknown as RunEventData<'run.failed.v1'>;
+      return { state: RunState.FAILED, error: errorOf(error) };
+    }
+    if (end.type === 'run.cancelled.v1') {
+      const { reason } = end.data as unknown as RunEventData<'run.cancelled.v1'>;
+      return {
+        state: RunState.CANCELLED,
+        error: { code: 'run.cancelled', message: `the run was cancelled: ${reason}` },
+      };
+    }
+    const { payload, plain } = await writePayload(this.scheduler.values, tenant, end.data as Content);
+    return { state: RunState.SUCCEEDED, ...(payload && { result: payload }), ...(plain && { jsonResult: plain }) };
+  }
+
+  async sendMessage(request: SendMessageRequest, caller: Caller) {
+    const { id, message, idempotencyKey } = request;
+    const content = await readPayload(this.scheduler.values, caller.tenant, request.data, request.jsonData);
+    const { position } = await this.send(caller, id, { type: 'message', message, content }, idempotencyKey);
+    return { position };
+  }
+
+  async cancelRun({ id, reason, force }: CancelRunRequest, caller: Caller) {
+    const graceMs = this.config.WRIT_CANCEL_GRACE_MS;
+    const { tenant, signal } = caller;
+    const forgotten = await this.sent(caller, id, { type: 'cancel', reason: reason || 'cancelled', force, graceMs });
+    const { end } = await this.scheduler.lookup.end(tenant, id, Math.min(graceMs + viewWaitMs, longestWaitMs), signal);
+    const position = forgotten ?? '';
+    if (end?.type !== 'run.cancelled.v1') return { stopped: [], outcomeUnknown: end ? [] : [id], position };
+    const { stopped, outcomeUnknown } = end.data as unknown as RunEventData<'run.cancelled.v1'>;
+    return { stopped, outcomeUnknown, position };
+  }
+
+  async replayRun({ id }: ReplayRunRequest, { tenant }: Caller) {
+    const journal = await this.scheduler.lookup.journal(tenant, id);
+    const { workflow, queue } = journal.started;
+    const report = await this.scheduler.sessions.replay({ tenant, queue, workflow }, { run: id, journal });
+    if (!report)
+      throw refuse('run.no_worker', `no worker with the workflow ${workflow} is connected to the queue ${queue}`);
+    const { same, firstDifference: difference, entries, liveCalls } = report;
+    const json = (side: Difference['expected']) =>
+      side ? { [side.kind]: `${side.name}/${side.occurrence}`, ...(side.detail && { detail: side.detail }) } : null;
+    return {
+      same,
+      entries,
+      liveCalls,
+      ...(difference && {
+        firstDifference: difference.text,
+        expected: valueOf(json(difference.expected) as Json),
+        actual: valueOf(json(difference.actual) as Json),
+      }),
+    };
+  }
+
+  /** The position of a cancel; of one that came too late, none. */
+  private async sent(caller: Caller, run: string, command: RunCommand): Promise<string | undefined> {
+    try {
+      return (await this.send(caller, run, command, '')).position;
+    } catch (error) {
+      if (error instanceof DomainError && error.code === 'run.ended') return undefined;
+      throw error;
+    }
+  }
+
+  private async send(caller: Caller, run: string, command: RunCommand, key: string) {
+    const { tenant, actor, trace } = caller;
+    try {
+      return await this.scheduler.runs.send({
+        tenant, actor, aggregate: 'run', subject: run, command,
+        ...(key !== '' && { id: derivedId('cmd', run, command.type, key) }),
+        ...(trace !== undefined && { trace }),
+      }); // prettier-ignore
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'run.not_found') throw error;
+      const row = await this.scheduler.lookup.forgotten(tenant, run);
+      throw row ? refuse('run.ended', `run ${run} has ${row.state}`) : error;
+    }
+  }
+
+  /** Waits until the view has a position. */
+  private async reach(position: string): Promise<void> {
+    if (position === '' || !position.startsWith('scheduler/')) return;
+    if (!(await this.host.waitFor(runViewName, position, viewWaitMs)))
+      throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
+  }
+}
+
+function runOf(row: RunRow) {
+  return {
+    id: row.id,
+    workflow: row.workflow,
+    state: states[row.state] ?? RunState.UNSPECIFIED,
+    waitingOn: row.waiting_on ?? '',
+    queue: row.queue,
+    agent: row.agent,
+    parent: row.parent ?? '',
+    createTime: timestampFromMs(row.created_ms),
+    ...(row.ended_ms !== null && { endTime: timestampFromMs(row.ended_ms) }),
+    ...(row.error && { error: errorOf(row.error) }),
+    entries: row.entries,
+  };
+}

@@ -1,0 +1,45 @@
+import type { Caller } from '@writ/api';
+import { covers, refuse, type Capability } from '@writ/ledger/domain';
+import type { StartRunRequest } from '@writ/proto/run/v1/run';
+
+/** As whom a run acts, for whom, and by which rights. */
+export interface StartAs {
+  agent: string;
+  onBehalfOf?: string[];
+  parent?: string;
+  depth: number;
+  /** As the caller narrowed it. */
+  grant?: Capability[];
+  /** What is asked of identity. */
+  details?: readonly Capability[];
+}
+
+/**
+ * Who calls with a run's token starts a child of that run; identity holds it to the run's grant. An agent starts runs of its own, with at most
+ * what its token holds. People and the operator start runs as an agent, which then acts on their behalf by its own rights.
+ *
+ * @throws DomainError `run.bad_input`, `auth.missing_capability`
+ */
+export function startAs(request: StartRunRequest, caller: Caller): StartAs {
+  const { principal, kind, run, actor } = caller;
+  const agent = request.agent || principal;
+  const wanted = request.grant.map(({ actions, resources }): Capability => {
+    return { type: 'writ', actions, ...(resources.length > 0 && { resources }) };
+  });
+  if (request.parent !== '' && request.parent !== run)
+    throw refuse('run.bad_input', 'a child is started by its parent: call with a token of the parent run');
+  if (agent !== principal && kind === 'agent')
+    throw refuse('auth.missing_capability', `${principal} cannot start runs as ${agent}`, { requires: 'run.start' });
+  const narrowed = wanted.length > 0;
+  if (agent === principal && narrowed) {
+    const inside = covers(caller.grant, wanted);
+    if (!inside.ok)
+      throw refuse('identity.exceeds_parent', `${inside.missing.actions[0]} is more than the caller holds`);
+  }
+  const grant = narrowed ? { grant: wanted } : {};
+  if (run !== undefined)
+    return { agent, parent: run, depth: 1, onBehalfOf: [run, ...(actor.onBehalfOf ?? [])], ...grant };
+  if (agent !== principal) return { agent, depth: 0, onBehalfOf: [principal], ...grant };
+  const onBehalfOf = actor.onBehalfOf ? { onBehalfOf: [...actor.onBehalfOf] } : {};
+  return { agent, depth: 0, details: narrowed ? wanted : caller.grant, ...onBehalfOf, ...grant };
+}

@@ -1,0 +1,63 @@
+import type { ApprovalCommand } from '@writ/enforcement';
+import type { CommandClient } from '@writ/ledger';
+import { derivedId, type Json, type LedgerEvent } from '@writ/ledger/domain';
+
+/** A question of a run to people. */
+export interface Question {
+  tenant: string;
+  run: string;
+  approval: string;
+  title: string;
+  detail?: Json | undefined;
+  schema?: Json | undefined;
+  approvers: readonly string[];
+  agent: string;
+  /** ISO 8601. */
+  expires: string;
+}
+
+/** The port to who asks people. */
+export interface Questions {
+  /** A repeat is a success. @param cause the event by which the run asks */
+  ask(cause: LedgerEvent, question: Question): Promise<void>;
+}
+
+/** Policy's approvals, by commands to its ledger. */
+export class PolicyQuestions implements Questions {
+  constructor(private readonly policy: CommandClient) {}
+
+  async ask(cause: LedgerEvent, question: Question): Promise<void> {
+    const { tenant, run, approval, title, detail = null, schema, approvers, agent, expires } = question;
+    // What an answer has to look like is part of what people are shown.
+    const shown = schema === undefined ? detail : { detail, schema };
+    const command: ApprovalCommand = {
+      type: 'request',
+      kind: 'question',
+      title,
+      detail: shown,
+      agent,
+      run,
+      approvers,
+      expires,
+    };
+    await this.policy.send({
+      tenant,
+      actor: cause.actor,
+      aggregate: 'approval',
+      subject: approval,
+      command,
+      id: derivedId('cmd', cause.id, 'ask'),
+      cause: cause.id,
+      ...(cause.trace !== undefined && { trace: cause.trace }),
+    });
+  }
+}
+
+/** Keeps the questions; for tests. */
+export class FakeQuestions implements Questions {
+  readonly asked: Question[] = [];
+
+  async ask(_cause: LedgerEvent, question: Question): Promise<void> {
+    this.asked.push(question);
+  }
+}

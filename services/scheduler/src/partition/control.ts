@@ -1,0 +1,32 @@
+import type { LedgerEvent } from '@writ/ledger/domain';
+import type { RunState } from '../run/run-record.js';
+
+/** What an owner knows of a run without reading. */
+export interface RunFacts {
+  state: RunState;
+  /** A worker has it. */
+  live: boolean;
+  digest: string;
+  workflow: string;
+  queue: string;
+  agent: string;
+  depth: number;
+  /** Commits that hold its events; of a run that has ended, the last one. */
+  commits: number[];
+}
+
+/** Questions and news for the owner of a partition that are no commands: nothing of them is recorded. */
+export type ControlRequest =
+  | { type: 'describe'; tenant: string; run: string }
+  /** Answers at the end of the run, or after `waitMs` with nothing. */
+  | { type: 'await'; tenant: string; run: string; waitMs: number }
+  | { type: 'idle'; tenant: string; run: string; attempt: string; entries: number }
+  | { type: 'released'; tenant: string; dropped: { run: string; attempt: string }[] };
+
+export interface ControlAnswers {
+  describe: { facts: RunFacts | undefined };
+  /** `end`: the event that ended it. Facts without an end: it goes on. Neither: the owner does not know the run. */
+  await: { facts: RunFacts | undefined; end?: LedgerEvent };
+  idle: object;
+  released: object;
+}

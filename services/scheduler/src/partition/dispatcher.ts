@@ -1,0 +1,148 @@
+import type { RunRecord } from '../run/run-record.js';
+
+/** Who hands a run over when there is a worker for it. */
+export interface Assigner {
+  /** @returns false when the run needs no worker any more */
+  assign(run: RunRecord, session: string): boolean;
+}
+
+/** What a worker must have to get a run. */
+export interface Demand {
+  tenant: string;
+  queue: string;
+  workflow: string;
+}
+
+/** Finds workers that have room. */
+export interface WorkerDirectory {
+  /** A stream of this process with a free slot, which is thereby taken. */
+  pick(demand: Demand): string | undefined;
+  /** Gives a slot back that was not used. */
+  unpick(session: string): void;
+  /** Slots on other replicas, as many as wanted or fewer; undefined when none has a worker for it. */
+  lease(demand: Demand, wanted: number): Promise<{ session: string; slots: number } | undefined>;
+}
+
+const mostLeased = 32;
+/** How long a line that found no worker anywhere waits before it asks again, if no worker announces itself. */
+const askAgainMs = 1000;
+
+/** Runs that wait for a worker, in the order in which they became able to go on, one line for each demand. */
+class Line {
+  readonly demand: Demand;
+  private waiting: { run: RunRecord; owner: Assigner }[] = [];
+  private from = 0;
+  asking = false;
+  askAfterMs = 0;
+
+  constructor(demand: Demand) {
+    this.demand = demand;
+  }
+
+  get length(): number {
+    return this.waiting.length - this.from;
+  }
+
+  push(run: RunRecord, owner: Assigner): void {
+    this.waiting.push({ run, owner });
+  }
+
+  shift(): { run: RunRecord; owner: Assigner } | undefined {
+    if (this.from === this.waiting.length) return undefined;
+    const first = this.waiting[this.from++];
+    if (this.from > 1024 && this.from * 2 > this.waiting.length) {
+      this.waiting = this.waiting.slice(this.from);
+      this.from = 0;
+    }
+    return first;
+  }
+}
+
+/** Brings runs that can go on to workers with room, here first, then on other replicas. */
+export class Dispatcher {
+  private readonly lines = new Map<string, Line>();
+  private readonly directory: WorkerDirectory;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(directory: WorkerDirectory) {
+    this.directory = directory;
+    this.timer = setInterval(() => this.askAgain(), askAgainMs);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+    this.lines.clear();
+  }
+
+  /** The run must not stand in a line already. */
+  enqueue(run: RunRecord, owner: Assigner): void {
+    run.queued = true;
+    const key = lineKey(run);
+    let line = this.lines.get(key);
+    if (!line) {
+      const { tenant, queue, workflow } = run;
+      this.lines.set(key, (line = new Line({ tenant, queue, workflow })));
+    }
+    line.push(run, owner);
+    this.pump(line);
+  }
+
+  /** A worker with room is there. */
+  available(demand: Demand): void {
+    const line = this.lines.get(lineKey(demand));
+    if (!line) return;
+    line.askAfterMs = 0;
+    this.pump(line);
+  }
+
+  /** How many runs wait, for people and metrics. */
+  *waiting(): Iterable<Demand & { runs: number }> {
+    for (const line of this.lines.values()) if (line.length > 0) yield { ...line.demand, runs: line.length };
+  }
+
+  private pump(line: Line): void {
+    while (line.length > 0) {
+      const session = this.directory.pick(line.demand);
+      if (session === undefined) return this.ask(line);
+      if (!this.handOver(line, session)) this.directory.unpick(session);
+    }
+    this.lines.delete(lineKey(line.demand));
+  }
+
+  /** @returns whether a run took the slot */
+  private handOver(line: Line, session: string): boolean {
+    for (let next = line.shift(); next; next = line.shift()) {
+      next.run.queued = false;
+      if (next.owner.assign(next.run, session)) return true;
+    }
+    return false;
+  }
+
+  private ask(line: Line): void {
+    if (line.asking || line.askAfterMs > Date.now()) return;
+    line.asking = true;
+    this.directory
+      .lease(line.demand, Math.min(line.length, mostLeased))
+      .catch(() => undefined)
+      .then((lease) => {
+        line.asking = false;
+        if (!lease || lease.slots === 0) {
+          line.askAfterMs = Date.now() + askAgainMs;
+          return;
+        }
+        // Slots that stay unused are taken back by the other replica when no run comes.
+        for (let i = 0; i < lease.slots; i++) if (!this.handOver(line, lease.session)) break;
+        this.pump(line);
+      })
+      .catch(() => undefined);
+  }
+
+  private askAgain(): void {
+    for (const line of [...this.lines.values()]) this.pump(line);
+  }
+}
+
+function lineKey({ tenant, queue, workflow }: Demand): string {
+  return `${tenant}\n${queue}\n${workflow}`;
+}

@@ -1,0 +1,203 @@
+import { RequestError, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
+import { partitionOf, partitionsOf, refuse, type LedgerEvent } from '@writ/ledger/domain';
+import type { RunModel } from '../run/run-model.js';
+import type { RunRecord } from '../run/run-record.js';
+import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
+import type { ControlAnswers, ControlRequest, RunFacts } from './control.js';
+import { EndWaiters } from './end-waiters.js';
+import type { History } from './history.js';
+import { PartitionOwner, type OwnerParts } from './partition-owner.js';
+
+const attemptMs = 2000;
+const backoffMs = [5, 20, 50, 100, 200, 500];
+const giveUpMs = 10_000;
+
+export interface OwnersOptions extends Omit<OwnerParts, 'ends'> {
+  nc: NatsConnection;
+  history: History;
+  log: Logger;
+}
+
+interface Owned {
+  owner: PartitionOwner;
+  subscription: Subscription;
+}
+
+/** The partitions that this process owns, and the way to the owners of the others. */
+export class Owners {
+  private readonly owned = new Map<number, Owned>();
+  private readonly ends = new EndWaiters();
+
+  constructor(private readonly options: OwnersOptions) {}
+
+  /** @param before what else the owner has to know before it hands runs over */
+  take(handle: PartitionHandle, before: (owner: PartitionOwner) => void): void {
+    const { nc } = this.options;
+    const owner = new PartitionOwner(handle, { ...this.options, ends: this.ends });
+    const subscription = nc.subscribe(controlSubject(handle.partition), {
+      callback: (error, message) => (error ? undefined : void this.serve(owner, message)),
+    });
+    this.owned.set(handle.partition, { owner, subscription });
+    nc.publish(claimedSubject, `${handle.partition}.${handle.epoch}`);
+    // Not before the ledger takes commands: the first report would find no owner.
+    setImmediate(() => {
+      before(owner);
+      owner.start();
+    });
+  }
+
+  drop(partition: number): void {
+    const owned = this.owned.get(partition);
+    this.owned.delete(partition);
+    owned?.subscription.unsubscribe();
+    owned?.owner.stop();
+  }
+
+  committed(commit: Commit): void {
+    this.owned.get(commit.partition)?.owner.committed(commit);
+  }
+
+  get local(): Iterable<PartitionOwner> {
+    return Array.from(this.owned.values(), ({ owner }) => owner);
+  }
+
+  sessionGone(session: string): void {
+    for (const { owner } of this.owned.values()) owner.sessionGone(session);
+  }
+
+  /** @throws DomainError `ledger.unavailable` when no owner was reached in time */
+  describe(tenant: string, run: string): Promise<RunFacts | undefined> {
+    return this.ask(schedulerPartition(tenant, run), { type: 'describe', tenant, run }).then(({ facts }) => facts);
+  }
+
+  /** The end of a run, when it has one within `waitMs`. Facts are missing where the owner does not know the run. */
+  async end(tenant: string, run: string, waitMs: number, signal: AbortSignal): Promise<ControlAnswers['await']> {
+    const partition = schedulerPartition(tenant, run);
+    const deadline = Date.now() + waitMs;
+    for (;;) {
+      const left = Math.max(0, deadline - Date.now());
+      // In slices: should the owner change, the new one is asked within seconds.
+      const answer = await this.ask(partition, { type: 'await', tenant, run, waitMs: Math.min(left, 5000) }, signal);
+      if (answer.end || !answer.facts || Date.now() >= deadline || signal.aborted) return answer;
+    }
+  }
+
+  /** News from a worker's stream. It is worth a few tries and no error: an owner that is gone has forgotten the run anyway. */
+  tell(partition: number, news: Extract<ControlRequest, { type: 'idle' | 'released' }>): void {
+    this.ask(partition, news).catch((error: unknown) =>
+      this.options.log.warn({ partition, err: error }, 'an owner was not told of a worker'),
+    );
+  }
+
+  private async ask<R extends ControlRequest>(
+    partition: number,
+    request: R,
+    signal?: AbortSignal,
+  ): Promise<ControlAnswers[R['type']]> {
+    const deadline = Date.now() + giveUpMs;
+    for (let attempt = 0; ; attempt++) {
+      const owned = this.owned.get(partition);
+      if (owned) return this.answer(owned.owner, request, signal) as Promise<ControlAnswers[R['type']]>;
+      try {
+        const timeout = attemptMs + (request.type === 'await' ? request.waitMs : 0);
+        const answer = await this.options.nc.request(controlSubject(partition), JSON.stringify(request), { timeout });
+        return answer.json<ControlAnswers[R['type']]>();
+      } catch (error) {
+        if (Date.now() > deadline || signal?.aborted || !(error instanceof RequestError || isTimeout(error)))
+          throw refuse('ledger.unavailable', `partition ${partition} of the scheduler has no owner that answers`);
+        await new Promise((resolve) => setTimeout(resolve, backoffMs[Math.min(attempt, backoffMs.length - 1)]));
+      }
+    }
+  }
+
+  private async serve(owner: PartitionOwner, message: Msg): Promise<void> {
+    const answer = await this.answer(owner, message.json<ControlRequest>());
+    message.respond(JSON.stringify(answer));
+  }
+
+  private async answer(owner: PartitionOwner, request: ControlRequest, signal?: AbortSignal): Promise<object> {
+    switch (request.type) {
+      case 'idle':
+        owner.idle(request.tenant, request.run, request.attempt, request.entries);
+        return {};
+      case 'released':
+        owner.released(request.tenant, request.dropped);
+        return {};
+      case 'describe':
+        return { facts: factsOf(owner, recordOf(owner, request)) };
+      case 'await':
+        return this.await(owner, request, signal);
+    }
+  }
+
+  private async await(
+    owner: PartitionOwner,
+    request: Extract<ControlRequest, { type: 'await' }>,
+    signal?: AbortSignal,
+  ): Promise<ControlAnswers['await']> {
+    const { tenant, run: id, waitMs } = request;
+    const run = recordOf(owner, request);
+    if (!run) return { facts: undefined };
+    const end =
+      run.ended && owner.handle.commit() >= (run.commits[0] as number)
+        ? await this.endOf(owner.partition, run)
+        : await this.nextEnd(tenant, id, waitMs, signal);
+    return { facts: factsOf(owner, run), ...(end && { end }) };
+  }
+
+  private nextEnd(tenant: string, run: string, waitMs: number, signal?: AbortSignal): Promise<LedgerEvent | undefined> {
+    return new Promise((resolve) => {
+      const finish = (end?: LedgerEvent) => {
+        clearTimeout(timer);
+        stop();
+        signal?.removeEventListener('abort', cancel);
+        resolve(end);
+      };
+      const cancel = () => finish();
+      const stop = this.ends.add(tenant, run, finish);
+      const timer = setTimeout(cancel, waitMs);
+      signal?.addEventListener('abort', cancel, { once: true });
+      if (signal?.aborted) finish();
+    });
+  }
+
+  private async endOf(partition: number, run: RunRecord): Promise<LedgerEvent | undefined> {
+    const events = await this.options.history.events(partition, run.tenant, run.id, run.commits);
+    return events[events.length - 1];
+  }
+}
+
+/** The partition that a run lives in. */
+export function schedulerPartition(tenant: string, run: string): number {
+  return partitionOf(tenant, run, partitionsOf.scheduler);
+}
+
+function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run: string }): RunRecord | undefined {
+  return (owner.handle.model as RunModel).index.get(tenant, run);
+}
+
+function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | undefined {
+  if (!run) return undefined;
+  const { state, live, digest, workflow, queue, agent, depth, commits } = run;
+  return {
+    state,
+    live: live !== undefined,
+    digest,
+    workflow,
+    queue,
+    agent,
+    depth,
+    commits: acknowledged(owner, commits),
+  };
+}
+
+/** Without what is still being committed. */
+function acknowledged(owner: PartitionOwner, commits: readonly number[]): number[] {
+  const head = owner.handle.commit();
+  return commits.filter((commit) => commit <= head);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
+}

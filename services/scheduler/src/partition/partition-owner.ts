@@ -1,0 +1,270 @@
+import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
+import { DomainError, type Actor } from '@writ/ledger/domain';
+import { journalOf } from '../run/journal.js';
+import { rearm } from '../run/evolve.js';
+import type { Entry } from '../run/entry.js';
+import type { Note } from '../run/run-index.js';
+import type { Attempt, Open, RunRecord } from '../run/run-record.js';
+import type { Refused, RunModel } from '../run/run-model.js';
+import type { Assigner, Dispatcher } from './dispatcher.js';
+import type { EndWaiters } from './end-waiters.js';
+import type { History } from './history.js';
+import type { Outlet, PendingCommand } from './outlet.js';
+import { PartitionTimers } from './partition-timers.js';
+
+/** Who acts when time passes. */
+export const schedulerActor: Actor = { principal: 'scheduler', kind: 'service' };
+
+const rebuildAgainMs = 1000;
+
+export interface OwnerParts {
+  dispatcher: Dispatcher;
+  outlet: Outlet;
+  history: History;
+  ends: EndWaiters;
+  log: Logger;
+  now?: () => number;
+}
+
+/**
+ * What an owner does about the runs of one partition besides recording: hands them to workers, tells workers what came
+ * true once it is in the ledger, keeps the time. Nothing of it is state: a new owner starts from the index.
+ */
+export class PartitionOwner implements Assigner {
+  readonly partition: number;
+  private readonly model: RunModel;
+  private readonly timers: PartitionTimers;
+  private readonly sessions = new Map<string, Set<Attempt>>();
+  private deferred: { run: RunRecord; session: string }[] = [];
+  private counter = 0;
+  private gone = false;
+
+  constructor(
+    readonly handle: PartitionHandle,
+    private readonly parts: OwnerParts,
+  ) {
+    this.partition = handle.partition;
+    this.model = handle.model as RunModel;
+    this.model.onRefused = (refused) => this.refuse(refused);
+    this.model.index.noting = true;
+    this.timers = new PartitionTimers(this.model.index, {
+      due: (run, nowMs) => this.due(run, nowMs),
+      fire: (tenant, runs) => this.fire(tenant, runs),
+      now: parts.now ?? Date.now,
+    });
+  }
+
+  /** After recovery: everything that can go on and has no worker looks for one. */
+  start(): void {
+    const nowMs = this.now();
+    for (const run of this.model.index.all()) {
+      if (run.ended) continue;
+      rearm(this.model.index, run, nowMs);
+      if ((!run.idle && run.notBeforeMs <= nowMs) || run.opens.some((open) => isRetry(open) && open.untilMs <= nowMs))
+        this.dispatch(run);
+    }
+    this.timers.arm();
+  }
+
+  /** The partition has another owner, or none: workers must not go on with what nobody will record. */
+  stop(): void {
+    this.gone = true;
+    this.timers.stop();
+    this.model.index.noting = false;
+    this.model.onRefused = undefined;
+    for (const [session, attempts] of this.sessions)
+      for (const { token } of attempts)
+        this.parts.outlet.deliver(session, { type: 'evict', attempt: token, reason: 'moved' });
+    this.sessions.clear();
+  }
+
+  /** A commit is in the ledger: what was noted for it happens now, in its order. */
+  committed({ commit, events }: Commit): void {
+    const { notes } = this.model.index;
+    let done = 0;
+    for (; done < notes.length && (notes[done] as Note).commit <= commit; done++) this.act(notes[done] as Note);
+    this.model.index.notes = done === notes.length ? [] : notes.slice(done);
+    this.parts.ends.committed(events);
+    if (this.deferred.length > 0)
+      for (const { run, session } of this.deferred.splice(0)) {
+        run.queued = false;
+        if (!this.assign(run, session)) this.parts.outlet.deliver(session, { type: 'unused' });
+      }
+    this.timers.arm();
+  }
+
+  assign(run: RunRecord, session: string): boolean {
+    if (this.gone || !needsWorker(run)) return false;
+    // What was decided and is not yet in the ledger is in no journal: wait for it.
+    if ((run.commits[run.commits.length - 1] as number) > this.handle.commit()) {
+      run.queued = true;
+      this.deferred.push({ run, session });
+      return true;
+    }
+    run.queued = false;
+    const token = `${this.partition}.${this.handle.epoch}.${(++this.counter).toString(36)}`;
+    const attempt: Attempt = { token, session, run, entries: 0, idle: false, building: undefined };
+    run.live = attempt;
+    run.untouched = false;
+    this.track(attempt);
+    if (run.fresh) this.first(run, attempt);
+    else void this.rebuild(run, attempt);
+    return true;
+  }
+
+  /** The worker says that it only waits, and had seen `entries` entries when it said so. */
+  idle(tenant: string, id: string, token: string, entries: number): void {
+    const live = this.model.index.get(tenant, id)?.live;
+    if (live?.token === token && live.entries === entries) live.idle = true;
+  }
+
+  /** A worker has dropped these attempts. */
+  released(tenant: string, dropped: readonly { run: string; attempt: string }[]): void {
+    for (const { run, attempt } of dropped) {
+      const live = this.model.index.get(tenant, run)?.live;
+      if (live?.token === attempt) this.lose(live);
+    }
+  }
+
+  /** A worker's stream is gone, and with it everything it had. */
+  sessionGone(session: string): void {
+    const attempts = this.sessions.get(session);
+    this.sessions.delete(session);
+    for (const attempt of attempts ?? []) this.lose(attempt);
+  }
+
+  /** Streams that have runs of this partition. */
+  liveSessions(): Iterable<string> {
+    return this.sessions.keys();
+  }
+
+  dispatch(run: RunRecord): void {
+    if (!this.gone && !run.queued && needsWorker(run)) this.parts.dispatcher.enqueue(run, this);
+  }
+
+  private lose(attempt: Attempt): void {
+    this.untrack(attempt);
+    const { run } = attempt;
+    if (run.live !== attempt) return;
+    run.live = undefined;
+    rearm(this.model.index, run, this.now());
+    this.timers.arm();
+    if (!attempt.idle) this.dispatch(run);
+  }
+
+  private first(run: RunRecord, { token, session }: Attempt): void {
+    const started = run.fresh as NonNullable<RunRecord['fresh']>;
+    run.fresh = undefined;
+    const { id, startedMs } = run;
+    const { partition } = this;
+    this.parts.outlet.deliver(session, {
+      type: 'activate', attempt: token, partition, run: id, started, startedMs, entries: [], pending: [],
+    }); // prettier-ignore
+  }
+
+  /** Reads the journal, and hands the run over with it. */
+  private async rebuild(run: RunRecord, attempt: Attempt): Promise<void> {
+    attempt.building = [];
+    const due = new Set(run.opens.filter((open) => isRetry(open) && open.untilMs <= this.now()));
+    for (const open of due) open.told = attempt;
+    const dueKeys = new Set(Array.from(due, keyOfOpen));
+    try {
+      const commits = [...run.commits];
+      const events = await this.parts.history.events(this.partition, run.tenant, run.id, commits);
+      if (run.live !== attempt) return this.abandon(attempt);
+      const journal = journalOf(events);
+      if (!journal) throw new DomainError('run.journal_lost', `the start of run ${run.id} is not in its journal`);
+      const pending = journal.pending.map((open): PendingCommand => {
+        const { kind, name, occurrence, failures } = open;
+        return { kind, name, occurrence, failures, due: dueKeys.has(keyOfOpen(open)) };
+      });
+      const { started, startedMs, trace, entries } = journal;
+      const { session, token } = attempt;
+      const { partition } = this;
+      this.parts.outlet.deliver(session, {
+        type: 'activate', attempt: token, partition, run: run.id, started, startedMs, trace, entries, pending,
+      }); // prettier-ignore
+      const held = attempt.building;
+      attempt.building = undefined;
+      for (const entry of held) this.parts.outlet.deliver(session, { type: 'entry', attempt: token, entry });
+    } catch (error) {
+      this.parts.log.error({ err: error, run: run.id, partition: this.partition }, 'a run could not be rebuilt');
+      this.abandon(attempt);
+      if (run.live !== attempt) return;
+      run.live = undefined;
+      setTimeout(() => this.dispatch(run), rebuildAgainMs).unref();
+    }
+  }
+
+  /** The slot that was taken for it is free again. */
+  private abandon(attempt: Attempt): void {
+    attempt.building = undefined;
+    this.untrack(attempt);
+    this.parts.outlet.deliver(attempt.session, { type: 'unused' });
+  }
+
+  private act(note: Note): void {
+    if (note.type === 'ready') return this.dispatch(note.run);
+    if (!this.sessions.get(note.live.session)?.has(note.live)) return;
+    if (note.type === 'entry') return this.tell(note.live, note.entry);
+    this.untrack(note.live);
+    if (note.live.building) return; // its journal will find that it is not wanted any more
+    const { session, token } = note.live;
+    this.parts.outlet.deliver(session, { type: 'evict', attempt: token, reason: note.reason });
+  }
+
+  private tell(live: Attempt, entry: Entry): void {
+    if (live.building) live.building.push(entry);
+    else this.parts.outlet.deliver(live.session, { type: 'entry', attempt: live.token, entry });
+  }
+
+  private refuse({ session, attempt, reason }: Refused): void {
+    this.parts.outlet.deliver(session, { type: 'evict', attempt, reason });
+  }
+
+  /** Steps whose delay is over: their worker tries again, or a worker is looked for. */
+  private due(run: RunRecord, nowMs: number): void {
+    const { live } = run;
+    if (!live) return this.dispatch(run);
+    for (const open of run.opens) {
+      if (!isRetry(open) || open.untilMs > nowMs || open.told === live) continue;
+      open.told = live;
+      live.entries++;
+      live.idle = false;
+      const { kind, name, occurrence, failures } = open;
+      this.tell(live, { kind, name, occurrence, timeMs: nowMs, outcome: { type: 'retry', attempt: failures + 1 } });
+    }
+  }
+
+  private async fire(tenant: string, runs: string[]): Promise<void> {
+    const command = { type: 'timers' as const, runs };
+    await this.handle.execute({ tenant, aggregate: 'run', subject: runs[0] as string, command, actor: schedulerActor });
+  }
+
+  private track(attempt: Attempt): void {
+    let attempts = this.sessions.get(attempt.session);
+    if (!attempts) this.sessions.set(attempt.session, (attempts = new Set()));
+    attempts.add(attempt);
+  }
+
+  private untrack(attempt: Attempt): void {
+    const attempts = this.sessions.get(attempt.session);
+    if (attempts?.delete(attempt) && attempts.size === 0) this.sessions.delete(attempt.session);
+  }
+
+  private now(): number {
+    return (this.parts.now ?? Date.now)();
+  }
+}
+
+function needsWorker(run: RunRecord): boolean {
+  return !run.ended && !run.paused && !run.live && run.cancel?.stopped === undefined;
+}
+
+function isRetry({ kind, untilMs }: Open): boolean {
+  return untilMs > 0 && (kind === 'step' || kind === 'call');
+}
+
+function keyOfOpen({ name, occurrence }: { name: string; occurrence: number }): string {
+  return `${occurrence} ${name}`;
+}

@@ -1,0 +1,114 @@
+import { refuse } from '@writ/ledger/domain';
+import type { RunCommand } from './run.commands.js';
+import type { RunEvent } from './run.events.js';
+import { cancelled } from './ending.js';
+import { openAt, openChildren, type RunRecord } from './run-record.js';
+
+/** Messages that a run may hold without having taken them. */
+const maxMessages = 1000;
+type Of<T extends RunCommand['type']> = Extract<RunCommand, { type: T }>;
+
+/** The run of a command that needs one. */
+export function existing(subject: string, run: RunRecord | undefined): RunRecord {
+  if (!run) throw refuse('run.not_found', `there is no run ${subject}`, { run: subject });
+  return run;
+}
+
+export function decideMessage(run: RunRecord, { message, content }: Of<'message'>): RunEvent[] {
+  if (run.ended) throw refuse('run.ended', `run ${run.id} has ${run.state}; nobody will take '${message}'`);
+  if (run.messages.length >= maxMessages)
+    throw refuse('run.too_many_messages', `run ${run.id} has ${maxMessages} messages that it has not taken`);
+  return [{ type: 'run.message_received.v1', subject: run.id, data: { message, ...content } }];
+}
+
+/** Asks the worker to stop; with `force`, or where no worker can be running it, the run ends at once. */
+export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: number): RunEvent[] {
+  if (run.ended) return [];
+  const reason = command.revoked ? 'revoked' : command.reason;
+  const events: RunEvent[] = [];
+  if (!run.cancel) {
+    const children = openChildren(run).map(({ id }) => id);
+    const data = {
+      reason,
+      ...(command.revoked && { revoked: true }),
+      deadline: new Date(nowMs + command.graceMs).toISOString(),
+      ...(children.length > 0 && { children }),
+    };
+    events.push({ type: 'run.cancel_requested.v1', subject: run.id, data });
+  }
+  if (run.untouched || run.paused) events.push(cancelled(run, reason, [], []));
+  else if (command.force || command.revoked) events.push(cancelled(run, reason, [], unknownOf(run)));
+  return events;
+}
+
+/** What nobody can tell about a run that is ended over its worker's head. */
+export function unknownOf(run: RunRecord): string[] {
+  const children = openChildren(run).map(({ id }) => id);
+  const { live } = run;
+  const working = run.cancel?.stopped === undefined && (live ? !live.idle : !run.idle);
+  return [...(working ? [`what run ${run.id} was doing`] : []), ...(run.cancel?.outcomeUnknown ?? []), ...children];
+}
+
+export function decideResume(run: RunRecord): RunEvent[] {
+  if (!run.paused) throw refuse('run.not_paused', `run ${run.id} is ${run.state}`);
+  return [{ type: 'run.resumed.v1', subject: run.id, data: {} }];
+}
+
+export function decideChildStarted(run: RunRecord, command: Of<'child_started'>): RunEvent[] {
+  const { name, occurrence, child } = command;
+  if (openAt(run, name, occurrence) < 0) return [];
+  return [{ type: 'run.child_started.v1', subject: run.id, data: { kind: 'child', name, occurrence, child } }];
+}
+
+export function decideChildRefused(run: RunRecord, command: Of<'child_refused'>): RunEvent[] {
+  const { name, occurrence, child, error } = command;
+  if (openAt(run, name, occurrence) < 0) return [];
+  const data = { kind: 'child' as const, name, occurrence, child, error };
+  return [{ type: 'run.child_refused.v1', subject: run.id, data }];
+}
+
+export function decideChildEnded(run: RunRecord, { outcome }: Of<'child_ended'>): RunEvent[] {
+  const child = run.children.find(({ id }) => id === outcome.child);
+  if (run.ended || !child || child.outcome) return [];
+  const events: RunEvent[] = [{ type: 'run.child_ended.v1', subject: run.id, data: outcome }];
+  const { cancel } = run;
+  if (cancel?.stopped && openChildren(run).length === 1) {
+    const stopped = outcome.state === 'cancelled' ? [...cancel.stopped, child.id] : cancel.stopped;
+    events.push(cancelled(run, cancel.reason, stopped, [...cancel.outcomeUnknown, ...(outcome.outcomeUnknown ?? [])]));
+  }
+  return events;
+}
+
+export function decideAnswer(run: RunRecord, command: Of<'answer'>): RunEvent[] {
+  const open = run.opens.find(({ kind, on }) => kind === 'approval' && on === command.approval);
+  if (!open) return [];
+  const { approval, expired, approved, by, reason, content } = command;
+  const data = {
+    kind: open.kind,
+    name: open.name,
+    occurrence: open.occurrence,
+    approval,
+    approved,
+    ...(expired && { expired }),
+    ...(by !== undefined && { by }),
+    ...(reason !== undefined && { reason }),
+    ...content,
+  };
+  return [{ type: 'run.answered.v1', subject: run.id, data }];
+}
+
+/** What has become due in a run by now: sleeps, timeouts, and the end of the patience with a cancel. */
+export function decideTimers(run: RunRecord, nowMs: number): RunEvent[] {
+  if (run.ended) return [];
+  if (run.cancel && run.cancel.deadlineMs <= nowMs) {
+    const { reason, stopped = [] } = run.cancel;
+    return [cancelled(run, reason, stopped, unknownOf(run))];
+  }
+  return run.opens
+    .filter(({ kind, untilMs }) => untilMs > 0 && untilMs <= nowMs && kind !== 'step' && kind !== 'call')
+    .map(({ kind, name, occurrence }) => ({
+      type: 'run.timer_fired.v1',
+      subject: run.id,
+      data: { kind, name, occurrence },
+    }));
+}

@@ -1,0 +1,161 @@
+import { keyOf, recordedKind } from './command-key.js';
+import { cancelled, ending, stopped } from './ending.js';
+import type { End, ReportItem, WorkerCommand } from './run.commands.js';
+import type { CommandKind, Difference, RunEvent } from './run.events.js';
+import { retryDelayMs } from './retry.js';
+import { openAt, type Open, type RunRecord } from './run-record.js';
+
+/** A report being decided on: what came before in the same report is not in the run yet. */
+interface Draft {
+  run: RunRecord;
+  nowMs: number;
+  events: RunEvent[];
+  keys: number[];
+}
+
+/**
+ * What a worker's report on one run comes to. The attempt has been checked already. A command that contradicts what is
+ * recorded pauses the run: nothing after it counts.
+ */
+export function decideReport(run: RunRecord, item: ReportItem, nowMs: number): RunEvent[] {
+  const draft: Draft = { run, nowMs, events: [], keys: [] };
+  for (const command of item.commands) {
+    const difference = contradiction(draft, command);
+    if (difference) return [...draft.events, paused(run, difference)];
+    take(draft, command);
+  }
+  if (item.end) draft.events.push(endOf(run, item.end));
+  return draft.events;
+}
+
+function paused(run: RunRecord, difference: Difference): RunEvent {
+  return { type: 'run.paused.v1', subject: run.id, data: { reason: 'diverged', difference } };
+}
+
+function endOf(run: RunRecord, end: End): RunEvent {
+  const subject = run.id;
+  switch (end.type) {
+    case 'completed':
+      return { type: 'run.succeeded.v1', subject, data: { ...end.content, ...ending(run) } };
+    case 'failed':
+      return { type: 'run.failed.v1', subject, data: { error: end.error, ...ending(run) } };
+    case 'cancelled':
+      // Without a cancel it is a worker that gave up by itself; the receipt stands all the same.
+      if (!run.cancel) return cancelled(run, 'the workflow cancelled itself', end.stopped, end.outcomeUnknown);
+      return stopped(run, end.stopped, end.outcomeUnknown);
+    case 'diverged':
+      return paused(run, end.difference);
+  }
+}
+
+/** Compares a command with what is recorded under its name and occurrence. */
+function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference | undefined {
+  const { kind, name, occurrence } = command;
+  const key = keyOf(kind, name, occurrence);
+  const known = recordedKind(run.done, key) ?? recordedKind(keys, key);
+  const open = run.opens[openAt(run, name, occurrence)];
+  const there = known ?? open?.kind;
+  if (there === undefined || (known === undefined && there === kind && mayAnswer(open as Open, command)))
+    return undefined;
+  const text =
+    there === kind
+      ? `the worker reported ${kind} ${name}/${occurrence} again, or out of turn`
+      : `the record has ${there} ${name}/${occurrence}, the code asked for ${kind} ${name}/${occurrence}`;
+  const expected = { kind: there, name, occurrence };
+  return { position: run.done.length, expected, actual: { kind, name, occurrence }, text };
+}
+
+/** A wait may be reported again; an attempt of a step must be the one that is due. */
+function mayAnswer(open: Open, command: WorkerCommand): boolean {
+  return command.type !== 'failed' || command.attempt === open.failures + 1;
+}
+
+function take(draft: Draft, command: WorkerCommand): void {
+  const { run, events, keys } = draft;
+  const { kind, name, occurrence } = command;
+  const open = run.opens[openAt(run, name, occurrence)];
+  const key = { kind, name, occurrence };
+  const subject = run.id;
+  if (command.type === 'completed') {
+    const data = { ...key, attempt: (open?.failures ?? 0) + 1, ...command.content };
+    events.push({ type: 'run.step_completed.v1', subject, data });
+  } else if (command.type === 'failed') {
+    events.push(failed(draft, command, key));
+  } else if (open) {
+    return; // it waits for it already
+  } else if (command.type === 'child') {
+    const { child, workflow, input, grant, attach, cancelWithParent } = command;
+    const data = {
+      ...key,
+      child,
+      workflow,
+      ...input,
+      queue: command.queue ?? run.queue,
+      agent: run.agent,
+      depth: run.depth + 1,
+      ...(grant && { grant: grant as [] }),
+      ...(attach && { attach }),
+      ...(cancelWithParent && { cancelWithParent }),
+    };
+    events.push({ type: 'run.child_requested.v1', subject, data });
+  } else if (command.type === 'emit') {
+    events.push({ type: 'run.emitted.v1', subject, data: { ...key, ...command.content } });
+  } else {
+    events.push({ type: 'run.waiting.v1', subject, data: { ...key, ...waitOf(command, run.agent, draft.nowMs) } });
+  }
+  keys.push(keyOf(kind, name, occurrence));
+}
+
+function failed(
+  { run, nowMs }: Draft,
+  command: Extract<WorkerCommand, { type: 'failed' }>,
+  key: { kind: CommandKind; name: string; occurrence: number },
+): RunEvent {
+  const { attempt, error, policy, retryable, retryAfterMs } = command;
+  // After a cancel nothing is tried again: the clean-up must come to an end.
+  const delayMs = run.cancel ? undefined : retryDelayMs(policy, attempt, retryable, retryAfterMs);
+  const data = { ...key, attempt, error };
+  if (delayMs === undefined) return { type: 'run.step_failed.v1', subject: run.id, data };
+  const retryAt = new Date(nowMs + delayMs).toISOString();
+  return { type: 'run.step_failed.v1', subject: run.id, data: { ...data, retryAt } };
+}
+
+function waitOf(
+  command: Extract<WorkerCommand, { type: 'sleep' | 'wait' | 'ask' | 'result' }>,
+  agent: string,
+  nowMs: number,
+) {
+  const at = (ms: number | undefined) => ms !== undefined && { until: new Date(ms).toISOString() };
+  const after = (ms: number | undefined) => ms !== undefined && at(nowMs + ms);
+  switch (command.type) {
+    case 'sleep':
+      return { ...at(command.atMs ?? nowMs + (command.durationMs ?? 0)) };
+    case 'wait':
+      return { on: command.message, ...after(command.timeoutMs) };
+    case 'result':
+      return { on: command.child, ...after(command.timeoutMs) };
+    case 'ask':
+      return {
+        on: command.approval,
+        ...(command.question && { question: { ...command.question, agent } }),
+        ...after(command.timeoutMs),
+      };
+  }
+}
+
+/**
+ * Records that the worker has nothing more to do for the run, so that a new owner need not look for one. Not where
+ * something that the report asks for is there already: it will have.
+ */
+export function markIdle(run: RunRecord, item: ReportItem, events: RunEvent[]): void {
+  const last = events[events.length - 1];
+  if (last?.type !== 'run.waiting.v1' && (last?.type !== 'run.step_failed.v1' || last.data.retryAt === undefined))
+    return;
+  if (!item.commands.some((command) => comesTrueAtOnce(run, command))) last.data.idle = true;
+}
+
+function comesTrueAtOnce(run: RunRecord, command: WorkerCommand): boolean {
+  if (command.type === 'wait') return run.messages.some(({ message }) => message === command.message);
+  if (command.type === 'result') return run.children.some(({ id, outcome }) => id === command.child && outcome);
+  return command.type !== 'sleep' && command.type !== 'ask' && command.type !== 'failed';
+}

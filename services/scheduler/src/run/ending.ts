@@ -1,0 +1,36 @@
+import type { RunEvent } from './run.events.js';
+import { openChildren, type RunRecord } from './run-record.js';
+
+/** What every event that ends a run says besides how. */
+export function ending(run: RunRecord): { journal: number[]; notify?: string[]; cancelChildren?: string[] } {
+  const cancelChildren = run.children
+    .filter((child) => child.cancelWithParent && child.outcome === undefined)
+    .map(({ id }) => id);
+  return {
+    journal: [...run.commits],
+    ...(run.notify.length > 0 && { notify: [...run.notify] }),
+    ...(cancelChildren.length > 0 && { cancelChildren }),
+  };
+}
+
+/** A cancel is over. The receipt names the children that ended by it among what was stopped. */
+export function cancelled(run: RunRecord, reason: string, stopped: string[], outcomeUnknown: string[]): RunEvent {
+  const children = run.children.filter((child) => child.outcome?.state === 'cancelled').map(({ id }) => id);
+  return {
+    type: 'run.cancelled.v1',
+    subject: run.id,
+    data: {
+      reason,
+      stopped: [...new Set([...stopped, ...children])],
+      outcomeUnknown: [...new Set(outcomeUnknown)],
+      ...ending(run),
+    },
+  };
+}
+
+/** The function has ended after a cancel: the run ends now, or when the last child has. */
+export function stopped(run: RunRecord, what: string[], outcomeUnknown: string[]): RunEvent {
+  if (openChildren(run).length > 0)
+    return { type: 'run.stopped.v1', subject: run.id, data: { stopped: what, outcomeUnknown } };
+  return cancelled(run, run.cancel?.reason ?? '', what, [...(run.cancel?.outcomeUnknown ?? []), ...outcomeUnknown]);
+}

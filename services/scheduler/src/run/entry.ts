@@ -1,0 +1,25 @@
+import type { CommandKind, Content, Failure } from './run.events.js';
+
+/** How a command came out, as its worker is told. */
+export type EntryOutcome =
+  /** A value that the worker itself reported, or the data of an emit. */
+  | { type: 'own'; content: Content }
+  | { type: 'completed'; content: Content }
+  | { type: 'failed'; error: Failure }
+  | { type: 'fired' }
+  | { type: 'timedOut' }
+  | { type: 'retry'; attempt: number }
+  | { type: 'started'; child: string }
+  | { type: 'answered'; approval: string; approved: boolean; by: string; reason: string; content: Content }
+  | { type: 'cancel'; reason: string };
+
+/** One thing that came true in a run, in the order of the ledger. */
+export interface Entry {
+  kind: CommandKind | 'cancel';
+  name: string;
+  occurrence: number;
+  timeMs: number;
+  outcome: EntryOutcome;
+}
+
+export type EvictReason = 'ended' | 'stale' | 'paused' | 'bad_report' | 'moved' | 'revoked';

@@ -1,0 +1,260 @@
+import type { Capability, LedgerEvent } from '@writ/ledger/domain';
+import { keyOf } from './command-key.js';
+import type { EntryOutcome, EvictReason } from './entry.js';
+import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
+import type { RunIndex } from './run-index.js';
+import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
+
+/** An event being applied. */
+interface At {
+  index: RunIndex;
+  commit: number;
+  timeMs: number;
+}
+interface Key {
+  kind: CommandKind;
+  name: string;
+  occurrence: number;
+}
+type Evolver<T extends RunEventType> = (run: RunRecord, data: RunEventData<T>, at: At) => void;
+
+/** Applies one event of a run to the index. Total: what it does not know, it leaves alone. */
+export function evolve(index: RunIndex, event: LedgerEvent, commit: number): void {
+  const apply = evolvers[event.type as RunEventType] as Evolver<RunEventType> | undefined;
+  if (!apply) return;
+  const at: At = { index, commit, timeMs: Date.parse(event.time) };
+  index.forget(at.timeMs);
+  let run = index.get(event.tenant, event.subject);
+  if (event.type === 'run.started.v1') {
+    if (run && !run.ended) return;
+    run = started(index, event, at);
+  }
+  if (!run || run.ended) return;
+  if (run.commits[run.commits.length - 1] !== commit) run.commits.push(commit);
+  run.fresh = undefined;
+  apply(run, event.data as never, at);
+  if (!run.ended) rearm(index, run, at.timeMs);
+}
+
+function started(index: RunIndex, event: LedgerEvent, at: At): RunRecord {
+  const data = event.data as unknown as RunEventData<'run.started.v1'> & { grant?: Capability[] };
+  const run = new RunRecord({
+    tenant: index.intern(event.tenant),
+    id: event.subject,
+    workflow: index.intern(data.workflow),
+    queue: index.intern(data.queue),
+    agent: index.intern(data.agent),
+    digest: data.digest,
+    parent: data.parent,
+    depth: data.depth,
+    startedMs: at.timeMs,
+    notBeforeMs: data.notBefore === undefined ? 0 : Date.parse(data.notBefore),
+  });
+  if (data.parent !== undefined) run.notify = [data.parent];
+  index.add(run);
+  return run;
+}
+
+/** When the owner must look at the run next. */
+export function rearm(index: RunIndex, run: RunRecord, nowMs: number): void {
+  let next = run.cancel ? run.cancel.deadlineMs : Infinity;
+  if (run.state === 'queued' && run.notBeforeMs > nowMs) next = Math.min(next, run.notBeforeMs);
+  for (const open of run.opens)
+    if (open.untilMs > 0 && open.untilMs < next && !retryIsHandled(run, open, nowMs)) next = open.untilMs;
+  index.timers.set(run, next);
+}
+
+/** Its worker knows already that the step is to be tried again, or the worker that is being looked for will. */
+function retryIsHandled(run: RunRecord, open: Open, nowMs: number): boolean {
+  if (open.kind !== 'step' && open.kind !== 'call') return false;
+  return run.live ? open.told === run.live : open.untilMs <= nowMs;
+}
+
+/** Something came true: tell the worker that has the run, or find one. */
+function note(
+  run: RunRecord,
+  at: At,
+  key: Omit<Key, 'kind'> & { kind: Key['kind'] | 'cancel' },
+  outcome: EntryOutcome,
+): void {
+  run.idle = false;
+  if (!at.index.noting) return;
+  const { commit, timeMs } = at;
+  const { live } = run;
+  if (!live) {
+    if (!run.paused) at.index.notes.push({ commit, type: 'ready', run });
+    return;
+  }
+  live.entries++;
+  live.idle = false;
+  const entry = { kind: key.kind, name: key.name, occurrence: key.occurrence, timeMs, outcome };
+  at.index.notes.push({ commit, type: 'entry', run, live, entry });
+}
+
+/** A command has its outcome. */
+function settle(run: RunRecord, at: At, key: Key, outcome: EntryOutcome): void {
+  const position = openAt(run, key.name, key.occurrence);
+  if (position >= 0) {
+    const { kind, on } = run.opens[position] as Open;
+    if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
+    run.opens = removed(run.opens, position);
+  }
+  run.done = added(run.done, keyOf(key.kind, key.name, key.occurrence));
+  run.state = run.opens.length > 0 ? 'waiting' : 'running';
+  note(run, at, key, outcome);
+}
+
+function evict(run: RunRecord, at: At, reason: EvictReason): void {
+  const { live } = run;
+  run.live = undefined;
+  if (live && at.index.noting) at.index.notes.push({ commit: at.commit, type: 'evict', run, live, reason });
+}
+
+function begin(
+  run: RunRecord,
+  open: Key & { on?: string | undefined; until?: string | undefined; failures?: number },
+): Open {
+  const { kind, name, occurrence, on, until, failures = 0 } = open;
+  const untilMs = until === undefined ? 0 : Date.parse(until);
+  const made: Open = { kind, name, occurrence, on, untilMs, failures, told: undefined };
+  run.opens = added(run.opens, made);
+  run.state = 'waiting';
+  return made;
+}
+
+function end(run: RunRecord, at: At, state: 'succeeded' | 'failed' | 'cancelled', reason: EvictReason = 'ended'): void {
+  evict(run, at, reason);
+  for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
+  run.state = state;
+  run.endedMs = at.timeMs;
+  run.commits = [at.commit];
+  run.done = noneOf();
+  run.opens = noneOf();
+  run.messages = noneOf();
+  run.children = noneOf();
+  run.notify = noneOf();
+  run.cancel = undefined;
+  run.paused = run.idle = false;
+  at.index.timers.set(run, Infinity);
+  at.index.end(run);
+}
+
+const evolvers: { [T in RunEventType]: Evolver<T> } = {
+  'run.started.v1': (run, data, at) => {
+    if (!at.index.noting) return;
+    run.untouched = true;
+    run.fresh = data;
+    if (run.notBeforeMs <= at.timeMs) at.index.notes.push({ commit: at.commit, type: 'ready', run });
+  },
+  'run.watched.v1': (run, { by }) => {
+    run.notify = added(run.notify, by);
+  },
+  'run.step_completed.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
+  'run.step_failed.v1': (run, data, at) => {
+    if (data.retryAt === undefined) return settle(run, at, data, { type: 'failed', error: data.error });
+    const position = openAt(run, data.name, data.occurrence);
+    const open = position < 0 ? begin(run, data) : (run.opens[position] as Open);
+    open.failures = data.attempt;
+    open.untilMs = Date.parse(data.retryAt);
+    open.told = undefined;
+    run.state = 'waiting';
+    run.idle = data.idle ?? false;
+  },
+  'run.waiting.v1': (run, data, at) => {
+    const open = begin(run, data);
+    run.idle = data.idle ?? false;
+    if (data.kind === 'message') {
+      const position = run.messages.findIndex(({ message }) => message === open.on);
+      const taken = run.messages[position];
+      if (!taken) return;
+      run.messages = removed(run.messages, position);
+      settle(run, at, data, { type: 'completed', content: taken.content });
+    } else if (data.kind === 'result') {
+      const outcome = run.children.find(({ id }) => id === open.on)?.outcome;
+      if (outcome) settle(run, at, data, resultOf(outcome));
+    } else if (data.kind === 'approval' && open.on !== undefined) at.index.approvals.set(open.on, run);
+  },
+  'run.timer_fired.v1': (run, data, at) => {
+    if (openAt(run, data.name, data.occurrence) < 0) return;
+    settle(run, at, data, { type: data.kind === 'sleep' ? 'fired' : 'timedOut' });
+  },
+  'run.message_received.v1': (run, data, at) => {
+    const open = run.opens.find(({ kind, on }) => kind === 'message' && on === data.message);
+    if (open) settle(run, at, open, { type: 'completed', content: contentOf(data) });
+    else run.messages = added(run.messages, { message: data.message, content: contentOf(data) });
+  },
+  'run.answered.v1': (run, data, at) => {
+    if (openAt(run, data.name, data.occurrence) < 0) return;
+    const { approval, approved, by = '', reason = '' } = data;
+    if (data.expired) settle(run, at, data, { type: 'timedOut' });
+    else settle(run, at, data, { type: 'answered', approval, approved, by, reason, content: contentOf(data) });
+  },
+  'run.child_requested.v1': (run, data) => {
+    begin(run, { ...data, on: data.child });
+    run.idle = false;
+    run.children = added(run.children, {
+      id: data.child,
+      cancelWithParent: data.cancelWithParent ?? false,
+      outcome: undefined,
+    });
+  },
+  'run.child_started.v1': (run, data, at) => settle(run, at, data, { type: 'started', child: data.child }),
+  'run.child_refused.v1': (run, data, at) => {
+    const position = run.children.findIndex(({ id }) => id === data.child);
+    if (position >= 0) run.children = removed(run.children, position);
+    settle(run, at, data, { type: 'failed', error: data.error });
+  },
+  'run.child_ended.v1': (run, data, at) => {
+    const child = run.children.find(({ id }) => id === data.child);
+    if (!child) return;
+    child.outcome = data;
+    if (run.cancel && data.outcomeUnknown) run.cancel.outcomeUnknown.push(...data.outcomeUnknown);
+    for (const open of run.opens.filter(({ kind, on }) => kind === 'result' && on === data.child))
+      settle(run, at, open, resultOf(data));
+  },
+  'run.emitted.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
+  'run.cancel_requested.v1': (run, data, at) => {
+    run.cancel = {
+      reason: data.reason,
+      deadlineMs: Date.parse(data.deadline),
+      stopped: undefined,
+      outcomeUnknown: [],
+    };
+    note(run, at, { kind: 'cancel', name: 'cancel', occurrence: 1 }, { type: 'cancel', reason: data.reason });
+  },
+  'run.stopped.v1': (run, data, at) => {
+    if (run.cancel) {
+      run.cancel.stopped = data.stopped;
+      run.cancel.outcomeUnknown.push(...data.outcomeUnknown);
+    }
+    run.opens = noneOf();
+    run.idle = true;
+    evict(run, at, 'ended');
+  },
+  'run.paused.v1': (run, _data, at) => {
+    run.paused = run.idle = true;
+    run.state = 'waiting';
+    evict(run, at, 'paused');
+  },
+  'run.resumed.v1': (run, _data, at) => {
+    run.paused = run.idle = false;
+    run.state = run.opens.length > 0 ? 'waiting' : 'running';
+    if (at.index.noting) at.index.notes.push({ commit: at.commit, type: 'ready', run });
+  },
+  'run.succeeded.v1': (run, _data, at) => end(run, at, 'succeeded'),
+  'run.failed.v1': (run, _data, at) => end(run, at, 'failed'),
+  'run.cancelled.v1': (run, data, at) => end(run, at, 'cancelled', data.reason === 'revoked' ? 'revoked' : 'ended'),
+};
+
+/** The types that are applied. */
+export const evolvedTypes = Object.keys(evolvers) as RunEventType[];
+
+function contentOf({ value, blob }: { value?: unknown; blob?: unknown }): { value?: never; blob?: never } {
+  return (blob !== undefined ? { blob } : value === undefined ? {} : { value }) as never;
+}
+
+function resultOf(outcome: RunEventData<'run.child_ended.v1'>): EntryOutcome {
+  if (outcome.state === 'succeeded') return { type: 'completed', content: contentOf(outcome) };
+  const error = outcome.error ?? { code: 'run.cancelled', message: `run ${outcome.child} was cancelled` };
+  return { type: 'failed', error };
+}

@@ -1,0 +1,63 @@
+import type { LedgerEvent } from '@writ/ledger/domain';
+import type { Entry } from './entry.js';
+import { evolve } from './evolve.js';
+import type { Content, Failure, RunEventData } from './run.events.js';
+import { RunIndex } from './run-index.js';
+import type { Attempt, Open, RunRecord } from './run-record.js';
+
+/** A run's history as a worker needs it: what came true, in order, and what is still open. */
+export interface Journal {
+  started: RunEventData<'run.started.v1'>;
+  startedMs: number;
+  trace: string | undefined;
+  entries: Entry[];
+  pending: readonly Open[];
+  end:
+    { state: 'succeeded'; content: Content } | { state: 'failed'; error: Failure } | { state: 'cancelled' } | undefined;
+}
+
+/**
+ * Reads the events of one run. It goes through the very function that keeps the index, with a worker that only takes
+ * notes: which message answered which wait is decided in one place.
+ *
+ * @returns undefined where the first event is not the run's start.
+ */
+export function journalOf(events: readonly LedgerEvent[]): Journal | undefined {
+  const [first] = events;
+  if (first?.type !== 'run.started.v1') return undefined;
+  const index = new RunIndex();
+  index.noting = true;
+  let pending: readonly Open[] = [];
+  let run: RunRecord | undefined;
+  for (const [at, event] of events.entries()) {
+    evolve(index, event, at + 1);
+    run ??= index.get(event.tenant, event.subject);
+    if (!run) return undefined;
+    if (run.ended) break;
+    run.live ??= recorder(run);
+    pending = run.opens;
+  }
+  const last = events[events.length - 1] as LedgerEvent;
+  return {
+    started: first.data as unknown as RunEventData<'run.started.v1'>,
+    startedMs: Date.parse(first.time),
+    trace: first.trace,
+    entries: index.notes.flatMap((note) => (note.type === 'entry' ? [note.entry] : [])),
+    pending,
+    end: endOf(last),
+  };
+}
+
+function recorder(run: RunRecord): Attempt {
+  return { token: '', session: '', run, entries: 0, idle: false, building: undefined };
+}
+
+function endOf({ type, data }: LedgerEvent): Journal['end'] {
+  if (type === 'run.succeeded.v1') {
+    const { value, blob } = data as unknown as RunEventData<'run.succeeded.v1'>;
+    return { state: 'succeeded', content: blob ? { blob } : value === undefined ? {} : { value } };
+  }
+  if (type === 'run.failed.v1')
+    return { state: 'failed', error: (data as unknown as RunEventData<'run.failed.v1'>).error };
+  return type === 'run.cancelled.v1' ? { state: 'cancelled' } : undefined;
+}

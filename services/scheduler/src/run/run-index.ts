@@ -1,0 +1,78 @@
+import type { Entry, EvictReason } from './entry.js';
+import type { Attempt, RunRecord } from './run-record.js';
+import { TimerHeap } from './timer-heap.js';
+
+/** Finished runs stay this long, so that a repeated start or a late message meets them. Later the view knows them. */
+const keepEndedMs = 15 * 60_000;
+const keepEnded = 20_000;
+
+/** What is to be done when a commit is acknowledged; made while its events are applied. */
+export type Note =
+  | { commit: number; type: 'entry'; run: RunRecord; live: Attempt; entry: Entry }
+  | { commit: number; type: 'evict'; run: RunRecord; live: Attempt; reason: EvictReason }
+  /** It can go on, and no worker has it. */
+  | { commit: number; type: 'ready'; run: RunRecord };
+
+/** Every run of a partition that has not ended, and those that ended lately. */
+export class RunIndex {
+  readonly timers = new TimerHeap<RunRecord>();
+  /** Which run waits for an approval. */
+  readonly approvals = new Map<string, RunRecord>();
+  /** In the order of the ledger. */
+  notes: Note[] = [];
+  /** False while the past is read: nothing is to be done about it. */
+  noting = false;
+  private readonly tenants = new Map<string, Map<string, RunRecord>>();
+  private readonly strings = new Map<string, string>();
+  private ended: RunRecord[] = [];
+  private endedFrom = 0;
+
+  get(tenant: string, id: string): RunRecord | undefined {
+    return this.tenants.get(tenant)?.get(id);
+  }
+
+  add(run: RunRecord): void {
+    let runs = this.tenants.get(run.tenant);
+    if (!runs) this.tenants.set(run.tenant, (runs = new Map()));
+    runs.set(run.id, run);
+  }
+
+  *all(): Iterable<RunRecord> {
+    for (const runs of this.tenants.values()) yield* runs.values();
+  }
+
+  *ofTenant(tenant: string): Iterable<RunRecord> {
+    yield* this.tenants.get(tenant)?.values() ?? [];
+  }
+
+  /** One copy of what many runs say: workflow, queue, tenant, agent. */
+  intern(text: string): string {
+    const known = this.strings.get(text);
+    if (known !== undefined) return known;
+    // A tenant that makes up names must not fill the memory with them.
+    if (this.strings.size > 10_000) this.strings.clear();
+    this.strings.set(text, text);
+    return text;
+  }
+
+  /** Files a run that has ended; it is forgotten by the time of later events, so that every replay forgets alike. */
+  end(run: RunRecord): void {
+    this.ended.push(run);
+  }
+
+  forget(nowMs: number): void {
+    const { ended } = this;
+    while (this.endedFrom < ended.length) {
+      const run = ended[this.endedFrom] as RunRecord;
+      if (run.endedMs + keepEndedMs > nowMs && ended.length - this.endedFrom <= keepEnded) break;
+      this.endedFrom++;
+      const runs = this.tenants.get(run.tenant);
+      if (runs?.get(run.id) === run) runs.delete(run.id);
+      if (runs?.size === 0) this.tenants.delete(run.tenant);
+    }
+    if (this.endedFrom > 1024 && this.endedFrom * 2 > ended.length) {
+      this.ended = ended.slice(this.endedFrom);
+      this.endedFrom = 0;
+    }
+  }
+}

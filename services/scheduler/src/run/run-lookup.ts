@@ -1,0 +1,66 @@
+import { refuse, type LedgerEvent } from '@writ/ledger/domain';
+import type { RunFacts } from '../partition/control.js';
+import type { History } from '../partition/history.js';
+import { schedulerPartition, type Owners } from '../partition/owners.js';
+import type { RunRow } from '../view/run-view.js';
+import { journalOf, type Journal } from './journal.js';
+
+/** The view, as far as runs are looked up in it. */
+export interface RunRows {
+  find(tenant: string, id: string): Promise<RunRow | undefined>;
+}
+
+/** Finds out about a run wherever it is: its owner knows those that go on or ended lately, the view knows all. */
+export class RunLookup {
+  constructor(
+    private readonly owners: Owners,
+    private readonly rows: RunRows,
+    private readonly history: History,
+  ) {}
+
+  /** What its owner knows. */
+  facts(tenant: string, run: string): Promise<RunFacts | undefined> {
+    return this.owners.describe(tenant, run);
+  }
+
+  /** A run that its owner has forgotten, since it ended long ago. */
+  async forgotten(tenant: string, run: string): Promise<RunRow | undefined> {
+    const row = await this.rows.find(tenant, run);
+    return row && row.ended_ms !== null ? row : undefined;
+  }
+
+  /**
+   * The event that ended the run; undefined when it goes on after `waitMs`.
+   * @throws DomainError `run.not_found`
+   */
+  async end(
+    tenant: string,
+    run: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<{ state: string; end?: LedgerEvent }> {
+    const { facts, end } = await this.owners.end(tenant, run, waitMs, signal);
+    if (facts) return { state: facts.live && facts.state === 'queued' ? 'running' : facts.state, ...(end && { end }) };
+    const row = await this.forgotten(tenant, run);
+    if (!row) throw refuse('run.not_found', `there is no run ${run}`, { run });
+    const events = await this.history.events(row.partition, tenant, run, [row.commit]);
+    const last = events[events.length - 1];
+    return { state: row.state, ...(last && { end: last }) };
+  }
+
+  /** Everything that is recorded of a run. @throws DomainError `run.not_found`, `run.journal_lost` */
+  async journal(tenant: string, run: string): Promise<Journal> {
+    const partition = schedulerPartition(tenant, run);
+    const facts = await this.facts(tenant, run);
+    let commits = facts?.commits ?? [(await this.forgotten(tenant, run))?.commit ?? 0];
+    if (commits[0] === 0) throw refuse('run.not_found', `there is no run ${run}`, { run });
+    if (commits.length === 1) {
+      const events = await this.history.events(partition, tenant, run, commits);
+      const last = events[events.length - 1]?.data as { journal?: number[] } | undefined;
+      if (last?.journal) commits = [...new Set([...last.journal, ...commits])];
+    }
+    const journal = journalOf(await this.history.events(partition, tenant, run, commits));
+    if (!journal) throw refuse('run.journal_lost', `the start of run ${run} is not in its journal`, { run });
+    return journal;
+  }
+}

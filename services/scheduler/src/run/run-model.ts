@@ -1,0 +1,146 @@
+import {
+  refuse,
+  type Command,
+  type EventDraft,
+  type Json,
+  type LedgerEvent,
+  type PartitionModel,
+} from '@writ/ledger/domain';
+import type { EvictReason } from './entry.js';
+import {
+  decideAnswer,
+  decideCancel,
+  decideChildEnded,
+  decideChildRefused,
+  decideChildStarted,
+  decideMessage,
+  decideResume,
+  decideTimers,
+  existing,
+} from './decide-outside.js';
+import { decideReport, markIdle } from './decide-report.js';
+import { decideStart } from './decide-start.js';
+import { evolve } from './evolve.js';
+import type { ReportItem, RunCommand } from './run.commands.js';
+import type { RunEvent } from './run.events.js';
+import { RunIndex } from './run-index.js';
+import type { RunRecord } from './run-record.js';
+import { restoreRuns, runsSnapshot } from './run-snapshot.js';
+
+/** A report that is not taken, to be told to the stream it came from. */
+export interface Refused {
+  session: string;
+  attempt: string;
+  reason: EvictReason;
+}
+
+/** Runs revoked in one commit; the rest follows in the next. */
+const revokedAtOnce = 500;
+
+/** The state of one partition of the scheduler: runs, and what else is recorded beside them. */
+export class RunModel implements PartitionModel {
+  readonly version: number;
+  readonly index = new RunIndex();
+  /** Told at once of a report that is not taken, which leaves no trace in the ledger. */
+  onRefused: ((refused: Refused) => void) | undefined = undefined;
+
+  /** @param others aggregates of the same partition that are not runs */
+  constructor(private readonly others: PartitionModel) {
+    this.version = others.version + 1;
+  }
+
+  decide(command: Command): readonly EventDraft[] {
+    const { tenant, subject } = command;
+    if (command.aggregate !== 'run') return this.others.decide(command);
+    const what = command.command as RunCommand;
+    const nowMs = Date.parse(command.time);
+    switch (what.type) {
+      case 'report':
+        return this.reports(tenant, what.session, what.items, nowMs);
+      case 'timers':
+        return what.runs.flatMap((id) => {
+          const run = this.index.get(tenant, id);
+          return run ? decideTimers(run, nowMs) : [];
+        });
+      case 'revoke':
+        return this.revoke(tenant, what, nowMs);
+      case 'start':
+        return decideStart(subject, what, this.index.get(tenant, subject));
+      default:
+        return decideOne(existing(subject, this.index.get(tenant, subject)), what, nowMs);
+    }
+  }
+
+  evolve(event: LedgerEvent, at: { commit: number; index: number }): void {
+    if (event.type.startsWith('run.')) evolve(this.index, event, at.commit);
+    else this.others.evolve(event, at);
+  }
+
+  snapshot(): Json {
+    return { runs: runsSnapshot(this.index), others: this.others.snapshot() };
+  }
+
+  restore(snapshot: Json): void {
+    const { runs, others } = snapshot as { runs: Json; others: Json };
+    restoreRuns(this.index, runs);
+    this.others.restore(others);
+  }
+
+  private reports(tenant: string, session: string, items: ReportItem[], nowMs: number): RunEvent[] {
+    const events: RunEvent[] = [];
+    for (const item of items) {
+      const run = this.index.get(tenant, item.run);
+      // Only the attempt that the run has now counts: not one of a dead worker, not one that a worker made up.
+      if (!run?.live || run.live.token !== item.attempt || run.live.session !== session) {
+        this.onRefused?.({ session, attempt: item.attempt, reason: 'stale' });
+        continue;
+      }
+      run.live.idle = item.idle && item.entries === run.live.entries;
+      const made = decideReport(run, item, nowMs);
+      if (run.live.idle) markIdle(run, item, made);
+      events.push(...made);
+    }
+    return events;
+  }
+
+  /** One tenant's runs that act by a right that was taken away. Their children follow as children of a cancelled run do. */
+  private revoke(tenant: string, what: Extract<RunCommand, { type: 'revoke' }>, nowMs: number): RunEvent[] {
+    const events: RunEvent[] = [];
+    const cancel = { type: 'cancel', reason: 'revoked', revoked: true, force: true, graceMs: 0 } as const;
+    let runs = 0;
+    for (const run of this.index.ofTenant(tenant)) {
+      if (run.ended || !isRevoked(run, what)) continue;
+      events.push(...decideCancel(run, cancel, nowMs));
+      if (++runs === revokedAtOnce) break;
+    }
+    return events;
+  }
+}
+
+/** Whether a run acts by what was taken away. */
+export function isRevoked(run: RunRecord, { kind, principal }: Extract<RunCommand, { type: 'revoke' }>): boolean {
+  if (kind === 'tenant') return true;
+  if (kind === 'run') return run.id === principal || run.parent === principal;
+  return run.agent === principal;
+}
+
+function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] {
+  switch (what.type) {
+    case 'message':
+      return decideMessage(run, what);
+    case 'cancel':
+      return decideCancel(run, what, nowMs);
+    case 'resume':
+      return decideResume(run);
+    case 'child_started':
+      return decideChildStarted(run, what);
+    case 'child_refused':
+      return decideChildRefused(run, what);
+    case 'child_ended':
+      return decideChildEnded(run, what);
+    case 'answer':
+      return decideAnswer(run, what);
+    default:
+      throw refuse('ledger.unknown_command', `a run does not know '${what.type}'`);
+  }
+}

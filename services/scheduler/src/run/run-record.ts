@@ -1,0 +1,158 @@
+import type { CommandKind, Content, RunEventData } from './run.events.js';
+import type { Entry } from './entry.js';
+import type { Outcome } from './run.commands.js';
+import type { Sleeper } from './timer-heap.js';
+
+export type RunState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
+
+/** A command that was recorded and has no outcome yet. */
+export interface Open {
+  kind: CommandKind;
+  name: string;
+  occurrence: number;
+  /** The message's name, the approval or the child that would answer it. */
+  on: string | undefined;
+  /** Sleep over, wait timed out, or next attempt of a step; 0 for never. */
+  untilMs: number;
+  /** Step or call: attempts that failed. */
+  failures: number;
+  /** Not recorded: the attempt that was told to try the step again. */
+  told: Attempt | undefined;
+}
+
+/** A message nobody has taken. */
+export interface Buffered {
+  message: string;
+  content: Content;
+}
+
+export interface Child {
+  id: string;
+  cancelWithParent: boolean;
+  /** How it ended. Kept as long as the run, since it may be asked for more than once. */
+  outcome: Outcome | undefined;
+}
+
+export interface Cancelling {
+  reason: string;
+  deadlineMs: number;
+  /** Set when the function has ended; the run ends when its children have. */
+  stopped: string[] | undefined;
+  outcomeUnknown: string[];
+}
+
+/** The assignment of a run to a worker. It is known to the owner alone and never recorded. */
+export interface Attempt {
+  /** `<partition>.<epoch>.<counter>`: what the worker shows with every report. */
+  readonly token: string;
+  /** The stream it went to. */
+  readonly session: string;
+  readonly run: RunRecord;
+  /** Entries noted for the worker, to know whether its `idle` is up to date. */
+  entries: number;
+  /** The worker waits for the scheduler. */
+  idle: boolean;
+  /** Its journal is being read: what comes true meanwhile waits here. */
+  building: Entry[] | undefined;
+}
+
+const none: readonly never[] = Object.freeze([]);
+
+/** An empty list that no one may push to; shared by all runs, since most have most of their lists empty. */
+export function noneOf<T>(): T[] {
+  return none as unknown as T[];
+}
+
+/** Appends, giving a run its own list when it first needs one. */
+export function added<T>(list: T[], item: T): T[] {
+  if ((list as unknown) === none) return [item];
+  list.push(item);
+  return list;
+}
+
+/** Takes one item out. */
+export function removed<T>(list: T[], index: number): T[] {
+  if (list.length === 1) return noneOf();
+  list.splice(index, 1);
+  return list;
+}
+
+/** What stays as it was when the run was started. */
+export interface RunOrigin {
+  readonly tenant: string;
+  readonly id: string;
+  readonly workflow: string;
+  readonly queue: string;
+  readonly agent: string;
+  readonly digest: string;
+  readonly parent: string | undefined;
+  /** Ancestors. */
+  readonly depth: number;
+  readonly startedMs: number;
+  /** 0: at once. */
+  readonly notBeforeMs: number;
+}
+
+/** What the scheduler keeps in memory of a run: an index into the ledger, not the journal. All fields always exist, in this order. */
+export class RunRecord implements RunOrigin, Sleeper {
+  readonly tenant: string;
+  readonly id: string;
+  readonly workflow: string;
+  readonly queue: string;
+  readonly agent: string;
+  readonly digest: string;
+  readonly parent: string | undefined;
+  readonly depth: number;
+  readonly startedMs: number;
+  readonly notBeforeMs: number;
+  state: RunState = 'queued';
+  paused = false;
+  /** All that is open is waits: it needs no worker until something comes true. */
+  idle = false;
+  /** Commits of the partition that hold its events. */
+  commits: number[] = [];
+  /** Keys of the commands that have an outcome, see {@link keyOf}. */
+  done: number[] = noneOf();
+  opens: Open[] = noneOf();
+  messages: Buffered[] = noneOf();
+  children: Child[] = noneOf();
+  notify: string[] = noneOf();
+  cancel: Cancelling | undefined = undefined;
+  endedMs = 0;
+  /** Not recorded from here on. When its owner must look at it next. */
+  wakeMs = Infinity;
+  live: Attempt | undefined = undefined;
+  /** What it was started with, as long as that is all there is: its first worker needs no journal. */
+  fresh: RunEventData<'run.started.v1'> | undefined = undefined;
+  /** No worker ever had it. */
+  untouched = false;
+  /** It stands in the line for a worker. */
+  queued = false;
+
+  constructor(origin: RunOrigin) {
+    this.tenant = origin.tenant;
+    this.id = origin.id;
+    this.workflow = origin.workflow;
+    this.queue = origin.queue;
+    this.agent = origin.agent;
+    this.digest = origin.digest;
+    this.parent = origin.parent;
+    this.depth = origin.depth;
+    this.startedMs = origin.startedMs;
+    this.notBeforeMs = origin.notBeforeMs;
+  }
+
+  get ended(): boolean {
+    return this.endedMs > 0;
+  }
+}
+
+/** The position of the open command with this name and occurrence, or -1. */
+export function openAt(run: RunRecord, name: string, occurrence: number): number {
+  return run.opens.findIndex((open) => open.name === name && open.occurrence === occurrence);
+}
+
+/** Children that have not ended. */
+export function openChildren(run: RunRecord): Child[] {
+  return run.children.filter((child) => child.outcome === undefined);
+}

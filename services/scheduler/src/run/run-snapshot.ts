@@ -1,0 +1,100 @@
+import type { Json } from '@writ/ledger/domain';
+import { rearm } from './evolve.js';
+import type { RunIndex } from './run-index.js';
+import {
+  noneOf,
+  RunRecord,
+  type Buffered,
+  type Cancelling,
+  type Child,
+  type Open,
+  type RunState,
+} from './run-record.js';
+
+/** A run as a row; what is not set is null or an empty list. */
+type Row = [
+  string, string, string, string, string, string, string | null, number, number, number,
+  RunState, boolean, boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number,
+]; // prettier-ignore
+type OpenRow = [Open['kind'], string, number, string | null, number, number];
+
+/** Copies: what evolves later leaves it alone. Endings come in the order in which they are to be forgotten. */
+export function runsSnapshot(index: RunIndex): Json {
+  const rows: Row[] = [];
+  for (const run of index.all()) rows.push(rowOf(run));
+  return rows as unknown as Json;
+}
+
+export function restoreRuns(index: RunIndex, snapshot: Json): void {
+  const ended: RunRecord[] = [];
+  for (const row of snapshot as unknown as Row[]) {
+    const run = runOf(index, row);
+    index.add(run);
+    if (run.ended) ended.push(run);
+    else rearm(index, run, 0);
+    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) index.approvals.set(on, run);
+  }
+  ended.sort((a, b) => a.endedMs - b.endedMs);
+  for (const run of ended) index.end(run);
+}
+
+function rowOf(run: RunRecord): Row {
+  const opens = run.opens.map(({ kind, name, occurrence, on, untilMs, failures }): OpenRow => [
+    kind,
+    name,
+    occurrence,
+    on ?? null,
+    untilMs,
+    failures,
+  ]);
+  const cancel = run.cancel ? { ...run.cancel, outcomeUnknown: [...run.cancel.outcomeUnknown] } : null;
+  return [
+    run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
+    run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
+    run.children.map((child) => ({ ...child })), [...run.notify], cancel, run.endedMs,
+  ]; // prettier-ignore
+}
+
+function runOf(index: RunIndex, row: Row): RunRecord {
+  const [tenant, id, workflow, queue, agent, digest, parent, depth, startedMs, notBeforeMs] = row;
+  const [, , , , , , , , , , state, paused, idle, commits, done, opens, messages, children, notify, cancel, endedMs] =
+    row;
+  const run = new RunRecord({
+    tenant: index.intern(tenant),
+    id,
+    workflow: index.intern(workflow),
+    queue: index.intern(queue),
+    agent: index.intern(agent),
+    digest,
+    parent: parent ?? undefined,
+    depth,
+    startedMs,
+    notBeforeMs,
+  });
+  run.state = state;
+  run.paused = paused;
+  run.idle = idle;
+  run.commits = commits;
+  run.done = listOf(done);
+  run.opens = listOf(
+    opens.map(([kind, name, occurrence, on, untilMs, failures]) => ({
+      kind,
+      name,
+      occurrence,
+      on: on ?? undefined,
+      untilMs,
+      failures,
+      told: undefined,
+    })),
+  );
+  run.messages = listOf(messages);
+  run.children = listOf(children.map((child) => ({ ...child, outcome: child.outcome ?? undefined })));
+  run.notify = listOf(notify);
+  run.cancel = cancel ? { ...cancel, stopped: cancel.stopped ?? undefined } : undefined;
+  run.endedMs = endedMs;
+  return run;
+}
+
+function listOf<T>(list: T[]): T[] {
+  return list.length > 0 ? list : noneOf();
+}

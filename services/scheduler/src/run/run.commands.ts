@@ -1,0 +1,112 @@
+import type { Capability, Json } from '@writ/ledger/domain';
+import type { CommandKind, Content, Difference, Failure } from './run.events.js';
+
+/** The end of another run, as it is told to the runs that wait for it. */
+export type Outcome = { child: string; state: 'succeeded' | 'failed' | 'cancelled' } & Content & {
+    error?: Failure | undefined;
+    outcomeUnknown?: string[] | undefined;
+  };
+
+/** Start a run under the command's subject as its id. */
+export interface Start {
+  type: 'start';
+  workflow: string;
+  input: Content;
+  digest: string;
+  queue: string;
+  version?: string;
+  agent: string;
+  onBehalfOf?: string[];
+  parent?: string;
+  depth: number;
+  grant?: Capability[];
+  notBeforeMs?: number;
+  /** Take the run that has this id, whatever its input. */
+  attach?: boolean;
+}
+
+/** What a worker says that happened in one run. */
+export interface ReportItem {
+  run: string;
+  attempt: string;
+  commands: WorkerCommand[];
+  end?: End;
+  /** Everything that the function awaits is the scheduler's to answer. */
+  idle: boolean;
+  /** Entries that the worker had seen under this attempt, the journal excepted. */
+  entries: number;
+}
+
+export type End =
+  | { type: 'completed'; content: Content }
+  | { type: 'failed'; error: Failure }
+  | { type: 'cancelled'; stopped: string[]; outcomeUnknown: string[] }
+  | { type: 'diverged'; difference: Difference };
+
+interface Key<K extends CommandKind> {
+  kind: K;
+  name: string;
+  occurrence: number;
+}
+
+/** Delay before attempt n+1: `min(delayMs * factor^(n-1), maxDelayMs)`. */
+export interface RetryPolicy {
+  attempts: number;
+  delayMs: number;
+  factor: number;
+  maxDelayMs: number;
+}
+
+/** One command of a workflow, or the outcome of one that the worker performs itself. */
+export type WorkerCommand =
+  | (Key<'step' | 'call'> & { type: 'completed'; content: Content })
+  | (Key<'step' | 'call'> & {
+      type: 'failed';
+      attempt: number;
+      error: Failure;
+      retryable: boolean;
+      policy: RetryPolicy;
+      retryAfterMs?: number;
+    })
+  | (Key<'sleep'> & { type: 'sleep'; durationMs?: number; atMs?: number })
+  | (Key<'message'> & { type: 'wait'; message: string; timeoutMs?: number })
+  | (Key<'approval'> & {
+      type: 'ask';
+      approval: string;
+      question?: { title: string; detail?: Json; schema?: Json; approvers: string[] };
+      timeoutMs?: number;
+    })
+  | (Key<'child'> & {
+      type: 'child';
+      child: string;
+      workflow: string;
+      input: Content;
+      queue?: string;
+      grant?: Capability[];
+      attach: boolean;
+      cancelWithParent: boolean;
+    })
+  | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
+  | (Key<'emit'> & { type: 'emit'; content: Content });
+
+/** Commands of the aggregate `run`. The first group is about its subject; the second about many runs of one tenant in one partition. */
+export type RunCommand =
+  | Start
+  | { type: 'message'; message: string; content: Content }
+  | { type: 'cancel'; reason: string; force: boolean; revoked?: boolean; graceMs: number }
+  | { type: 'resume' }
+  | { type: 'child_started'; name: string; occurrence: number; child: string }
+  | { type: 'child_refused'; name: string; occurrence: number; child: string; error: Failure }
+  | { type: 'child_ended'; outcome: Outcome }
+  | {
+      type: 'answer';
+      approval: string;
+      expired: boolean;
+      approved: boolean;
+      by?: string;
+      reason?: string;
+      content: Content;
+    }
+  | { type: 'report'; session: string; items: ReportItem[] }
+  | { type: 'timers'; runs: string[] }
+  | { type: 'revoke'; kind: 'agent' | 'person' | 'run' | 'tenant'; principal: string };

@@ -1,0 +1,33 @@
+import type { ErrorCatalogue } from '@writ/ledger/domain';
+
+/** Every refusal of the scheduler. Codes are permanent. */
+export const runErrors = {
+  'run.not_found': { status: 404, title: 'There is no such run' },
+  'run.conflict': {
+    status: 409,
+    title: 'Another start has this id',
+    hint: 'start it under another id, or with on_conflict=attach to get the run that is there',
+  },
+  'run.ended': { status: 409, title: 'The run has ended' },
+  'run.not_paused': { status: 409, title: 'The run is not paused' },
+  'run.too_many_messages': { status: 429, title: 'The run has too many messages that it has not taken', retry: true },
+  'run.bad_input': { status: 400, title: 'The input cannot be used' },
+  'run.bad_filter': { status: 400, title: 'The filter or the page token cannot be read' },
+  'run.value_too_large': { status: 413, title: 'The value is too large' },
+  'run.value_not_found': { status: 404, title: 'There is no such value' },
+  'run.cancelled': { status: 409, title: 'The run was cancelled' },
+  'run.no_worker': {
+    status: 503,
+    title: 'No worker with this workflow is connected',
+    retry: true,
+    hint: 'start a worker that serves the workflow on the queue of the run',
+  },
+  'run.replay_failed': { status: 502, title: 'The worker did not report on the replay', retry: true },
+  'run.journal_lost': { status: 500, title: 'Commits of the run are missing in the ledger' },
+  'run.stale_attempt': { status: 409, title: 'The attempt is not the current one of its run' },
+  'run.bad_report': { status: 400, title: 'The report of the worker makes no sense' },
+  'worker.bad_hello': { status: 400, title: 'The first frame of a worker must be a valid hello' },
+} as const satisfies ErrorCatalogue;
+
+/** A code of {@link runErrors}. */
+export type RunErrorCode = keyof typeof runErrors;

@@ -1,0 +1,168 @@
+import * as z from 'zod';
+import type { Json } from '@writ/ledger/domain';
+
+const json = z.json() as z.ZodType<Json>;
+const time = z.iso.datetime();
+
+/** What a command of a workflow is; part of what replay compares. */
+export const CommandKind = z.enum(['step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit']);
+export type CommandKind = z.infer<typeof CommandKind>;
+
+/** A claim check: the value is in the blob store under the hash of its stored form. */
+export const BlobRef = z.object({ hash: z.string(), sizeBytes: z.number().int() });
+export type BlobRef = z.infer<typeof BlobRef>;
+
+/** A value in the SDK's codec; neither field means `undefined`. */
+const content = { value: json.optional(), blob: BlobRef.optional() };
+export const Content = z.object(content);
+export type Content = z.infer<typeof Content>;
+
+export const Failure = z.object({
+  code: z.string(),
+  message: z.string(),
+  details: json.optional(),
+  stack: z.string().optional(),
+});
+export type Failure = z.infer<typeof Failure>;
+
+/** Name and occurrence, the key of a command, and its kind. */
+const key = { kind: CommandKind, name: z.string(), occurrence: z.number().int() };
+
+export const Capability = z.object({
+  type: z.literal('writ'),
+  actions: z.array(z.string()),
+  resources: z.array(z.string()).optional(),
+});
+
+/** `expected` is what the record says, `actual` what the code asked for; either may be nothing. */
+export const Difference = z.object({
+  position: z.number().int(),
+  expected: z.object({ ...key, detail: z.string().optional() }).optional(),
+  actual: z.object({ ...key, detail: z.string().optional() }).optional(),
+  text: z.string(),
+});
+export type Difference = z.infer<typeof Difference>;
+
+/** In every event that ends a run: whom to tell, whom to cancel, and where the run's commits are. */
+const ending = {
+  /** Runs that wait for this one: the parent, and who attached. */
+  notify: z.array(z.string()).optional(),
+  /** Children that were started to end with their parent and have not ended. */
+  cancelChildren: z.array(z.string()).optional(),
+  /** Commits of this partition that hold the run's events, this one excepted. */
+  journal: z.array(z.number().int()),
+};
+
+/** The data of every event of a run, by type. The subject is the run. */
+export const runEvents = {
+  'run.started.v1': z.object({
+    workflow: z.string(),
+    ...content,
+    /** Of workflow and input: the same start has the same digest. */
+    digest: z.string(),
+    queue: z.string(),
+    version: z.string().optional(),
+    /** The principal it acts as. */
+    agent: z.string(),
+    onBehalfOf: z.array(z.string()).optional(),
+    parent: z.string().optional(),
+    /** Ancestors. */
+    depth: z.number().int(),
+    /** Absent: what the principal may do, not narrowed. */
+    grant: z.array(Capability).optional(),
+    notBefore: time.optional(),
+  }),
+  /** Another run, not its parent, wants to hear of its end. */
+  'run.watched.v1': z.object({ by: z.string() }),
+  'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
+  /** Without `retryAt` it was the last attempt. */
+  'run.step_failed.v1': z.object({
+    ...key,
+    attempt: z.number().int(),
+    error: Failure,
+    retryAt: time.optional(),
+    idle: z.boolean().optional(),
+  }),
+  /** A sleep, or a wait for a message, an approval or a child's result, was begun. */
+  'run.waiting.v1': z.object({
+    ...key,
+    /** The message's name, the approval or the child. */
+    on: z.string().optional(),
+    /** When the sleep is over or the wait times out. */
+    until: time.optional(),
+    question: z
+      .object({
+        title: z.string(),
+        detail: json.optional(),
+        schema: json.optional(),
+        approvers: z.array(z.string()),
+        /** Who asks. */
+        agent: z.string(),
+      })
+      .optional(),
+    /** The function had nothing else to do: the run needs no worker until something comes true. */
+    idle: z.boolean().optional(),
+  }),
+  'run.timer_fired.v1': z.object({ ...key }),
+  'run.message_received.v1': z.object({ message: z.string(), ...content }),
+  'run.answered.v1': z.object({
+    ...key,
+    approval: z.string(),
+    /** The approval ended without an answer. */
+    expired: z.boolean().optional(),
+    approved: z.boolean(),
+    by: z.string().optional(),
+    reason: z.string().optional(),
+    ...content,
+  }),
+  'run.child_requested.v1': z.object({
+    ...key,
+    child: z.string(),
+    workflow: z.string(),
+    ...content,
+    queue: z.string(),
+    /** The child acts as its parent's principal, by a grant of its own. */
+    agent: z.string(),
+    depth: z.number().int(),
+    grant: z.array(Capability).optional(),
+    attach: z.boolean().optional(),
+    cancelWithParent: z.boolean().optional(),
+  }),
+  'run.child_started.v1': z.object({ ...key, child: z.string() }),
+  'run.child_refused.v1': z.object({ ...key, child: z.string(), error: Failure }),
+  'run.child_ended.v1': z.object({
+    child: z.string(),
+    state: z.enum(['succeeded', 'failed', 'cancelled']),
+    ...content,
+    error: Failure.optional(),
+    outcomeUnknown: z.array(z.string()).optional(),
+  }),
+  'run.emitted.v1': z.object({ ...key, ...content }),
+  'run.cancel_requested.v1': z.object({
+    reason: z.string(),
+    /** A right was taken away; nothing of the run may act any more. */
+    revoked: z.boolean().optional(),
+    /** When the run is ended without waiting any longer for its worker. */
+    deadline: time,
+    /** Children that have not ended: they are cancelled with it. */
+    children: z.array(z.string()).optional(),
+  }),
+  /** After a cancel the function has ended; children have not all. */
+  'run.stopped.v1': z.object({ stopped: z.array(z.string()), outcomeUnknown: z.array(z.string()) }),
+  /** A person is needed. */
+  'run.paused.v1': z.object({ reason: z.enum(['diverged']), difference: Difference.optional() }),
+  'run.resumed.v1': z.object({}),
+  'run.succeeded.v1': z.object({ ...content, ...ending }),
+  'run.failed.v1': z.object({ error: Failure, ...ending }),
+  'run.cancelled.v1': z.object({
+    reason: z.string(),
+    stopped: z.array(z.string()),
+    outcomeUnknown: z.array(z.string()),
+    ...ending,
+  }),
+} as const;
+
+export type RunEventType = keyof typeof runEvents;
+export type RunEventData<T extends RunEventType> = z.infer<(typeof runEvents)[T]>;
+/** A draft of one of the events of a run, typed by its `type`. */
+export type RunEvent = { [T in RunEventType]: { type: T; subject: string; data: RunEventData<T> } }[RunEventType];

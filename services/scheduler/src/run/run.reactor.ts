@@ -1,0 +1,150 @@
+import type { CommandClient, Reactor } from '@writ/ledger';
+import { derivedId, DomainError, type LedgerEvent } from '@writ/ledger/domain';
+import type { Grants } from '../outside/grants.js';
+import type { Questions } from '../outside/questions.js';
+import type { RunCommand } from './run.commands.js';
+import type { RunEventData, RunEventType } from './run.events.js';
+import type { RunLookup } from './run-lookup.js';
+import type { RunStarter } from './run-starter.js';
+
+/** How long a child has to stop when its parent is cancelled. */
+const childGraceMs = 30_000;
+/** An approval that no one has to answer by a certain time is asked for a week. */
+const questionMs = 7 * 24 * 3_600_000;
+
+export interface ReactionParts {
+  runs: CommandClient;
+  starter: RunStarter;
+  lookup: RunLookup;
+  grants: Grants;
+  questions: Questions;
+  /** An approval that a run waits for now may have been decided before. */
+  approvalAwaited(tenant: string, approval: string): Promise<void>;
+}
+
+const events: readonly RunEventType[] = [
+  'run.child_requested.v1',
+  'run.waiting.v1',
+  'run.cancel_requested.v1',
+  'run.succeeded.v1',
+  'run.failed.v1',
+  'run.cancelled.v1',
+];
+
+/** What follows an event of a run in other runs, in identity and in policy. Commands have ids that derive from the event's. */
+export function runReactor(parts: ReactionParts): Reactor {
+  const reactions = new Reactions(parts);
+  return { name: 'run-consequences', events, parallel: 32, handle: (event) => reactions.handle(event) };
+}
+
+class Reactions {
+  constructor(private readonly parts: ReactionParts) {}
+
+  async handle(event: LedgerEvent): Promise<void> {
+    switch (event.type as RunEventType) {
+      case 'run.child_requested.v1':
+        return this.startChild(event, dataOf<'run.child_requested.v1'>(event));
+      case 'run.waiting.v1':
+        return this.ask(event, dataOf<'run.waiting.v1'>(event));
+      case 'run.cancel_requested.v1': {
+        const { children = [], revoked = false, reason } = dataOf<'run.cancel_requested.v1'>(event);
+        return this.cancel(event, children, reason, revoked);
+      }
+      default:
+        return this.ended(event);
+    }
+  }
+
+  private async startChild(event: LedgerEvent, wanted: RunEventData<'run.child_requested.v1'>): Promise<void> {
+    const { name, occurrence, child, workflow, queue, agent, depth, grant, attach, value, blob } = wanted;
+    const { tenant, subject: parent } = event;
+    const key = { name, occurrence, child };
+    try {
+      const started = await this.parts.starter.start({
+        tenant, id: child, chosen: true, workflow, queue, agent, depth, parent,
+        actor: { principal: agent, kind: 'agent', run: parent },
+        input: blob ? { blob } : value === undefined ? {} : { value },
+        onBehalfOf: [parent],
+        cause: event.id,
+        ...(grant && { grant: grant as [] }),
+        ...(attach && { attach }),
+        ...(event.trace !== undefined && { trace: event.trace }),
+      }); // prettier-ignore
+      await this.send(event, parent, { type: 'child_started', ...key }, 'started');
+      if (started.attached) await this.alreadyEnded(event, parent, child);
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code.startsWith('ledger.')) throw error;
+      const { code, message } = error;
+      await this.send(event, parent, { type: 'child_refused', ...key, error: { code, message } }, 'refused');
+    }
+  }
+
+  /** A run that was found under the child's id may have told its end before its new parent asked for it. */
+  private async alreadyEnded(event: LedgerEvent, parent: string, child: string): Promise<void> {
+    const { end } = await this.parts.lookup.end(event.tenant, child, 0, AbortSignal.timeout(5000));
+    if (end) await this.send(end, parent, endCommand(end), `told ${parent}`);
+  }
+
+  private async ask(event: LedgerEvent, { kind, on, question, until }: RunEventData<'run.waiting.v1'>): Promise<void> {
+    if (kind !== 'approval' || on === undefined) return;
+    const { tenant, subject: run } = event;
+    if (question) {
+      const expires = until ?? new Date(Date.parse(event.time) + questionMs).toISOString();
+      await this.parts.questions.ask(event, { tenant, run, approval: on, expires, ...question });
+    }
+    await this.parts.approvalAwaited(tenant, on);
+  }
+
+  private async ended(event: LedgerEvent): Promise<void> {
+    const { notify = [], cancelChildren = [] } = event.data as { notify?: string[]; cancelChildren?: string[] };
+    const told = notify.map((run) => this.send(event, run, endCommand(event), `told ${run}`));
+    await Promise.all([
+      ...told,
+      this.cancel(event, cancelChildren, `its parent ${event.subject} has ended`, false),
+      this.parts.grants.close(event.tenant, event.subject, event.actor, event.id),
+    ]);
+  }
+
+  private async cancel(event: LedgerEvent, runs: readonly string[], reason: string, revoked: boolean): Promise<void> {
+    const command = {
+      type: 'cancel' as const,
+      reason,
+      force: false,
+      graceMs: childGraceMs,
+      ...(revoked && { revoked }),
+    };
+    await Promise.all(runs.map((run) => this.send(event, run, command, `cancel ${run}`)));
+  }
+
+  /** To a run that may be gone: then there is nobody to tell. */
+  private async send(event: LedgerEvent, run: string, command: RunCommand, step: string): Promise<void> {
+    const { tenant, actor, id: cause, trace } = event;
+    const id = derivedId('cmd', cause, step);
+    try {
+      await this.parts.runs.send({
+        tenant, actor, aggregate: 'run', subject: run, command, id, cause, ...(trace !== undefined && { trace }),
+      }); // prettier-ignore
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'run.not_found') throw error;
+    }
+  }
+}
+
+function dataOf<T extends RunEventType>(event: LedgerEvent): RunEventData<T> {
+  return event.data as unknown as RunEventData<T>;
+}
+
+/** The end of a run, as those hear of it who wait for it. */
+function endCommand({ type, subject: child, data }: LedgerEvent): RunCommand {
+  if (type === 'run.succeeded.v1') {
+    const { value, blob } = data as unknown as RunEventData<'run.succeeded.v1'>;
+    const content = blob ? { blob } : value === undefined ? {} : { value };
+    return { type: 'child_ended', outcome: { child, state: 'succeeded', ...content } };
+  }
+  if (type === 'run.failed.v1') {
+    const { error } = data as unknown as RunEventData<'run.failed.v1'>;
+    return { type: 'child_ended', outcome: { child, state: 'failed', error } };
+  }
+  const { outcomeUnknown } = data as unknown as RunEventData<'run.cancelled.v1'>;
+  return { type: 'child_ended', outcome: { child, state: 'cancelled', outcomeUnknown } };
+}

@@ -1,0 +1,24 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { RunApi } from './api/run.api.js';
+import { SCHEDULER, SCHEDULER_CONFIG, WORKER_STREAMS } from './api/tokens.js';
+import { WorkerApi } from './api/worker.api.js';
+import type { SchedulerConfig } from './config.js';
+import type { Scheduler } from './scheduler.js';
+import type { WorkerStreams } from './worker/worker-streams.js';
+
+/** What the service is made of. */
+@Module({})
+export class SchedulerModule {
+  static with(scheduler: Scheduler, streams: WorkerStreams, config: SchedulerConfig): DynamicModule {
+    return {
+      module: SchedulerModule,
+      providers: [
+        { provide: SCHEDULER, useValue: scheduler },
+        { provide: WORKER_STREAMS, useValue: streams },
+        { provide: SCHEDULER_CONFIG, useValue: config },
+        RunApi,
+        WorkerApi,
+      ],
+    };
+  }
+}

@@ -1,0 +1,92 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { actionAggregate, type Enforcement } from '@writ/enforcement';
+import type { CommandClient, HostSpec } from '@writ/ledger';
+import { aggregates, streamName, type AnyAggregate } from '@writ/ledger/domain';
+import type { ServiceContext } from '@writ/platform';
+import type { SchedulerConfig } from './config.js';
+import { Answers } from './outside/answers.js';
+import { IdentityGrants } from './outside/grants.js';
+import { PolicyQuestions } from './outside/questions.js';
+import { RevokedRuns } from './outside/revocations.js';
+import { Dispatcher } from './partition/dispatcher.js';
+import { LedgerHistory } from './partition/history.js';
+import { Owners } from './partition/owners.js';
+import { RunLookup } from './run/run-lookup.js';
+import { RunModel } from './run/run-model.js';
+import { RunStarter } from './run/run-starter.js';
+import { runReactor } from './run/run.reactor.js';
+import { runErrors } from './run/run.errors.js';
+import { Values } from './values/value-store.js';
+import { runsProjection, RunsTable } from './view/runs-table.js';
+import { SessionDirectory } from './worker/session-directory.js';
+
+/** Everything of one scheduler process that is not its API: owners, workers' streams, followers. */
+export class Scheduler {
+  readonly runs: CommandClient;
+  readonly table: RunsTable;
+  readonly values: Values;
+  readonly owners: Owners;
+  readonly sessions: SessionDirectory;
+  readonly lookup: RunLookup;
+  readonly starter: RunStarter;
+  readonly revoked: RevokedRuns;
+  private readonly dispatcher: Dispatcher;
+  private readonly answers: Answers;
+  private readonly grants: IdentityGrants;
+  private readonly questions: PolicyQuestions;
+
+  constructor({ ledger, log, blobs, dataSource }: ServiceContext<SchedulerConfig>) {
+    const { nc } = ledger;
+    const direct = jetstreamManager(nc).then((manager) => manager.direct);
+    direct.catch(() => undefined);
+    const history = new LedgerHistory(
+      async (partition, seq) => (await (await direct).getMessage(streamName('scheduler', partition), { seq }))?.data,
+      (partition, from, to) => ledger.read('scheduler', partition, { from: from - 1, to }),
+    );
+    this.runs = ledger.commands('scheduler');
+    this.table = new RunsTable(dataSource);
+    this.values = new Values(blobs);
+    this.sessions = new SessionDirectory(nc, log, (session) => this.owners.sessionGone(session));
+    this.dispatcher = new Dispatcher(this.sessions);
+    this.sessions.dispatcher = this.dispatcher;
+    this.owners = new Owners({ nc, log, history, dispatcher: this.dispatcher, outlet: this.sessions });
+    this.lookup = new RunLookup(this.owners, this.table, history);
+    this.grants = new IdentityGrants(ledger.commands('identity'));
+    this.questions = new PolicyQuestions(ledger.commands('policy'));
+    this.starter = new RunStarter(this.runs, this.grants, this.lookup);
+    this.answers = new Answers(ledger, this.owners, this.runs, log);
+    this.revoked = new RevokedRuns(this.owners, log);
+  }
+
+  /** What the ledger needs to host the scheduler's partitions here. */
+  host(): Omit<HostSpec, 'service' | 'dataSource'> {
+    const { runs, starter, lookup, grants, questions } = this;
+    const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
+    return {
+      model: () => new RunModel(aggregates([actionAggregate as unknown as AnyAggregate])()),
+      errors: runErrors,
+      reactors: [runReactor({ runs, starter, lookup, grants, questions, approvalAwaited })],
+      projections: [runsProjection],
+      onOwned: (_partition, handle) =>
+        this.owners.take(handle, (owner) => {
+          this.revoked.owned(owner);
+          this.answers.owned(owner);
+        }),
+      onLost: (partition) => this.owners.drop(partition),
+      onCommit: (commit) => this.owners.committed(commit),
+    };
+  }
+
+  /** Follows what others decide about runs. */
+  follow(enforcement: Pick<Enforcement, 'onRevoked'> | undefined, revoked: () => void): void {
+    if (enforcement) this.revoked.follow(enforcement, revoked);
+    this.answers.start();
+  }
+
+  async stop(): Promise<void> {
+    this.revoked.stop();
+    await this.answers.stop();
+    this.sessions.stop();
+    this.dispatcher.stop();
+  }
+}

@@ -1,0 +1,53 @@
+import type { Authenticator } from '@writ/api';
+import { readConfig, startService, type RunningService, type ServiceContext, type ServiceSpec } from '@writ/platform';
+import { SchedulerConfig } from './config.js';
+import { Scheduler0001 } from './migrations/scheduler-0001.js';
+import { runErrors } from './run/run.errors.js';
+import { Scheduler } from './scheduler.js';
+import { SchedulerModule } from './scheduler.module.js';
+import { WorkerStreams } from './worker/worker-streams.js';
+
+/** Starts the scheduler with the settings of the environment. */
+export function start(env: Record<string, string | undefined>): Promise<RunningService> {
+  return startService(schedulerService(readConfig(SchedulerConfig, env)));
+}
+
+/** @param enforcement another authenticator is for tests that have no identity service */
+export function schedulerService(
+  config: SchedulerConfig,
+  enforcement: ServiceSpec<SchedulerConfig>['enforcement'] = 'follow',
+): ServiceSpec<SchedulerConfig> {
+  let scheduler: Scheduler | undefined;
+  let streams: WorkerStreams | undefined;
+  return {
+    name: 'scheduler',
+    config,
+    entities: [],
+    migrations: [Scheduler0001],
+    errors: [runErrors],
+    enforcement,
+    host: (context) => (scheduler = new Scheduler(context)).host(),
+    module: (context) => {
+      const running = scheduler as Scheduler;
+      const { nc } = context.ledger;
+      const authenticator = authenticatorOf(context, enforcement);
+      const { runs, owners, sessions, values } = running;
+      streams = new WorkerStreams({ nc, runs, owners, sessions, values, authenticator, log: context.log });
+      running.follow(context.enforcement, () => void streams?.recheck());
+      return SchedulerModule.with(running, streams, config);
+    },
+    stopping: async () => {
+      streams?.stop();
+      await scheduler?.stop();
+    },
+  };
+}
+
+function authenticatorOf(
+  context: ServiceContext<SchedulerConfig>,
+  enforcement: ServiceSpec<SchedulerConfig>['enforcement'],
+): Authenticator {
+  if (context.enforcement) return context.enforcement.authenticator;
+  if (typeof enforcement === 'object') return enforcement.authenticator;
+  throw new Error('the scheduler lets nobody in without an authenticator');
+}

@@ -1,0 +1,129 @@
+import { FakeAuthenticator, fakeToken, type FakeToken } from '@writ/api/testing';
+import { clientOf, GrpcChannel, type GrpcClient } from '@writ/api';
+import { Ledger } from '@writ/ledger';
+import {
+  aggregates,
+  refuse,
+  type Aggregate,
+  type AnyAggregate,
+  type Capability,
+  type EventDraft,
+  type LedgerEvent,
+} from '@writ/ledger/domain';
+import { readConfig, startService, type RunningService } from '@writ/platform';
+import { RunService } from '@writ/proto/run/v1/run';
+import { startBackends, type Backends } from '@writ/testkit';
+import { SchedulerConfig } from '../config.js';
+import { schedulerService } from '../service.js';
+import { TestWorker } from './test-worker.js';
+import type { TestWorkflow } from './run-execution.js';
+
+/** Identity's part, as far as a scheduler needs it: it refuses what asks for `forbidden`. */
+const grant: Aggregate<null, { type: string; details?: Capability[] }, EventDraft> = {
+  name: 'grant',
+  initial: null,
+  events: ['grant.issued.v1', 'grant.closed.v1'],
+  decide(command, _state, { subject }) {
+    const details = command.details ?? [];
+    if (details.some(({ actions }) => actions.includes('forbidden.act')))
+      throw refuse('identity.exceeds_parent', 'more than the parent holds');
+    return [
+      {
+        type: command.type === 'issue' ? 'grant.issued.v1' : 'grant.closed.v1',
+        data: { run: subject, details: details as [] },
+      },
+    ];
+  },
+  evolve: () => null,
+};
+/** Policy's part: approvals that say what they are told. */
+const approval: Aggregate<null, { type: string }, EventDraft> = {
+  name: 'approval',
+  initial: null,
+  events: ['approval.requested.v1', 'approval.decided.v1', 'approval.expired.v1'],
+  decide: ({ type, ...data }) => [{ type: type === 'request' ? 'approval.requested.v1' : 'approval.decided.v1', data }],
+  evolve: () => null,
+};
+
+/** Real NATS and PostgreSQL, one or more schedulers, stand-ins for identity and policy. */
+export class SchedulerStack implements AsyncDisposable {
+  readonly authenticator = new FakeAuthenticator();
+  readonly schedulers: RunningService[] = [];
+  private readonly workers: TestWorker[] = [];
+  private readonly channels: GrpcChannel[] = [];
+
+  private constructor(
+    readonly backends: Backends,
+    readonly others: Ledger,
+  ) {}
+
+  static async start(): Promise<SchedulerStack> {
+    const backends = await startBackends();
+    const others = await Ledger.connect({ servers: backends.nats.url });
+    const model = (aggregate: unknown) => () => aggregates([aggregate as AnyAggregate])();
+    await others.host({ service: 'identity', model: model(grant) });
+    await others.host({ service: 'policy', model: model(approval) });
+    const stack = new SchedulerStack(backends, others);
+    await stack.addScheduler();
+    return stack;
+  }
+
+  /** One more replica. */
+  async addScheduler(env: Record<string, string> = {}): Promise<RunningService> {
+    const config = readConfig(SchedulerConfig, {
+      WRIT_NATS_URL: this.backends.nats.url,
+      WRIT_POSTGRES_URL: this.backends.postgresUrl,
+      WRIT_ISSUER: 'http://127.0.0.1:1',
+      WRIT_LOG_LEVEL: process.env['WRIT_TEST_LOG'] ?? 'error',
+      WRIT_GRACE_MS: '500',
+      WRIT_CANCEL_GRACE_MS: '3000',
+      ...env,
+    });
+    const service = await startService(schedulerService(config, { authenticator: this.authenticator }));
+    this.schedulers.push(service);
+    return service;
+  }
+
+  worker(
+    workflows: Record<string, TestWorkflow>,
+    more: { token?: FakeToken; queue?: string; concurrency?: number; at?: number } = {},
+  ): TestWorker {
+    const { token = {}, at = 0, ...rest } = more;
+    const worker = new TestWorker({ address: this.address(at), token: fakeToken(token), workflows, ...rest });
+    this.workers.push(worker);
+    return worker;
+  }
+
+  runs(token: FakeToken = {}, at = 0): GrpcClient<typeof RunService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(RunService, channel);
+  }
+
+  /** Every event of a run, out of its partition, in order. */
+  async events(run: string, tenant = 'tnt_test'): Promise<LedgerEvent[]> {
+    const found: LedgerEvent[] = [];
+    for (let partition = 0; partition < 16; partition++)
+      for await (const { events } of this.others.read('scheduler', partition))
+        found.push(...events.filter((event) => event.subject === run && event.tenant === tenant));
+    return found;
+  }
+
+  async stopWorkers(): Promise<void> {
+    for (const worker of this.workers.splice(0)) worker.kill();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopWorkers();
+    for (const channel of this.channels) channel.close();
+    for (const scheduler of this.schedulers) await scheduler.stop();
+    await this.others.drain();
+    await this.backends.stop();
+  }
+
+  private address(at: number): string {
+    const scheduler = this.schedulers[at];
+    if (!scheduler) throw new Error(`there is no scheduler ${at}`);
+    return scheduler.grpcUrl.replace('http://', '');
+  }
+}

@@ -1,0 +1,73 @@
+import { BlobNotFound, type Blobs } from '@writ/blobs';
+import { refuse } from '@writ/ledger/domain';
+import type { BlobRef } from '../run/run.events.js';
+
+/** No value may be larger: a step that returns more has failed. */
+export const maxValueBytes = 1024 * 1024 * 1024;
+
+/**
+ * Values that are too large for the ledger. A blob begins with a line that names its tenant, and the hash covers that
+ * line: who knows the hash of another tenant's value still cannot read it.
+ */
+export class Values {
+  constructor(private readonly blobs: Pick<Blobs, 'put' | 'stream'>) {}
+
+  /** @throws DomainError `run.value_too_large` */
+  async put(tenant: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<BlobRef> {
+    let sizeBytes = 0;
+    const counted = async function* () {
+      yield headOf(tenant);
+      for await (const chunk of content instanceof Uint8Array ? [content] : content) {
+        sizeBytes += chunk.length;
+        if (sizeBytes > maxValueBytes)
+          throw refuse('run.value_too_large', `a value may have ${maxValueBytes} bytes, and this one has more`);
+        yield chunk;
+      }
+    };
+    const { hash } = await this.blobs.put(ReadableStream.from(counted()) as ReadableStream<Uint8Array>);
+    return { hash, sizeBytes };
+  }
+
+  /** @throws DomainError `run.value_not_found` also when it is another tenant's */
+  async *read(tenant: string, hash: string): AsyncIterable<Uint8Array> {
+    const missing = () => refuse('run.value_not_found', `there is no value ${hash}`);
+    if (!/^sha256:[0-9a-f]{64}$/.test(hash)) throw missing();
+    const head = headOf(tenant);
+    let seen: Uint8Array | undefined = new Uint8Array(0);
+    try {
+      for await (const chunk of await this.blobs.stream(hash)) {
+        if (!seen) {
+          yield chunk;
+          continue;
+        }
+        seen = Buffer.concat([seen, chunk]);
+        if (seen.length < head.length) continue;
+        if (Buffer.compare(seen.subarray(0, head.length), head) !== 0) throw missing();
+        if (seen.length > head.length) yield seen.subarray(head.length);
+        seen = undefined;
+      }
+    } catch (error) {
+      throw error instanceof BlobNotFound ? missing() : error;
+    }
+    if (seen) throw missing();
+  }
+
+  /** How large a value is. @throws DomainError `run.value_not_found` */
+  async size(tenant: string, hash: string): Promise<number> {
+    let bytes = 0;
+    for await (const chunk of this.read(tenant, hash)) bytes += chunk.length;
+    return bytes;
+  }
+
+  /** A whole value, where it is not larger than `most` bytes. */
+  async text(tenant: string, { hash, sizeBytes }: BlobRef, most: number): Promise<string | undefined> {
+    if (sizeBytes > most) return undefined;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.read(tenant, hash)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString('utf8');
+  }
+}
+
+function headOf(tenant: string): Buffer {
+  return Buffer.from(`writ-value ${tenant}\n`);
+}

@@ -1,0 +1,164 @@
+import type { Projection } from '@writ/ledger';
+import { evolve } from '../run/evolve.js';
+import { endTypes } from '../partition/end-waiters.js';
+import type { Failure, RunEventData } from '../run/run.events.js';
+import { RunIndex } from '../run/run-index.js';
+import { noneOf, RunRecord, type Open, type RunState } from '../run/run-record.js';
+
+type Projected = Parameters<Projection['apply']>[0][number];
+
+/** A run as the table has it. Times are milliseconds. */
+export interface RunRow {
+  tenant: string;
+  id: string;
+  workflow: string;
+  version: string | null;
+  state: RunState;
+  waiting_on: string | null;
+  queue: string;
+  agent: string;
+  parent: string | null;
+  depth: number;
+  digest: string;
+  created_ms: number;
+  ended_ms: number | null;
+  error: Failure | null;
+  entries: number;
+  /** What is open, to go on from: messages and results only by name. */
+  waits: Waits;
+  partition: number;
+  /** The commit of its last event. */
+  commit: number;
+}
+
+interface Waits {
+  opens: [Open['kind'], string, number, string | null, number][];
+  messages: string[];
+  children: [id: string, ended: boolean][];
+  paused: string | null;
+}
+
+const counted = new Set([
+  'run.step_completed.v1',
+  'run.timer_fired.v1',
+  'run.message_received.v1',
+  'run.answered.v1',
+  'run.child_started.v1',
+  'run.child_ended.v1',
+  'run.emitted.v1',
+]);
+
+/** The name under which reads wait for the view. */
+export const runViewName = 'runs';
+
+/**
+ * Takes the rows that the events need and gives the rows that they make. What a message or a result does to a run is
+ * decided by the same function as in the owner's index.
+ */
+export function projectRuns(events: readonly Projected[], stored: readonly RunRow[]): RunRow[] {
+  const index = new RunIndex();
+  const rows = new Map<string, RunRow>();
+  for (const row of stored) {
+    rows.set(`${row.tenant}\n${row.id}`, row);
+    if (row.ended_ms === null) index.add(recordOf(row));
+  }
+  const changed = new Set<RunRow>();
+  for (const { event, position } of events) {
+    const key = `${event.tenant}\n${event.subject}`;
+    let row = rows.get(key);
+    if (event.type === 'run.started.v1') {
+      const started = event.data as unknown as RunEventData<'run.started.v1'>;
+      row = newRow(event.tenant, event.subject, started, Date.parse(event.time), position.partition);
+      rows.set(key, row);
+    }
+    if (!row || row.ended_ms !== null) continue;
+    evolve(index, event, position.commit);
+    changed.add(row);
+    row.commit = position.commit;
+    if (counted.has(event.type)) row.entries++;
+    if (event.type === 'run.paused.v1') row.waits.paused = pausedOn(event.data as never);
+    if (event.type === 'run.resumed.v1') row.waits.paused = null;
+    if (event.type === 'run.failed.v1') row.error = (event.data as unknown as RunEventData<'run.failed.v1'>).error;
+    if (event.type === 'run.step_failed.v1' && !('retryAt' in (event.data as object))) row.entries++;
+    if (endTypes.has(event.type)) row.ended_ms = Date.parse(event.time);
+    const run = index.get(event.tenant, event.subject);
+    if (run) describe(row, run);
+  }
+  return [...changed];
+}
+
+function newRow(
+  tenant: string,
+  id: string,
+  started: RunEventData<'run.started.v1'>,
+  ms: number,
+  partition: number,
+): RunRow {
+  const { workflow, version = null, queue, agent, parent = null, depth, digest } = started;
+  return {
+    tenant, id, workflow, version, state: 'queued', waiting_on: null, queue, agent, parent, depth, digest,
+    created_ms: ms, ended_ms: null, error: null, entries: 0,
+    waits: { opens: [], messages: [], children: [], paused: null }, partition, commit: 0,
+  }; // prettier-ignore
+}
+
+function recordOf(row: RunRow): RunRecord {
+  const { tenant, id, workflow, queue, agent, digest, parent, depth, created_ms, waits } = row;
+  const origin = { tenant, id, workflow, queue, agent, digest, depth, startedMs: created_ms, notBeforeMs: 0 };
+  const run = new RunRecord({ ...origin, parent: parent ?? undefined });
+  run.state = row.state;
+  run.paused = waits.paused !== null;
+  if (waits.opens.length > 0)
+    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs]) => ({
+      kind, name, occurrence, on: on ?? undefined, untilMs, failures: 0, told: undefined,
+    })); // prettier-ignore
+  if (waits.messages.length > 0) run.messages = waits.messages.map((message) => ({ message, content: {} }));
+  if (waits.children.length > 0)
+    run.children = waits.children.map(([child, ended]) => ({
+      id: child,
+      cancelWithParent: false,
+      outcome: ended ? { child, state: 'succeeded' } : undefined,
+    }));
+  return run;
+}
+
+function describe(row: RunRow, run: RunRecord): void {
+  const { paused } = row.waits;
+  row.state = run.state;
+  row.waiting_on = run.ended
+    ? null
+    : (paused ?? (run.opens.length > 0 ? run.opens.map(waitText).join(', ').slice(0, 500) : null));
+  row.waits = {
+    opens: run.opens.map(({ kind, name, occurrence, on, untilMs }) => [kind, name, occurrence, on ?? null, untilMs]),
+    messages: run.messages.map(({ message }) => message),
+    children: run.children.map(({ id, outcome }) => [id, outcome !== undefined]),
+    paused: run.ended ? null : paused,
+  };
+  // The record is thrown away with the batch; what it remembers of outcomes is not needed.
+  run.done = noneOf();
+}
+
+/** What a run waits for, for people. */
+export function waitText({ kind, name, occurrence, on, untilMs, failures }: Open): string {
+  const until = untilMs > 0 ? ` until ${new Date(untilMs).toISOString()}` : '';
+  switch (kind) {
+    case 'sleep':
+      return `timer${until}`;
+    case 'message':
+      return `message ${on ?? name}${until}`;
+    case 'approval':
+      return `approval ${on ?? ''}${until}`;
+    case 'child':
+      return `start of child ${on ?? ''}`;
+    case 'result':
+      return `child ${on ?? ''}${until}`;
+    default:
+      return `another try of ${kind} ${name}/${occurrence}${until}${failures > 0 ? ` after ${failures} failures` : ''}`;
+  }
+}
+
+function pausedOn({ reason, difference }: RunEventData<'run.paused.v1'>): string {
+  const at = difference?.expected ?? difference?.actual;
+  const where = at ? ` at ${at.kind} ${at.name}/${at.occurrence}` : '';
+  return `person: ${reason}${where}${difference ? `: ${difference.text}` : ''}`.slice(0, 500);
+}

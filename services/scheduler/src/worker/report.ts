@@ -1,0 +1,203 @@
+import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/domain';
+import { Kind, type Command, type Grant, type Report, type StepFailure } from '@writ/proto/worker/v1/worker';
+import type { End, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
+import type { CommandKind, Content, Difference } from '../run/run.events.js';
+import type { Divergence, Divergence_Step, Failure as WireFailure, Value } from '@writ/proto/worker/v1/worker';
+
+const kindNames: Record<Kind, CommandKind | undefined> = {
+  [Kind.UNSPECIFIED]: undefined,
+  [Kind.STEP]: 'step',
+  [Kind.CALL]: 'call',
+  [Kind.SLEEP]: 'sleep',
+  [Kind.MESSAGE]: 'message',
+  [Kind.APPROVAL]: 'approval',
+  [Kind.CHILD]: 'child',
+  [Kind.RESULT]: 'result',
+  [Kind.EMIT]: 'emit',
+  [Kind.CANCEL]: undefined,
+};
+const mostText = 8 * 1024;
+
+/**
+ * Reads a worker's report on one run.
+ * @throws DomainError `run.bad_report` for what no correct worker sends
+ */
+export function reportItem(report: Report, run: string): ReportItem {
+  const commands: WorkerCommand[] = [];
+  for (const command of report.commands) if (command.what.case !== 'heartbeat') commands.push(commandOf(command, run));
+  const end = endOf(report.end);
+  return { run, attempt: report.attempt, commands, ...(end && { end }), idle: report.idle, entries: report.entries };
+}
+
+function commandOf(command: Command, run: string): WorkerCommand {
+  const { name, occurrence, what } = command;
+  if (name.length === 0 || name.length > 256) throw bad(`the name of a command has ${name.length} characters`);
+  if (occurrence === 0) throw bad(`the occurrence of ${name} is 0; occurrences count from 1`);
+  const key = { name, occurrence };
+  switch (what.case) {
+    case 'completed':
+      return { type: 'completed', kind: performed(command), ...key, content: contentOf(what.value) };
+    case 'failed':
+      return { type: 'failed', kind: performed(command), ...key, ...failureOf(what.value) };
+    case 'sleep': {
+      const { until } = what.value;
+      const when = until.case === 'atMs' ? { atMs: wholeMs(until.value) } : { durationMs: wholeMs(until.value ?? 0n) };
+      return { type: 'sleep', kind: agreed(command, 'sleep'), ...key, ...when };
+    }
+    case 'wait': {
+      const message = what.value.message || name;
+      return { type: 'wait', kind: agreed(command, 'message'), ...key, message, ...timeoutOf(what.value) };
+    }
+    case 'ask':
+      return askOf(command, run);
+    case 'start': {
+      const { runId, workflow, input, queue, grant, attach, cancelWithParent } = what.value;
+      const child = runId || derivedId('run', run, name, String(occurrence));
+      return {
+        type: 'child', kind: agreed(command, 'child'), ...key, child, workflow, input: contentOf(input), attach, cancelWithParent,
+        ...(queue !== '' && { queue }),
+        ...(grant && { grant: grantOf(grant) }),
+      }; // prettier-ignore
+    }
+    case 'result':
+      return {
+        type: 'result',
+        kind: agreed(command, 'result'),
+        ...key,
+        child: what.value.runId,
+        ...timeoutOf(what.value),
+      };
+    case 'emit':
+      return { type: 'emit', kind: agreed(command, 'emit'), ...key, content: contentOf(what.value) };
+    default:
+      throw bad(`the command ${name}/${occurrence} says nothing`);
+  }
+}
+
+function askOf(command: Command, run: string): WorkerCommand {
+  const { name, occurrence, what } = command;
+  if (what.case !== 'ask') throw bad('not a question');
+  const { about } = what.value;
+  const key = { type: 'ask' as const, kind: agreed(command, 'approval'), name, occurrence, ...timeoutOf(what.value) };
+  if (about.case === 'approvalId') return { ...key, approval: about.value };
+  if (about.case !== 'question') throw bad(`the question ${name}/${occurrence} asks nothing`);
+  const { title, detail, schema, approvers } = about.value;
+  const json = (value: Value | undefined) => contentOf(value).value;
+  const [shown, wanted] = [json(detail), json(schema)];
+  const question = {
+    title,
+    approvers,
+    ...(shown !== undefined && { detail: shown }),
+    ...(wanted !== undefined && { schema: wanted }),
+  };
+  return { ...key, approval: derivedId('apr', run, name, String(occurrence)), question };
+}
+
+/** A step or call: what the worker performs itself. */
+function performed({ kind, name, occurrence }: Command): 'step' | 'call' {
+  if (kind === Kind.STEP) return 'step';
+  if (kind === Kind.CALL) return 'call';
+  throw bad(`${name}/${occurrence} has an outcome, but is no step and no call`);
+}
+
+function agreed<K extends CommandKind>({ kind, name, occurrence }: Command, expected: K): K {
+  const said = kindNames[kind];
+  if (said !== undefined && said !== expected) throw bad(`${name}/${occurrence} is called ${said} and is ${expected}`);
+  return expected;
+}
+
+function timeoutOf({ timeoutMs }: { timeoutMs: bigint }): { timeoutMs?: number } {
+  return timeoutMs > 0n ? { timeoutMs: wholeMs(timeoutMs) } : {};
+}
+
+/** Times beyond the year 5138 are cut there: a date of JavaScript has its limits. */
+function wholeMs(ms: bigint): number {
+  return Number(ms > 100_000_000_000_000n ? 100_000_000_000_000n : ms < 0n ? 0n : ms);
+}
+
+function failureOf(failure: StepFailure) {
+  const { attempt, error, retryable, retryAfterMs } = failure;
+  return {
+    attempt,
+    error: errorOf(error),
+    retryable,
+    policy: policyOf(failure),
+    ...(retryAfterMs > 0n && { retryAfterMs: wholeMs(retryAfterMs) }),
+  };
+}
+
+function policyOf({ policy }: StepFailure): RetryPolicy {
+  return {
+    attempts: policy?.attempts || 5,
+    delayMs: wholeMs(policy?.delayMs ?? 0n) || 1000,
+    factor: policy?.factor || 2,
+    maxDelayMs: wholeMs(policy?.maxDelayMs ?? 0n) || 60_000,
+  };
+}
+
+export function errorOf(error: WireFailure | undefined) {
+  const { value: details } = contentOf(error?.details);
+  return {
+    code: error?.code || 'error',
+    message: (error?.message ?? '').slice(0, mostText),
+    ...(details !== undefined && { details }),
+    ...(error?.stack && { stack: error.stack.slice(0, mostText) }),
+  };
+}
+
+function endOf(end: Report['end']): End | undefined {
+  switch (end.case) {
+    case 'completed':
+      return { type: 'completed', content: contentOf(end.value) };
+    case 'failed':
+      return { type: 'failed', error: errorOf(end.value) };
+    case 'cancelled':
+      return { type: 'cancelled', stopped: end.value.stopped, outcomeUnknown: end.value.outcomeUnknown };
+    case 'diverged':
+      return { type: 'diverged', difference: differenceOf(end.value) };
+    default:
+      return undefined;
+  }
+}
+
+export function differenceOf({ position, expected, actual, text }: Divergence): Difference {
+  const step = (said: Divergence_Step | undefined) =>
+    said && {
+      kind: kindNames[said.kind] ?? ('step' as const),
+      name: said.name,
+      occurrence: said.occurrence,
+      ...(said.detail !== '' && { detail: said.detail.slice(0, mostText) }),
+    };
+  const [there, asked] = [step(expected), step(actual)];
+  return {
+    position,
+    ...(there && { expected: there }),
+    ...(asked && { actual: asked }),
+    text: text.slice(0, mostText),
+  };
+}
+
+/** @throws DomainError `run.bad_report` when it is not JSON */
+export function contentOf(value: Value | undefined): Content {
+  const is = value?.value;
+  if (is?.case === 'blob') return { blob: { hash: is.value.hash, sizeBytes: Number(is.value.sizeBytes) } };
+  if (is?.case !== 'json') return {};
+  const { buffer, byteOffset, byteLength } = is.value;
+  try {
+    return { value: JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString('utf8')) as Json };
+  } catch (error) {
+    throw bad(`a value is not JSON: ${String(error)}`);
+  }
+}
+
+function grantOf({ capabilities }: Grant): Capability[] {
+  return capabilities.map(({ actions, resources }) => ({
+    type: 'writ',
+    actions,
+    ...(resources.length > 0 && { resources }),
+  }));
+}
+
+function bad(detail: string): Error {
+  return refuse('run.bad_report', detail);
+}

@@ -1,0 +1,181 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import type { Logger } from '@writ/ledger';
+import type { Demand, Dispatcher, WorkerDirectory } from '../partition/dispatcher.js';
+import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
+import { RemoteSessions } from './remote-sessions.js';
+import type { ReplayReport } from './replays.js';
+import type { Session } from './session.js';
+import {
+  availableSubject,
+  demandOf,
+  demandTokens,
+  dispatchSubject,
+  goneSubject,
+  replaySubject,
+  sessionSubject,
+} from './session-subjects.js';
+
+const replayMs = 60_000;
+const leaseMs = 1000;
+
+/** Streams of this process that serve one demand, and the subscriptions by which other replicas find them. */
+class Offer {
+  readonly sessions: Session[] = [];
+  readonly subscriptions: Subscription[] = [];
+  private next = 0;
+
+  /** The next one with room: each in turn. */
+  pick(): Session | undefined {
+    for (let i = 0; i < this.sessions.length; i++) {
+      const session = this.sessions[(this.next + i) % this.sessions.length] as Session;
+      if (session.free === 0) continue;
+      this.next = (this.next + i + 1) % this.sessions.length;
+      return session;
+    }
+    return undefined;
+  }
+}
+
+/** Every worker stream of this process, and the way to those of other replicas. */
+export class SessionDirectory implements WorkerDirectory, Outlet {
+  private readonly sessions = new Map<string, { session: Session; subscription: Subscription }>();
+  private readonly offers = new Map<string, Offer>();
+  private readonly announced = new Set<string>();
+  private readonly remote: RemoteSessions;
+  private readonly available: Subscription;
+  dispatcher: Dispatcher | undefined;
+
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly log: Logger,
+    /** A stream somewhere has ended: its runs have no worker any more. */
+    private readonly gone: (session: string) => void,
+  ) {
+    this.remote = new RemoteSessions(nc, gone);
+    this.available = nc.subscribe('worker.available.>', {
+      callback: (error, message) => (error ? undefined : this.dispatcher?.available(demandOf(message.subject))),
+    });
+  }
+
+  get all(): Iterable<Session> {
+    return Array.from(this.sessions.values(), ({ session }) => session);
+  }
+
+  open(session: Session): void {
+    const subscription = this.nc.subscribe(sessionSubject(session.id), {
+      callback: (error, message) => {
+        if (!error && message.data.length > 0) session.deliver(message.json<WorkerTask>());
+      },
+    });
+    this.sessions.set(session.id, { session, subscription });
+    for (const demand of demandsOf(session)) this.offer(demand).sessions.push(session);
+    this.roomy(session);
+  }
+
+  /** Called once for each stream that was opened. */
+  close(session: Session): void {
+    this.sessions.get(session.id)?.subscription.unsubscribe();
+    this.sessions.delete(session.id);
+    for (const demand of demandsOf(session)) this.withdraw(demand, session);
+    this.gone(session.id);
+    if (!this.nc.isClosed()) this.nc.publish(goneSubject, session.id);
+  }
+
+  stop(): void {
+    this.available.unsubscribe();
+    this.remote.stop();
+    for (const { session } of [...this.sessions.values()]) session.close();
+  }
+
+  /** There is room: here at once, elsewhere by a broadcast, one for all that is told in one turn. */
+  roomy(session: Session): void {
+    for (const demand of demandsOf(session)) {
+      this.dispatcher?.available(demand);
+      const subject = availableSubject(demand);
+      if (this.announced.has(subject)) continue;
+      this.announced.add(subject);
+      setTimeout(() => {
+        this.announced.delete(subject);
+        if (session.free > 0 && !this.nc.isClosed()) this.nc.publish(subject);
+      }, 20).unref();
+    }
+  }
+
+  pick(demand: Demand): string | undefined {
+    const session = this.offers.get(demandTokens(demand))?.pick();
+    session?.reserve();
+    return session?.id;
+  }
+
+  unpick(session: string): void {
+    this.sessions.get(session)?.session.unreserve();
+  }
+
+  async lease(demand: Demand, wanted: number): Promise<{ session: string; slots: number } | undefined> {
+    const answer = await this.nc.request(dispatchSubject(demand), String(wanted), { timeout: leaseMs });
+    const lease = answer.json<{ session: string; slots: number }>();
+    return lease.slots > 0 ? lease : undefined;
+  }
+
+  deliver(session: string, task: WorkerTask): void {
+    const local = this.sessions.get(session);
+    if (local) local.session.deliver(task);
+    else this.remote.deliver(session, task);
+  }
+
+  /** A strict replay by any worker that has the code, here or elsewhere; undefined when there is none. */
+  async replay(demand: Demand, task: ReplayTask): Promise<ReplayReport | undefined> {
+    const [session] = this.offers.get(demandTokens(demand))?.sessions ?? [];
+    if (session) return session.replay(task, replayMs);
+    return this.remote.replay(replaySubject(demand), task, replayMs + 1000);
+  }
+
+  private offer(demand: Demand): Offer {
+    const key = demandTokens(demand);
+    const known = this.offers.get(key);
+    if (known) return known;
+    const offer = new Offer();
+    this.offers.set(key, offer);
+    const serve = (subject: string, answer: (message: Msg) => void) =>
+      offer.subscriptions.push(
+        this.nc.subscribe(subject, {
+          queue: 'scheduler',
+          callback: (error, message) => (error ? undefined : answer(message)),
+        }),
+      );
+    serve(dispatchSubject(demand), (message) => this.grant(offer, message));
+    serve(replaySubject(demand), (message) => void this.replayFor(offer, message));
+    return offer;
+  }
+
+  private withdraw(demand: Demand, session: Session): void {
+    const key = demandTokens(demand);
+    const offer = this.offers.get(key);
+    if (!offer) return;
+    offer.sessions.splice(offer.sessions.indexOf(session), 1);
+    if (offer.sessions.length > 0) return;
+    for (const subscription of offer.subscriptions) subscription.unsubscribe();
+    this.offers.delete(key);
+  }
+
+  private grant(offer: Offer, message: Msg): void {
+    const session = offer.pick();
+    const slots = session?.leaseOut(Number(message.string())) ?? 0;
+    message.respond(JSON.stringify({ session: session?.id ?? '', slots }));
+  }
+
+  private async replayFor(offer: Offer, message: Msg): Promise<void> {
+    const [session] = offer.sessions;
+    try {
+      if (!session) throw new Error('the worker went away');
+      message.respond(JSON.stringify({ report: await session.replay(message.json<ReplayTask>(), replayMs) }));
+    } catch (error) {
+      this.log.warn({ err: error }, 'a replay for another replica failed');
+      message.respond(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
+    }
+  }
+}
+
+function* demandsOf({ tenant, queue, workflows }: Session): Iterable<Demand> {
+  for (const workflow of workflows.keys()) yield { tenant, queue, workflow };
+}

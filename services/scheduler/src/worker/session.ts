@@ -1,0 +1,315 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Logger } from '@writ/ledger';
+import { DomainError, type Actor } from '@writ/ledger/domain';
+import type { ConnectRequest, ConnectResponseSchema, Hello, Report, TaskSchema } from '@writ/proto/worker/v1/worker';
+import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
+import type { ReportItem } from '../run/run.commands.js';
+import { reportSize, withClaims, type ClaimValue } from './large-values.js';
+import { Outbound } from './outbound.js';
+import { Replays, type ReplayReport } from './replays.js';
+import { reportItem } from './report.js';
+import { wireReplay, wireTasks } from './task.js';
+
+type Frame = MessageInitShape<typeof ConnectResponseSchema>;
+
+/** What a stream needs of the rest of the scheduler. */
+export interface SessionLinks {
+  /** Reports on runs of one partition, to its owner. Rejects when no owner took them. */
+  report(session: Session, partition: number, items: ReportItem[]): Promise<void>;
+  idle(session: Session, partition: number, run: string, attempt: string, entries: number): void;
+  released(session: Session, partition: number, dropped: { run: string; attempt: string }[]): void;
+  /** There is room for a run again. */
+  roomy(session: Session): void;
+  closed(session: Session): void;
+  claim: ClaimValue;
+  /** Verifies a fresh token of the same principal. @throws DomainError `auth.*` */
+  renew(session: Session, token: string): Promise<void>;
+}
+
+export interface SessionOptions {
+  id: string;
+  tenant: string;
+  actor: Actor;
+  hello: Hello;
+  token: string;
+  links: SessionLinks;
+  log: Logger;
+}
+
+interface Held {
+  partition: number;
+  run: string;
+  /** It takes a slot. */
+  active: boolean;
+}
+
+/** A command for an owner grows to this, so that it fits into one commit. */
+const reportBytes = 256 * 1024;
+/** Reports under way before the next frame is read: a worker that is faster than the ledger waits. */
+const mostUnderWay = 64;
+/** Slots that were promised to another replica and not used are taken back. */
+const leaseMs = 2000;
+
+/** One worker's stream: what it has, what it is told, what it says. */
+export class Session {
+  readonly id: string;
+  readonly tenant: string;
+  readonly actor: Actor;
+  private readonly links: SessionLinks;
+  private readonly log: Logger;
+  readonly queue: string;
+  readonly workflows: ReadonlyMap<string, string>;
+  readonly worker: string;
+  /** Proves, every now and then, that the worker may still be here. */
+  token: string;
+  private readonly concurrency: number;
+  private readonly held = new Map<string, Held>();
+  private readonly out = new Outbound();
+  private readonly replays = new Replays();
+  private active = 0;
+  private reserved = 0;
+  private leased = 0;
+  private lease: NodeJS.Timeout | undefined;
+  private draining = false;
+  private closed = false;
+  private underWay = 0;
+  private wake: (() => void) | undefined;
+
+  constructor({ id, tenant, actor, hello, token, links, log }: SessionOptions) {
+    this.id = id;
+    this.tenant = tenant;
+    this.actor = actor;
+    this.queue = hello.queue || 'default';
+    this.workflows = new Map(hello.workflows.map(({ name, version }) => [name, version]));
+    this.worker = hello.worker;
+    this.concurrency = hello.concurrency || 100;
+    this.token = token;
+    this.links = links;
+    this.log = log;
+  }
+
+  get free(): number {
+    if (this.draining || this.closed) return 0;
+    return Math.max(0, this.concurrency - this.active - this.reserved - this.leased);
+  }
+
+  /** Runs it has, the idle ones included. */
+  get runs(): number {
+    return this.held.size;
+  }
+
+  reserve(): void {
+    this.reserved++;
+  }
+
+  unreserve(): void {
+    if (this.reserved > 0) this.reserved--;
+  }
+
+  /** Promises slots to another replica. */
+  leaseOut(wanted: number): number {
+    const slots = Math.min(wanted, this.free);
+    this.leased += slots;
+    clearTimeout(this.lease);
+    this.lease = setTimeout(() => {
+      this.leased = 0;
+      this.roomy();
+    }, leaseMs);
+    this.lease.unref();
+    return slots;
+  }
+
+  deliver(task: WorkerTask): void {
+    if (this.closed) return;
+    switch (task.type) {
+      case 'unused':
+        this.unreserve();
+        return this.roomy();
+      case 'activate':
+        if (this.reserved > 0) this.reserved--;
+        else if (this.leased > 0) this.leased--;
+        this.held.set(task.attempt, { partition: task.partition, run: task.run, active: true });
+        this.active++;
+        break;
+      case 'entry': {
+        const held = this.held.get(task.attempt);
+        if (!held) return; // released, and its owner will hear of it
+        if (!held.active) {
+          held.active = true;
+          this.active++;
+        }
+        break;
+      }
+      case 'evict':
+        this.drop(task.attempt);
+    }
+    for (const [wire, size] of wireTasks(task)) this.out.task(wire, size);
+  }
+
+  /** Has the worker replay a run strictly. @throws DomainError `run.replay_failed` */
+  replay(task: ReplayTask, timeoutMs: number): Promise<ReplayReport> {
+    return this.replays.ask(timeoutMs, (id) => {
+      const [replay, size] = wireReplay(id, task);
+      this.out.task({ task: { case: 'replay', value: replay } } as MessageInitShape<typeof TaskSchema>, size);
+    });
+  }
+
+  /** Takes one frame in; resolves when the next may be read. */
+  async receive(frame: ConnectRequest): Promise<void> {
+    if (frame.accessToken !== '') await this.links.renew(this, frame.accessToken);
+    if (frame.drain) this.draining = true;
+    for (const result of frame.replays) this.replays.answer(result);
+    if (frame.reports.length > 0) await this.reports(frame.reports);
+    if (frame.release.length > 0) this.release(frame.release);
+    while (this.underWay > mostUnderWay && !this.closed) await new Promise<void>((resolve) => (this.wake = resolve));
+  }
+
+  /** Frames for the worker, until the stream ends. */
+  frames(): AsyncIterable<Frame> {
+    return this.out.frames();
+  }
+
+  /** Ends the stream with a refusal. */
+  fail(error: DomainError): void {
+    this.out.end(error);
+  }
+
+  /** Reading from the worker failed: it went away, or what it sent could not be taken. */
+  failed(error: unknown): void {
+    if (error instanceof DomainError) this.fail(error);
+    else this.log.warn({ session: this.id, err: error }, 'a worker stream broke');
+    this.close();
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.lease);
+    this.wake?.();
+    this.out.end();
+    this.replays.close();
+    this.links.closed(this);
+  }
+
+  private async reports(reports: readonly Report[]): Promise<void> {
+    const batches = new Map<number, { items: ReportItem[]; bytes: number }>();
+    const items = new Map<string, ReportItem>();
+    const flush = (partition: number) => {
+      const batch = batches.get(partition);
+      if (!batch) return;
+      batches.delete(partition);
+      for (const item of batch.items) items.delete(item.attempt);
+      this.send(partition, batch.items);
+    };
+    for (const report of reports) {
+      const held = this.held.get(report.attempt);
+      if (!held) {
+        this.deliver({ type: 'evict', attempt: report.attempt, reason: 'stale' });
+        continue;
+      }
+      const bytes = reportSize(report);
+      const item = this.read(bytes > 0 ? await withClaims(report, this.links.claim, this.tenant) : report, held.run);
+      const earlier = items.get(report.attempt);
+      const batch = batches.get(held.partition);
+      if (batch && batch.bytes + bytes > reportBytes) flush(held.partition);
+      else if (earlier) {
+        // Two reports on one run in one frame are one: it must not be decided on twice from the same state.
+        append(earlier, item);
+        continue;
+      }
+      const open = batches.get(held.partition) ?? { items: [], bytes: 0 };
+      open.items.push(item);
+      open.bytes += bytes;
+      batches.set(held.partition, open);
+      items.set(report.attempt, item);
+    }
+    for (const partition of [...batches.keys()]) flush(partition);
+  }
+
+  /** A report that cannot be read pauses its run: another try would read no better. */
+  private read(report: Report, run: string): ReportItem {
+    try {
+      return reportItem(report, run);
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      this.log.warn({ session: this.id, run, detail: error.message }, 'a worker sent a report that makes no sense');
+      const end = { type: 'diverged' as const, difference: { position: 0, text: error.message } };
+      return { run, attempt: report.attempt, commands: [], end, idle: false, entries: 0 };
+    }
+  }
+
+  private send(partition: number, items: ReportItem[]): void {
+    const changes: ReportItem[] = [];
+    for (const item of items) {
+      if (item.idle && !item.end) this.rest(item.attempt);
+      if (item.commands.length > 0 || item.end) changes.push(item);
+      else if (item.idle) this.links.idle(this, partition, item.run, item.attempt, item.entries);
+    }
+    if (changes.length === 0) return;
+    this.underWay++;
+    this.links
+      .report(this, partition, changes)
+      .catch((error: unknown) => this.lost(partition, changes, error))
+      .finally(() => {
+        this.underWay--;
+        this.wake?.();
+        this.wake = undefined;
+      });
+  }
+
+  /** Nobody recorded it: the worker must not believe that it happened. */
+  private lost(partition: number, items: ReportItem[], error: unknown): void {
+    this.log.warn({ session: this.id, partition, runs: items.length, err: error }, 'reports found no owner');
+    for (const { attempt } of items) this.deliver({ type: 'evict', attempt, reason: 'moved' });
+    this.links.released(this, partition, items);
+  }
+
+  private release(attempts: readonly string[]): void {
+    const byPartition = new Map<number, { run: string; attempt: string }[]>();
+    for (const attempt of attempts) {
+      const held = this.held.get(attempt);
+      if (!held) continue;
+      this.drop(attempt);
+      const dropped = byPartition.get(held.partition) ?? [];
+      dropped.push({ run: held.run, attempt });
+      byPartition.set(held.partition, dropped);
+    }
+    for (const [partition, dropped] of byPartition) this.links.released(this, partition, dropped);
+  }
+
+  /** A run that only waits takes no slot. */
+  private rest(attempt: string): void {
+    const held = this.held.get(attempt);
+    if (!held?.active) return;
+    held.active = false;
+    this.active--;
+    this.roomy();
+  }
+
+  private drop(attempt: string): void {
+    const held = this.held.get(attempt);
+    if (!held) return;
+    this.held.delete(attempt);
+    if (!held.active) return;
+    this.active--;
+    this.roomy();
+  }
+
+  private roomy(): void {
+    if (this.free > 0) this.links.roomy(this);
+  }
+
+  /** Runs of a partition whose owner is not the one that handed them over any more. */
+  evictOlder(partition: number, epoch: number): void {
+    for (const [attempt, held] of this.held)
+      if (held.partition === partition && Number(attempt.split('.')[1]) < epoch)
+        this.deliver({ type: 'evict', attempt, reason: 'moved' });
+  }
+}
+
+function append(earlier: ReportItem, later: ReportItem): void {
+  earlier.commands.push(...later.commands);
+  if (later.end && !earlier.end) earlier.end = later.end;
+  earlier.idle = later.idle;
+  earlier.entries = later.entries;
+}

@@ -1,0 +1,195 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  Evict_Reason,
+  Kind,
+  type ActivateSchema,
+  type EntrySchema,
+  type FailureSchema,
+  type ReplaySchema,
+  type RunInfoSchema,
+  type TaskSchema,
+  type ValueSchema,
+} from '@writ/proto/worker/v1/worker';
+import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
+import type { Entry, EvictReason } from '../run/entry.js';
+import type { Content, Failure, RunEventData } from '../run/run.events.js';
+
+type EntryInit = MessageInitShape<typeof EntrySchema>;
+
+const kinds: Record<Entry['kind'], Kind> = {
+  step: Kind.STEP,
+  call: Kind.CALL,
+  sleep: Kind.SLEEP,
+  message: Kind.MESSAGE,
+  approval: Kind.APPROVAL,
+  child: Kind.CHILD,
+  result: Kind.RESULT,
+  emit: Kind.EMIT,
+  cancel: Kind.CANCEL,
+};
+const reasons: Record<EvictReason, Evict_Reason> = {
+  ended: Evict_Reason.ENDED,
+  stale: Evict_Reason.STALE,
+  paused: Evict_Reason.PAUSED,
+  bad_report: Evict_Reason.BAD_REPORT,
+  moved: Evict_Reason.MOVED,
+  revoked: Evict_Reason.REVOKED,
+};
+/** Entries of a journal in one frame: the frame stays well below gRPC's limit. */
+const partBytes = 512 * 1024;
+
+/** A task as it goes to the worker; a long journal is several. With its size, roughly. */
+export function* wireTasks(
+  task: Exclude<WorkerTask, { type: 'unused' }>,
+): Iterable<[MessageInitShape<typeof TaskSchema>, number]> {
+  const { attempt } = task;
+  if (task.type === 'entry') {
+    const [entry, size] = wireEntry(task.entry, true);
+    yield [{ task: { case: 'resume', value: { attempt, entries: [entry] } } }, size];
+  } else if (task.type === 'evict') {
+    const { reason, detail = '' } = task;
+    yield [{ task: { case: 'evict', value: { attempt, reason: reasons[reason], detail } } }, 64];
+  } else {
+    const [first, ...rest] = parts(task.entries);
+    const [entries, size] = first ?? [[], 0];
+    yield [{ task: { case: 'activate', value: wireActivate(task, entries) } }, size + 256];
+    for (const [more, bytes] of rest) yield [{ task: { case: 'journal', value: { attempt, entries: more } } }, bytes];
+  }
+}
+
+/** A strict replay as the worker gets it. Its journal has to fit into one frame. */
+export function wireReplay(id: string, { run, journal }: ReplayTask): [MessageInitShape<typeof ReplaySchema>, number] {
+  const { started, startedMs, trace, entries, end } = journal;
+  const pending = end ? [] : journal.pending.map((open) => ({ ...open, due: false }));
+  const all = entries.map((entry) => wireEntry(entry, false));
+  const size = all.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const activation = { attempt: id, run, started, startedMs, trace, entries, pending };
+  const activate = wireActivate(
+    activation,
+    all.map(([entry]) => entry),
+  );
+  return [{ id, run: activate, end: wireEnd(end) }, size];
+}
+
+function wireEnd(end: ReplayTask['journal']['end']): Exclude<MessageInitShape<typeof ReplaySchema>['end'], undefined> {
+  if (end?.state === 'succeeded') return { case: 'completed', value: wireValue(end.content) ?? {} };
+  if (end?.state === 'failed') return { case: 'failed', value: wireFailure(end.error) };
+  return end ? { case: 'cancelled', value: true } : { case: undefined };
+}
+
+function wireActivate(
+  task: Omit<Extract<WorkerTask, { type: 'activate' }>, 'type' | 'partition'>,
+  journal: EntryInit[],
+): MessageInitShape<typeof ActivateSchema> {
+  const { attempt, run, started, startedMs, entries, pending, trace } = task;
+  const input = wireValue(started);
+  return {
+    attempt,
+    runId: run,
+    workflow: started.workflow,
+    ...(input && { input }),
+    startedAtMs: BigInt(startedMs),
+    journal,
+    journalLength: entries.length,
+    pending: pending.map(({ kind, name, occurrence, failures, due }) => ({
+      kind: kinds[kind],
+      name,
+      occurrence,
+      failures,
+      due,
+    })),
+    info: runInfo(started, trace),
+  };
+}
+
+function runInfo(
+  started: RunEventData<'run.started.v1'>,
+  trace: string | undefined,
+): MessageInitShape<typeof RunInfoSchema> {
+  const { queue, agent, onBehalfOf = [], parent = '', depth, grant } = started;
+  return {
+    queue,
+    principal: agent,
+    onBehalfOf,
+    parent,
+    depth,
+    ...(grant && { grant: { capabilities: grant.map(({ actions, resources = [] }) => ({ actions, resources })) } }),
+    ...(trace !== undefined && { trace }),
+  };
+}
+
+function parts(entries: readonly Entry[]): [EntryInit[], number][] {
+  const all: [EntryInit[], number][] = [];
+  let part: EntryInit[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const [wire, size] = wireEntry(entry, false);
+    if (part.length > 0 && bytes + size > partBytes) {
+      all.push([part, bytes]);
+      part = [];
+      bytes = 0;
+    }
+    part.push(wire);
+    bytes += size;
+  }
+  all.push([part, bytes]);
+  return all;
+}
+
+/** @param live what the worker itself reported is not sent back to it */
+function wireEntry({ kind, name, occurrence, timeMs, outcome }: Entry, live: boolean): [EntryInit, number] {
+  const wire = wireOutcome(outcome, live || kind === 'emit', timeMs);
+  const value = wire.case === 'completed' ? wire.value.value : undefined;
+  const size = 32 + name.length + (value?.case === 'json' ? value.value.length : 0);
+  return [{ kind: kinds[kind], name, occurrence, timeMs: BigInt(timeMs), outcome: wire }, size];
+}
+
+type Wire =
+  | { case: 'completed'; value: { value?: WireContent } }
+  | Exclude<NonNullable<EntryInit['outcome']>, { case: 'completed' }>;
+type WireContent = { case: 'json'; value: Uint8Array } | { case: 'blob'; value: { hash: string; sizeBytes: bigint } };
+
+function wireOutcome(outcome: Entry['outcome'], recorded: boolean, timeMs: number): Wire {
+  switch (outcome.type) {
+    case 'own':
+      if (recorded) return { case: 'recorded', value: true };
+      return { case: 'completed', value: wireValue(outcome.content) ?? {} };
+    case 'completed':
+      return { case: 'completed', value: wireValue(outcome.content) ?? {} };
+    case 'failed':
+      return { case: 'failed', value: wireFailure(outcome.error) };
+    case 'fired':
+      return { case: 'fired', value: true };
+    case 'timedOut':
+      return { case: 'timedOut', value: true };
+    case 'retry':
+      return { case: 'retry', value: outcome.attempt };
+    case 'started':
+      return { case: 'started', value: outcome.child };
+    case 'cancel':
+      return { case: 'cancel', value: outcome.reason };
+    case 'answered': {
+      const { approval: approvalId, approved, by, reason, content } = outcome;
+      const value = wireValue(content);
+      return {
+        case: 'answered',
+        value: { approvalId, approved, by, reason, atMs: BigInt(timeMs), ...(value && { value }) },
+      };
+    }
+  }
+}
+
+export function wireFailure({ code, message, details, stack = '' }: Failure): MessageInitShape<typeof FailureSchema> {
+  const more = details === undefined ? undefined : wireValue({ value: details });
+  return { code, message, stack, ...(more && { details: more }) };
+}
+
+/** Undefined for `undefined`. */
+export function wireValue({
+  value,
+  blob,
+}: Content): ({ value: WireContent } & MessageInitShape<typeof ValueSchema>) | undefined {
+  if (blob) return { value: { case: 'blob', value: { hash: blob.hash, sizeBytes: BigInt(blob.sizeBytes) } } };
+  if (value === undefined) return undefined;
+  return { value: { case: 'json', value: Buffer.from(JSON.stringify(value)) } };
+}
