@@ -4,6 +4,13 @@ import type { Commit, Ledger, Logger, PartitionHandle } from '@writ/ledger';
 import type { IdentityModel } from '../identity.model.js';
 import { Floor } from './floor.js';
 
+/** Calls back again and again until the result is called. */
+export type Every = (ms: number, tick: () => void) => () => void;
+const byTimer: Every = (ms, tick) => {
+  const timer = setInterval(tick, ms);
+  return () => clearInterval(timer);
+};
+
 /** A heartbeat that the broker takes longer to back than this is not sent. */
 const patienceMs = 1_500;
 
@@ -15,19 +22,20 @@ const patienceMs = 1_500;
 export class HeartbeatSender {
   private readonly clock = randomUUID();
   private owned: { handle: PartitionHandle; epoch: number; floor: Floor } | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private silence: (() => void) | undefined;
   private busy = false;
 
   constructor(
     private readonly ledger: Ledger,
     private readonly log: Logger,
+    private readonly every: Every = byTimer,
   ) {}
 
   /** The hooks of a host. */
   readonly onOwned = async (_partition: number, handle: PartitionHandle): Promise<void> => {
     const floor = await Floor.find(this.ledger, handle.commit());
     this.owned = { handle, epoch: (handle.model as IdentityModel).revocations(), floor };
-    this.timer ??= setInterval(() => void this.beat(), heartbeatEveryMs);
+    this.silence ??= this.every(heartbeatEveryMs, () => void this.beat());
     void this.beat();
   };
 
@@ -43,8 +51,8 @@ export class HeartbeatSender {
 
   stop(): void {
     this.owned = undefined;
-    clearInterval(this.timer);
-    this.timer = undefined;
+    this.silence?.();
+    this.silence = undefined;
   }
 
   private async beat(): Promise<void> {

@@ -60,6 +60,11 @@ export class Installation implements AsyncDisposable {
     this.identity = await start(this.env);
   }
 
+  /** Another replica, on a port of its own. */
+  startReplica(): Promise<RunningService> {
+    return start({ ...this.env, WRIT_HTTP_PORT: '0' });
+  }
+
   /** The code that the enforcement point refuses this token with, or `accepted`. */
   verdict(raw: string | undefined, requires = 'run.read', headers: Record<string, string> = {}): Promise<string> {
     const all: Record<string, string> = { ...(raw && { authorization: `Bearer ${raw}` }), ...headers };

@@ -4,6 +4,8 @@ import type { Key, PublicJwk } from '../principal/keys.js';
 
 /** A principal with a private key, asking the token endpoint as any OAuth client would: with `fetch` and a form. */
 export class OAuthClient {
+  private base: string | undefined;
+
   private constructor(
     readonly id: string,
     readonly key: Key,
@@ -20,6 +22,16 @@ export class OAuthClient {
   /** The same keys under another id. */
   as(id: string): OAuthClient {
     return new OAuthClient(id, this.key, this.privateKey, this.issuer);
+  }
+
+  /** The same client, asking another replica: there the token endpoint is reached, the issuer stays the same. */
+  at(base: string): OAuthClient {
+    return this.as(this.id).asking(base);
+  }
+
+  private asking(base: string): this {
+    this.base = base;
+    return this;
   }
 
   assertion(claims: Record<string, unknown> = {}, kid = this.key.kid): Promise<string> {
@@ -44,7 +56,10 @@ export class OAuthClient {
       client_assertion: await this.assertion(),
       ...parameters,
     };
-    const response = await fetch(`${this.issuer()}/token`, { method: 'POST', body: new URLSearchParams(form) });
+    const response = await fetch(`${this.base ?? this.issuer()}/token`, {
+      method: 'POST',
+      body: new URLSearchParams(form),
+    });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   }
 

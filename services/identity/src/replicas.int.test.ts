@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { eventually, verifies } from '@writ/testkit';
+import { Installation } from './testing/installation.js';
+import type { OAuthClient } from './testing/oauth-client.js';
+
+let all: Installation;
+let tenant: string;
+let agent: OAuthClient;
+
+beforeAll(async () => {
+  all = await Installation.start();
+  tenant = await all.tenant();
+  agent = await all.principal(tenant, 'agents', ['run.read']);
+});
+afterAll(() => all[Symbol.asyncDispose]());
+
+test('a second replica signs with the same keys and takes over when the first one leaves', async () => {
+  const first = await agent.token();
+  const { origin } = new URL(all.issuer);
+  const second = await all.startReplica();
+  const jwks = async (base: string) =>
+    ((await (await fetch(`${base}/oauth/jwks`)).json()) as { keys: { kid: string }[] }).keys;
+  expect(await jwks(second.httpUrl)).toEqual(await jwks(origin));
+  const onSecond = agent.at(`${second.httpUrl}/oauth`);
+  expect(await all.verdict(await onSecond.token())).toBe('accepted');
+  await all.identity.stop();
+  await eventually(async () => (await onSecond.request({ grant_type: 'client_credentials' })).status === 200);
+  await eventually(async () => (await all.verdict(first)) === 'accepted');
+  await second.stop();
+  await all.startIdentity();
+  await eventually(async () => (await all.verdict(first)) === 'accepted');
+});
+
+test('while the broker is away everything is refused; when it is back, so is everything else', async () => {
+  verifies('identity.fail_closed');
+  const token = await agent.token();
+  await eventually(async () => (await all.verdict(token)) === 'accepted');
+  await all.backends.nats.kill();
+  await eventually(async () => (await all.verdict(token)) === 'auth.revocation_unknown', { timeoutMs: 5_000 });
+  await all.backends.nats.restart();
+  await eventually(async () => (await all.verdict(token)) === 'accepted', { timeoutMs: 20_000 });
+  expect(await all.verdict(await agent.token())).toBe('accepted');
+});
