@@ -9,7 +9,7 @@ import { partitionsOf, type ServiceName } from './domain/partitioning.js';
 import { upcasting, type Upcast, type Upcaster } from './domain/upcasters.js';
 import { ServiceHost } from './host/host.js';
 import type { Host, HostSpec } from './host/spec.js';
-import { Leases, openLeases } from './lease/leases.js';
+import { Leases } from './lease/leases.js';
 import { chainStart } from './log/chain.js';
 import type { Commit } from './log/commit.js';
 import type { Follower, FollowSpec } from './log/follow.js';
@@ -63,8 +63,9 @@ export class Ledger implements AsyncDisposable {
   private readonly followers = new Set<Follower>();
   private readonly reconnected = new Set<() => void>();
   private readonly ensured = new Map<string, Promise<void>>();
-  private buckets: Promise<{ leases: KV; state: KV; snapshots: Snapshots }> | undefined;
+  private buckets: Promise<{ state: KV; snapshots: Snapshots }> | undefined;
   private draining: Promise<void> | undefined;
+  private connected = true;
 
   private constructor(nc: NatsConnection, jsm: JetStreamManager, server: ServerInfo, options: LedgerOptions) {
     this.nc = nc;
@@ -80,6 +81,7 @@ export class Ledger implements AsyncDisposable {
       jsm,
       requests: new Requests(nc),
       upcast,
+      connected: () => this.connected,
       onReconnect: (listener) => this.onReconnect(listener),
     };
     void this.watchConnection();
@@ -111,10 +113,10 @@ export class Ledger implements AsyncDisposable {
     if (this.hosts.has(service)) throw new Error(`${service} has a host already`);
     if (spec.projections?.length && !spec.dataSource) throw new TypeError('projections need a dataSource');
     const partitions = spec.partitions ?? partitionCount(service);
-    const { leases: bucket, state: kv, snapshots } = await this.openBuckets();
+    const { state: kv, snapshots } = await this.openBuckets();
     await Promise.all(Array.from({ length: partitions }, (_, partition) => this.ensure(service, partition)));
     const { source, log, replica } = this;
-    const leases = new Leases(bucket, this.source, service, replica);
+    const leases = await Leases.open(source, service, replica, this.streamReplicas);
     const checkpoints = spec.projections?.length && spec.dataSource ? new Checkpoints(spec.dataSource) : undefined;
     const host = new ServiceHost({ spec, source, leases, kv, snapshots, checkpoints, replica, log }, partitions);
     this.hosts.set(service, host);
@@ -181,7 +183,8 @@ export class Ledger implements AsyncDisposable {
     if (this.nc.isClosed()) return;
     // Without a broker a drain would wait for its return.
     const done = new AbortController();
-    await Promise.race([this.nc.drain().catch(() => undefined), pause(drainMs, done.signal)]);
+    const drained = this.nc.drain().catch(() => undefined);
+    await Promise.race([drained, pause(this.connected ? drainMs : 0, done.signal)]);
     done.abort();
     await this.nc.close();
   }
@@ -197,20 +200,19 @@ export class Ledger implements AsyncDisposable {
     await made;
   }
 
-  private async openBuckets(): Promise<{ leases: KV; state: KV; snapshots: Snapshots }> {
+  private async openBuckets(): Promise<{ state: KV; snapshots: Snapshots }> {
     this.buckets ??= this.makeBuckets();
     this.buckets.catch(() => (this.buckets = undefined));
     return this.buckets;
   }
 
-  private async makeBuckets(): Promise<{ leases: KV; state: KV; snapshots: Snapshots }> {
+  private async makeBuckets(): Promise<{ state: KV; snapshots: Snapshots }> {
     const replicas = this.streamReplicas;
-    const [leases, state, blobs] = await Promise.all([
-      openLeases(this.nc, replicas),
+    const [state, blobs] = await Promise.all([
       new Kvm(this.nc).create('ledger', { history: 1, storage: StorageType.File, replicas }),
       Blobs.open(this.nc, { bucket: 'snapshots', replicas }),
     ]);
-    return { leases, state, snapshots: new Snapshots(state, blobs) };
+    return { state, snapshots: new Snapshots(state, blobs) };
   }
 
   private onReconnect(listener: () => void): () => void {
@@ -220,9 +222,14 @@ export class Ledger implements AsyncDisposable {
 
   private async watchConnection(): Promise<void> {
     for await (const { type } of this.nc.status()) {
-      if (type === 'disconnect') this.log.warn({}, 'the broker is away');
+      if (type === 'disconnect') {
+        this.connected = false;
+        this.log.warn({}, 'the broker is away');
+      }
       if (type !== 'reconnect') continue;
+      this.connected = true;
       this.log.info({}, 'the broker is back');
+      this.source.requests.giveUp();
       for (const listener of this.reconnected) listener();
     }
   }

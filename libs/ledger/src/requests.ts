@@ -51,8 +51,12 @@ export class Requests {
     });
   }
 
-  private sweep(): void {
-    const now = performance.now();
+  /** After a reconnection: an answer that was on its way is lost, so whoever waits for one may ask again at once. */
+  giveUp(): void {
+    this.sweep(Infinity);
+  }
+
+  private sweep(now = performance.now()): void {
     for (const [token, { deadline, settle }] of this.pending)
       if (deadline <= now || this.nc.isClosed()) {
         this.pending.delete(token);

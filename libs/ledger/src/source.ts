@@ -9,6 +9,8 @@ export interface LedgerSource {
   readonly jsm: JetStreamManager;
   readonly requests: Requests;
   readonly upcast: Upcast;
+  /** Whether the broker is there, as far as this side knows. */
+  connected(): boolean;
   /** Calls back after the connection came back; returns how to stop that. */
   onReconnect(listener: () => void): () => void;
 }

@@ -7,7 +7,7 @@ import { pause } from '../pause.js';
 import { Partition, type PartitionContext } from './partition.js';
 import type { Host, HostHealth } from './spec.js';
 
-const pollMs = 25;
+const pollMs = 5;
 
 /** Runs the competition for all partitions of one service. */
 export class ServiceHost implements Host {
@@ -96,17 +96,20 @@ export class ServiceHost implements Host {
 
   private async becomeReady(): Promise<void> {
     const { signal } = this.stopping;
-    const { nc } = this.context.source;
-    for (const { address } of this.all)
-      while (!this.owner(address.partition)) {
+    for (const partition of this.all)
+      for (let looks = 0; !partition.serving; looks++) {
         signal.throwIfAborted();
-        const subject = commandSubject(address.service, address.partition);
-        const answered = await nc.request(subject, ping, { timeout: leaseTtlMs }).then(
-          () => true,
-          () => false,
-        );
-        if (answered) break;
+        const elsewhere = partition.health().state === 'idle' && looks % 10 === 9;
+        if (elsewhere && (await this.answers(partition.address.partition))) break;
         await pause(pollMs, signal);
       }
+  }
+
+  /** Whether some replica serves it. */
+  private async answers(partition: number): Promise<boolean> {
+    const { requests, connected } = this.context.source;
+    if (!connected()) return false;
+    const reply = await requests.ask(commandSubject(this.service, partition), Buffer.from(ping), leaseTtlMs);
+    return typeof reply !== 'string';
   }
 }

@@ -22,6 +22,8 @@ import { Tail } from './tail.js';
 const failureBackoffMs = [100, 250, 500, 1000, 2000, 5000];
 /** How long a leaving owner waits for the broker to answer what is under way. */
 const leaveMs = 10_000;
+/** And when the broker is away: it may just be restarting. */
+const leaveAloneMs = 1_000;
 
 export interface PartitionContext {
   spec: HostSpec;
@@ -52,7 +54,8 @@ export class Partition {
   readonly address: PartitionAddress;
   private readonly context: PartitionContext;
   private revision: number | undefined;
-  private renewing = false;
+  private renewal: Promise<void> | undefined;
+  private giving = false;
   private tenure: Tenure | undefined;
   private state: PartitionHealth['state'] = 'idle';
   private detail: string | undefined;
@@ -84,7 +87,8 @@ export class Partition {
   tick(renew: boolean): void {
     if (this.stopping.signal.aborted) return;
     const mine = this.context.leases.prefersMe(this.address.partition);
-    if (this.revision !== undefined && renew) void this.renew();
+    if (this.revision !== undefined && renew && !this.giving)
+      this.renewal ??= this.renew().finally(() => (this.renewal = undefined));
     if (this.tenure && !mine) this.tenure.end.abort('handing over');
     if (mine && !this.busy) {
       this.busy = this.compete().finally(() => (this.busy = undefined));
@@ -98,16 +102,12 @@ export class Partition {
   }
 
   private async renew(): Promise<void> {
-    if (this.renewing || this.revision === undefined) return;
-    this.renewing = true;
     try {
-      const next = await this.context.leases.renew(this.address.partition, this.revision);
-      if (this.revision !== undefined) this.revision = next;
+      const next = await this.context.leases.renew(this.address.partition, this.revision as number);
+      this.revision = next;
       if (next === undefined) this.tenure?.end.abort('the lease is lost');
     } catch {
       // The broker is away. The lease may run out, and the log's fence decides what that means.
-    } finally {
-      this.renewing = false;
     }
   }
 
@@ -126,8 +126,14 @@ export class Partition {
       const backoff = failureBackoffMs[Math.min(this.failures++, failureBackoffMs.length - 1)] as number;
       await pause(backoff, this.stopping.signal);
     }
+    // A renewal that is under way changes the revision that the release must name.
+    this.giving = true;
+    const over = new AbortController();
+    await Promise.race([this.renewal, pause(leaveAloneMs, over.signal)]);
+    over.abort();
     const { revision } = this;
     this.revision = undefined;
+    this.giving = false;
     this.state = 'idle';
     if (revision === undefined) return;
     await leases.release(partition, revision);
@@ -243,7 +249,8 @@ export class Partition {
       const answered = Promise.resolve(subscription?.drain())
         .catch(() => undefined)
         .then(() => owner.drain());
-      await Promise.race([answered, pause(leaveMs, done.signal)]);
+      const most = this.context.source.connected() ? leaveMs : leaveAloneMs;
+      await Promise.race([answered, pause(most, done.signal)]);
       done.abort();
     } else subscription?.unsubscribe();
     await Promise.all([...tenure.projections, ...tenure.reactors].map((runner) => runner.stop()));

@@ -1,4 +1,4 @@
-import { StorageType, type JetStreamManager } from '@nats-io/jetstream';
+import { StorageType } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { LedgerSource } from '../source.js';
@@ -10,8 +10,8 @@ export const leaseTtlMs = 3_000;
 /** How often it is renewed. */
 export const renewMs = 1_000;
 
-/** Opens the bucket of leases; in memory, because after a restart of the broker every lease is void anyway. */
-export async function openLeases(nc: NatsConnection, replicas: number): Promise<KV> {
+/** Opens the bucket of leases. It is in memory, so a broker that restarts forgets the leases and the bucket itself. */
+async function openBucket(nc: NatsConnection, replicas: number): Promise<KV> {
   return new Kvm(nc).create(bucket, { ttl: leaseTtlMs, history: 1, storage: StorageType.Memory, replicas });
 }
 
@@ -20,21 +20,26 @@ export async function openLeases(nc: NatsConnection, replicas: number): Promise<
  * (a paused process does not know that its lease ran out), and the log's fence is what makes that harmless.
  */
 export class Leases {
-  private readonly kv: KV;
-  private readonly nc: NatsConnection;
-  private readonly jsm: JetStreamManager;
+  private kv: KV;
+  private readonly copies: number;
+  private readonly source: LedgerSource;
   private readonly service: ServiceName;
   private readonly me: string;
   private readonly seenMs = new Map<string, number>();
   private subscriptions: Subscription[] = [];
   private changed: () => void = () => undefined;
 
-  constructor(kv: KV, source: LedgerSource, service: ServiceName, me: string) {
+  private constructor(kv: KV, source: LedgerSource, who: { service: ServiceName; me: string; copies: number }) {
     this.kv = kv;
-    this.nc = source.nc;
-    this.jsm = source.jsm;
-    this.service = service;
-    this.me = me;
+    this.source = source;
+    this.service = who.service;
+    this.me = who.me;
+    this.copies = who.copies;
+  }
+
+  /** @param copies of the bucket in a cluster */
+  static async open(source: LedgerSource, service: ServiceName, me: string, copies: number): Promise<Leases> {
+    return new Leases(await openBucket(source.nc, copies), source, { service, me, copies });
   }
 
   /** @param changed called when a replica came or went, or a lease was given up */
@@ -42,7 +47,7 @@ export class Leases {
     this.changed = changed;
     // Writes to a bucket are plain messages; listening to them needs no consumer and survives a broker that lost the bucket.
     const listen = (pattern: string, heard: (key: string, gone: boolean) => void): Subscription =>
-      this.nc.subscribe(`$KV.${bucket}.${pattern}`, {
+      this.source.nc.subscribe(`$KV.${bucket}.${pattern}`, {
         callback: (error, message) => {
           if (!error)
             heard(message.subject.split('.').at(-1) as string, message.headers?.get('KV-Operation') === 'DEL');
@@ -53,10 +58,13 @@ export class Leases {
       listen(`owner.${this.service}.*`, (_, gone) => gone && this.changed()),
     ];
     await this.heartbeat();
-    const { state } = await this.jsm.streams.info(`KV_${bucket}`, {
+    const { state } = await this.source.jsm.streams.info(`KV_${bucket}`, {
       subjects_filter: `$KV.${bucket}.replica.${this.service}.*`,
     });
-    for (const subject of Object.keys(state.subjects ?? {})) this.heard(subject.split('.').at(-1) as string, false);
+    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(`$KV.${bucket}.`.length));
+    // One that has left still has a message here: the mark of its deletion, until that expires too.
+    for (const entry of await Promise.all(keys.map((key) => this.kv.get(key))))
+      if (entry?.operation === 'PUT') this.heard(entry.key.split('.').at(-1) as string, false);
   }
 
   private heard(replica: string, gone: boolean): void {
@@ -69,7 +77,15 @@ export class Leases {
   /** Tells the others that this replica lives. */
   async heartbeat(): Promise<void> {
     this.seenMs.set(this.me, performance.now());
-    await this.kv.put(`replica.${this.service}.${this.me}`, '');
+    if (!this.source.connected()) return;
+    const key = `replica.${this.service}.${this.me}`;
+    try {
+      await this.kv.put(key, '');
+    } catch {
+      // A restarted broker has no bucket any more.
+      this.kv = await openBucket(this.source.nc, this.copies);
+      await this.kv.put(key, '');
+    }
   }
 
   /** Whether this replica is the one that should own the partition. */
@@ -82,11 +98,13 @@ export class Leases {
 
   /** @returns the revision of the new lease; undefined when another holds it or the broker is away */
   async acquire(partition: number): Promise<number | undefined> {
+    if (!this.source.connected()) return undefined;
     return this.kv.create(this.key(partition), this.me).catch(() => undefined);
   }
 
   /** @returns the new revision; undefined when the lease is lost. @throws when the broker is away: nothing is known */
   async renew(partition: number, revision: number): Promise<number | undefined> {
+    if (!this.source.connected()) throw new Error('the broker is away');
     try {
       return await this.kv.update(this.key(partition), this.me, revision);
     } catch (error) {
@@ -101,12 +119,14 @@ export class Leases {
 
   /** Lets the others have it at once. */
   async release(partition: number, revision: number): Promise<void> {
+    // A broker that is away lets it run out by itself.
+    if (!this.source.connected()) return;
     await this.kv.delete(this.key(partition), { previousSeq: revision }).catch(() => undefined);
   }
 
   async stop(): Promise<void> {
     for (const subscription of this.subscriptions) subscription.unsubscribe();
-    await this.kv.delete(`replica.${this.service}.${this.me}`).catch(() => undefined);
+    if (this.source.connected()) await this.kv.delete(`replica.${this.service}.${this.me}`).catch(() => undefined);
   }
 
   private key(partition: number): string {

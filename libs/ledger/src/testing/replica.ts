@@ -1,0 +1,13 @@
+/** One replica of a service of counters, as a process of its own: `node replica.ts <nats url> <service> <partitions>`. */
+import { Ledger, type Logger } from '../index.js';
+import { counterModel } from './counter.js';
+
+const [servers = '', service = '', partitions = '1'] = process.argv.slice(2);
+const say = (fields: object, message: string): void => console.log(`${message} ${JSON.stringify(fields)}`);
+const log: Logger = { debug: say, info: say, warn: say, error: say };
+
+const ledger = await Ledger.connect({ servers, replica: `r${process.pid}`, log });
+const host = await ledger.host({ service, partitions: Number(partitions), model: counterModel });
+await host.ready;
+console.log('ready');
+process.once('SIGTERM', () => void ledger.drain().then(() => process.exit(0)));
