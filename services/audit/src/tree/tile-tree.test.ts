@@ -103,6 +103,20 @@ describe('the tree of tiles', () => {
     expect(hex(await tree.root())).toBe(hex(mth(leaves)));
   });
 
+  test('opens at its size before, as long as the size after was not made final', async () => {
+    const store = new MemoryTileStore();
+    const tree = await TileTree.open(store);
+    await tree.append([leaf(0), leaf(1), leaf(2)]);
+    await tree.flush();
+    await tree.append(Array.from({ length: 600 }, (_, index) => leaf(index + 3)));
+    await tree.flush();
+    const before = await TileTree.open(store, 3);
+    expect(hex(await before.root())).toBe(hex(mth([leaf(0), leaf(1), leaf(2)])));
+    await tree.prune();
+    await expect(TileTree.open(store, 3)).rejects.toThrow('tile/0/000.p/3');
+    expect(hex(await (await TileTree.open(store, 603)).root())).toBe(hex(await tree.root()));
+  });
+
   test('refuses to open where a tile is missing', async () => {
     const store = new MemoryTileStore();
     const tree = await TileTree.open(store);

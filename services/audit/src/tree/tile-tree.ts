@@ -13,6 +13,7 @@ export class TileTree {
   private readonly edge: Uint8Array[][] = [];
   private readonly cache = new Map<string, Uint8Array>();
   private readonly partial = new Map<number, string>();
+  private readonly stale: string[] = [];
   private leaves = 0;
 
   private constructor(private readonly store: TileStore) {}
@@ -48,7 +49,10 @@ export class TileTree {
     }
   }
 
-  /** Writes the partial tiles of the right edge and removes the narrower ones that they replace. */
+  /**
+   * Writes the partial tiles of the right edge. The narrower ones that they replace stay until `prune`, so that the tree can
+   * still be opened at its size before, when the size after was never recorded.
+   */
   async flush(): Promise<void> {
     for (let level = 0, count = this.leaves; count > 0; level++, count = Math.floor(count / WIDTH)) {
       const edge = this.edge[level] ?? [];
@@ -56,10 +60,15 @@ export class TileTree {
       const before = this.partial.get(level);
       if (name === before) continue;
       if (name !== undefined) await this.store.write(name, Buffer.concat(edge));
-      if (before !== undefined) await this.store.remove(before);
+      if (before !== undefined) this.stale.push(before);
       if (name === undefined) this.partial.delete(level);
       else this.partial.set(level, name);
     }
+  }
+
+  /** Removes the partial tiles that newer ones replaced. */
+  async prune(): Promise<void> {
+    for (const name of this.stale.splice(0)) await this.store.remove(name);
   }
 
   /** Root over the first `size` leaves. */

@@ -103,7 +103,7 @@ export class EventHub {
     const readers = everyPartition.flatMap(({ service, partition }, at) => {
       const [low, high] = [from[at] ?? 0, to[at] ?? 0];
       if (low >= high) return [];
-      const commits = this.ledger.read(service, partition, { from: low + 1, to: high })[Symbol.asyncIterator]();
+      const commits = this.ledger.read(service, partition, { from: low, to: high })[Symbol.asyncIterator]();
       return [{ at, commits }];
     });
     try {

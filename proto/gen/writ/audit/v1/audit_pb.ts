@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file writ/audit/v1/audit.proto.
  */
 export const file_writ_audit_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("Chl3cml0L2F1ZGl0L3YxL2F1ZGl0LnByb3RvEg13cml0LmF1ZGl0LnYxIoECChNTZWFyY2hFdmVudHNSZXF1ZXN0Eg0KBWFnZW50GAEgASgJEgsKA3J1bhgCIAEoCRIMCgR0eXBlGAMgASgJEg8KB3N1YmplY3QYBCABKAkSLQoJZnJvbV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgd0b190aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCglwYWdlX3NpemUYByABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgIIAEoCRINCgVhZnRlchgJIAEoCRIRCglhc2NlbmRpbmcYCiABKAgiWgoUU2VhcmNoRXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkud3JpdC5hdWRpdC52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJYCgpBdWRpdEV2ZW50EiMKBWV2ZW50GAEgASgLMhQud3JpdC5ldmVudC52MS5FdmVudBISCgpsZWFmX2luZGV4GAIgASgDEhEKCWxlYWZfaGFzaBgDIAEoCSItChRHZXRBdWRpdEV2ZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhkIk8KFUdldEF1ZGl0RXZlbnRSZXNwb25zZRIoCgVldmVudBgBIAEoCzIZLndyaXQuYXVkaXQudjEuQXVkaXRFdmVudBIMCgRsaW5lGAIgASgJIhYKFEdldENoZWNrcG9pbnRSZXF1ZXN0ImcKFUdldENoZWNrcG9pbnRSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEhEKCXRyZWVfc2l6ZRgCIAEoAxIRCglyb290X2hhc2gYAyABKAkSFAoMdmVyaWZpZXJfa2V5GAQgASgJIkQKGEdldEluY2x1c2lvblByb29mUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhkEhEKCXRyZWVfc2l6ZRgCIAEoAyJSChlHZXRJbmNsdXNpb25Qcm9vZlJlc3BvbnNlEhIKCmxlYWZfaW5kZXgYASABKAMSEQoJdHJlZV9zaXplGAIgASgDEg4KBmhhc2hlcxgDIAMoCSJIChpHZXRDb25zaXN0ZW5jeVByb29mUmVxdWVzdBIVCgRmcm9tGAEgASgDQge6SAQiAigAEhMKAnRvGAIgASgDQge6SAQiAigAIi0KG0dldENvbnNpc3RlbmN5UHJvb2ZSZXNwb25zZRIOCgZoYXNoZXMYASADKAkipgEKE0V4cG9ydEJ1bmRsZVJlcXVlc3QSFQoDcnVuGAEgASgJQgi6SAVyAxjIARINCgVhZ2VudBgCIAEoCRItCglmcm9tX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3RvX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWFmdGVyGAUgASgJIjYKFEV4cG9ydEJ1bmRsZVJlc3BvbnNlEg4KBmJ1bmRsZRgBIAEoCRIOCgZldmVudHMYAiABKAUiFQoTR2V0SW50ZWdyaXR5UmVxdWVzdCKcAgoUR2V0SW50ZWdyaXR5UmVzcG9uc2USPQoIcHJvYmxlbXMYASADKAsyKy53cml0LmF1ZGl0LnYxLkdldEludGVncml0eVJlc3BvbnNlLlByb2JsZW0SEQoJdHJlZV9zaXplGAIgASgDEhEKCXBvc2l0aW9ucxgDIAMoCRqeAQoHUHJvYmxlbRIMCgRraW5kGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEQoJcGFydGl0aW9uGAMgASgFEhQKDGZpcnN0X2NvbW1pdBgEIAEoAxITCgtsYXN0X2NvbW1pdBgFIAEoAxIMCgR0ZXh0GAYgASgJEigKBHRpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMssHCgxBdWRpdFNlcnZpY2USfwoMU2VhcmNoRXZlbnRzEiIud3JpdC5hdWRpdC52MS5TZWFyY2hFdmVudHNSZXF1ZXN0GiMud3JpdC5hdWRpdC52MS5TZWFyY2hFdmVudHNSZXNwb25zZSIm4scYCmF1ZGl0LnJlYWSC0+STAhISEC92MS9hdWRpdC9ldmVudHMShwEKDUdldEF1ZGl0RXZlbnQSIy53cml0LmF1ZGl0LnYxLkdldEF1ZGl0RXZlbnRSZXF1ZXN0GiQud3JpdC5hdWRpdC52MS5HZXRBdWRpdEV2ZW50UmVzcG9uc2UiK+LHGAphdWRpdC5yZWFkgtPkkwIXEhUvdjEvYXVkaXQvZXZlbnRzL3tpZH0SfAoNR2V0Q2hlY2twb2ludBIjLndyaXQuYXVkaXQudjEuR2V0Q2hlY2twb2ludFJlcXVlc3QaJC53cml0LmF1ZGl0LnYxLkdldENoZWNrcG9pbnRSZXNwb25zZSIg6McYAYLT5JMCFhIUL3YxL2F1ZGl0L2NoZWNrcG9pbnQSmQEKEUdldEluY2x1c2lvblByb29mEicud3JpdC5hdWRpdC52MS5HZXRJbmNsdXNpb25Qcm9vZlJlcXVlc3QaKC53cml0LmF1ZGl0LnYxLkdldEluY2x1c2lvblByb29mUmVzcG9uc2UiMeLHGAphdWRpdC5yZWFkgtPkkwIdEhsvdjEvYXVkaXQvZXZlbnRzL3tpZH0vcHJvb2YSjwEKE0dldENvbnNpc3RlbmN5UHJvb2YSKS53cml0LmF1ZGl0LnYxLkdldENvbnNpc3RlbmN5UHJvb2ZSZXF1ZXN0Gioud3JpdC5hdWRpdC52MS5HZXRDb25zaXN0ZW5jeVByb29mUmVzcG9uc2UiIejHGAGC0+STAhcSFS92MS9hdWRpdC9jb25zaXN0ZW5jeRJ/CgxFeHBvcnRCdW5kbGUSIi53cml0LmF1ZGl0LnYxLkV4cG9ydEJ1bmRsZVJlcXVlc3QaIy53cml0LmF1ZGl0LnYxLkV4cG9ydEJ1bmRsZVJlc3BvbnNlIibixxgKYXVkaXQucmVhZILT5JMCEhIQL3YxL2F1ZGl0L2J1bmRsZRKCAQoMR2V0SW50ZWdyaXR5EiIud3JpdC5hdWRpdC52MS5HZXRJbnRlZ3JpdHlSZXF1ZXN0GiMud3JpdC5hdWRpdC52MS5HZXRJbnRlZ3JpdHlSZXNwb25zZSIp4scYCmF1ZGl0LnJlYWSC0+STAhUSEy92MS9hdWRpdC9pbnRlZ3JpdHliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_event_v1_event]);
+  fileDesc("Chl3cml0L2F1ZGl0L3YxL2F1ZGl0LnByb3RvEg13cml0LmF1ZGl0LnYxIoECChNTZWFyY2hFdmVudHNSZXF1ZXN0Eg0KBWFnZW50GAEgASgJEgsKA3J1bhgCIAEoCRIMCgR0eXBlGAMgASgJEg8KB3N1YmplY3QYBCABKAkSLQoJZnJvbV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgd0b190aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCglwYWdlX3NpemUYByABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgIIAEoCRINCgVhZnRlchgJIAEoCRIRCglhc2NlbmRpbmcYCiABKAgiWgoUU2VhcmNoRXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkud3JpdC5hdWRpdC52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJYCgpBdWRpdEV2ZW50EiMKBWV2ZW50GAEgASgLMhQud3JpdC5ldmVudC52MS5FdmVudBISCgpsZWFmX2luZGV4GAIgASgDEhEKCWxlYWZfaGFzaBgDIAEoCSItChRHZXRBdWRpdEV2ZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhkIk8KFUdldEF1ZGl0RXZlbnRSZXNwb25zZRIoCgVldmVudBgBIAEoCzIZLndyaXQuYXVkaXQudjEuQXVkaXRFdmVudBIMCgRsaW5lGAIgASgJIhYKFEdldENoZWNrcG9pbnRSZXF1ZXN0ImcKFUdldENoZWNrcG9pbnRSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEhEKCXRyZWVfc2l6ZRgCIAEoAxIRCglyb290X2hhc2gYAyABKAkSFAoMdmVyaWZpZXJfa2V5GAQgASgJIkQKGEdldEluY2x1c2lvblByb29mUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhkEhEKCXRyZWVfc2l6ZRgCIAEoAyJSChlHZXRJbmNsdXNpb25Qcm9vZlJlc3BvbnNlEhIKCmxlYWZfaW5kZXgYASABKAMSEQoJdHJlZV9zaXplGAIgASgDEg4KBmhhc2hlcxgDIAMoCSJIChpHZXRDb25zaXN0ZW5jeVByb29mUmVxdWVzdBIVCgRmcm9tGAEgASgDQge6SAQiAigAEhMKAnRvGAIgASgDQge6SAQiAigAIi0KG0dldENvbnNpc3RlbmN5UHJvb2ZSZXNwb25zZRIOCgZoYXNoZXMYASADKAkipgEKE0V4cG9ydEJ1bmRsZVJlcXVlc3QSFQoDcnVuGAEgASgJQgi6SAVyAxjIARINCgVhZ2VudBgCIAEoCRItCglmcm9tX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3RvX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWFmdGVyGAUgASgJIjYKFEV4cG9ydEJ1bmRsZVJlc3BvbnNlEg4KBmJ1bmRsZRgBIAEoCRIOCgZldmVudHMYAiABKAUiFwoVQ2hlY2tJbnRlZ3JpdHlSZXF1ZXN0IkUKFkNoZWNrSW50ZWdyaXR5UmVzcG9uc2USKwoJaW50ZWdyaXR5GAEgASgLMhgud3JpdC5hdWRpdC52MS5JbnRlZ3JpdHkiFQoTR2V0SW50ZWdyaXR5UmVxdWVzdCJDChRHZXRJbnRlZ3JpdHlSZXNwb25zZRIrCglpbnRlZ3JpdHkYASABKAsyGC53cml0LmF1ZGl0LnYxLkludGVncml0eSKDAgoJSW50ZWdyaXR5EjIKCHByb2JsZW1zGAEgAygLMiAud3JpdC5hdWRpdC52MS5JbnRlZ3JpdHkuUHJvYmxlbRIRCgl0cmVlX3NpemUYAiABKAMSDwoHY29tbWl0cxgDIAEoAxIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBp0CgdQcm9ibGVtEgwKBGtpbmQYASABKAkSDwoHc2VydmljZRgCIAEoCRIRCglwYXJ0aXRpb24YAyABKAUSFAoMZmlyc3RfY29tbWl0GAQgASgDEhMKC2xhc3RfY29tbWl0GAUgASgDEgwKBHRleHQYBiABKAky3wgKDEF1ZGl0U2VydmljZRJ/CgxTZWFyY2hFdmVudHMSIi53cml0LmF1ZGl0LnYxLlNlYXJjaEV2ZW50c1JlcXVlc3QaIy53cml0LmF1ZGl0LnYxLlNlYXJjaEV2ZW50c1Jlc3BvbnNlIibixxgKYXVkaXQucmVhZILT5JMCEhIQL3YxL2F1ZGl0L2V2ZW50cxKHAQoNR2V0QXVkaXRFdmVudBIjLndyaXQuYXVkaXQudjEuR2V0QXVkaXRFdmVudFJlcXVlc3QaJC53cml0LmF1ZGl0LnYxLkdldEF1ZGl0RXZlbnRSZXNwb25zZSIr4scYCmF1ZGl0LnJlYWSC0+STAhcSFS92MS9hdWRpdC9ldmVudHMve2lkfRJ8Cg1HZXRDaGVja3BvaW50EiMud3JpdC5hdWRpdC52MS5HZXRDaGVja3BvaW50UmVxdWVzdBokLndyaXQuYXVkaXQudjEuR2V0Q2hlY2twb2ludFJlc3BvbnNlIiDoxxgBgtPkkwIWEhQvdjEvYXVkaXQvY2hlY2twb2ludBKZAQoRR2V0SW5jbHVzaW9uUHJvb2YSJy53cml0LmF1ZGl0LnYxLkdldEluY2x1c2lvblByb29mUmVxdWVzdBooLndyaXQuYXVkaXQudjEuR2V0SW5jbHVzaW9uUHJvb2ZSZXNwb25zZSIx4scYCmF1ZGl0LnJlYWSC0+STAh0SGy92MS9hdWRpdC9ldmVudHMve2lkfS9wcm9vZhKPAQoTR2V0Q29uc2lzdGVuY3lQcm9vZhIpLndyaXQuYXVkaXQudjEuR2V0Q29uc2lzdGVuY3lQcm9vZlJlcXVlc3QaKi53cml0LmF1ZGl0LnYxLkdldENvbnNpc3RlbmN5UHJvb2ZSZXNwb25zZSIh6McYAYLT5JMCFxIVL3YxL2F1ZGl0L2NvbnNpc3RlbmN5En8KDEV4cG9ydEJ1bmRsZRIiLndyaXQuYXVkaXQudjEuRXhwb3J0QnVuZGxlUmVxdWVzdBojLndyaXQuYXVkaXQudjEuRXhwb3J0QnVuZGxlUmVzcG9uc2UiJuLHGAphdWRpdC5yZWFkgtPkkwISEhAvdjEvYXVkaXQvYnVuZGxlEpEBCg5DaGVja0ludGVncml0eRIkLndyaXQuYXVkaXQudjEuQ2hlY2tJbnRlZ3JpdHlSZXF1ZXN0GiUud3JpdC5hdWRpdC52MS5DaGVja0ludGVncml0eVJlc3BvbnNlIjLixxgKYXVkaXQucmVhZILT5JMCHjoBKiIZL3YxL2F1ZGl0L2ludGVncml0eTpjaGVjaxKCAQoMR2V0SW50ZWdyaXR5EiIud3JpdC5hdWRpdC52MS5HZXRJbnRlZ3JpdHlSZXF1ZXN0GiMud3JpdC5hdWRpdC52MS5HZXRJbnRlZ3JpdHlSZXNwb25zZSIp4scYCmF1ZGl0LnJlYWSC0+STAhUSEy92MS9hdWRpdC9pbnRlZ3JpdHliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_event_v1_event]);
 
 /**
  * @generated from message writ.audit.v1.SearchEventsRequest
@@ -382,6 +382,36 @@ export const ExportBundleResponseSchema: GenMessage<ExportBundleResponse> = /*@_
   messageDesc(file_writ_audit_v1_audit, 12);
 
 /**
+ * @generated from message writ.audit.v1.CheckIntegrityRequest
+ */
+export type CheckIntegrityRequest = Message<"writ.audit.v1.CheckIntegrityRequest"> & {
+};
+
+/**
+ * Describes the message writ.audit.v1.CheckIntegrityRequest.
+ * Use `create(CheckIntegrityRequestSchema)` to create a new message.
+ */
+export const CheckIntegrityRequestSchema: GenMessage<CheckIntegrityRequest> = /*@__PURE__*/
+  messageDesc(file_writ_audit_v1_audit, 13);
+
+/**
+ * @generated from message writ.audit.v1.CheckIntegrityResponse
+ */
+export type CheckIntegrityResponse = Message<"writ.audit.v1.CheckIntegrityResponse"> & {
+  /**
+   * @generated from field: writ.audit.v1.Integrity integrity = 1;
+   */
+  integrity?: Integrity | undefined;
+};
+
+/**
+ * Describes the message writ.audit.v1.CheckIntegrityResponse.
+ * Use `create(CheckIntegrityResponseSchema)` to create a new message.
+ */
+export const CheckIntegrityResponseSchema: GenMessage<CheckIntegrityResponse> = /*@__PURE__*/
+  messageDesc(file_writ_audit_v1_audit, 14);
+
+/**
  * @generated from message writ.audit.v1.GetIntegrityRequest
  */
 export type GetIntegrityRequest = Message<"writ.audit.v1.GetIntegrityRequest"> & {
@@ -392,28 +422,16 @@ export type GetIntegrityRequest = Message<"writ.audit.v1.GetIntegrityRequest"> &
  * Use `create(GetIntegrityRequestSchema)` to create a new message.
  */
 export const GetIntegrityRequestSchema: GenMessage<GetIntegrityRequest> = /*@__PURE__*/
-  messageDesc(file_writ_audit_v1_audit, 13);
+  messageDesc(file_writ_audit_v1_audit, 15);
 
 /**
  * @generated from message writ.audit.v1.GetIntegrityResponse
  */
 export type GetIntegrityResponse = Message<"writ.audit.v1.GetIntegrityResponse"> & {
   /**
-   * @generated from field: repeated writ.audit.v1.GetIntegrityResponse.Problem problems = 1;
+   * @generated from field: writ.audit.v1.Integrity integrity = 1;
    */
-  problems: GetIntegrityResponse_Problem[];
-
-  /**
-   * @generated from field: int64 tree_size = 2;
-   */
-  treeSize: bigint;
-
-  /**
-   * How far each partition was read: `scheduler/07/123`.
-   *
-   * @generated from field: repeated string positions = 3;
-   */
-  positions: string[];
+  integrity?: Integrity | undefined;
 };
 
 /**
@@ -421,12 +439,48 @@ export type GetIntegrityResponse = Message<"writ.audit.v1.GetIntegrityResponse">
  * Use `create(GetIntegrityResponseSchema)` to create a new message.
  */
 export const GetIntegrityResponseSchema: GenMessage<GetIntegrityResponse> = /*@__PURE__*/
-  messageDesc(file_writ_audit_v1_audit, 14);
+  messageDesc(file_writ_audit_v1_audit, 16);
 
 /**
- * @generated from message writ.audit.v1.GetIntegrityResponse.Problem
+ * @generated from message writ.audit.v1.Integrity
  */
-export type GetIntegrityResponse_Problem = Message<"writ.audit.v1.GetIntegrityResponse.Problem"> & {
+export type Integrity = Message<"writ.audit.v1.Integrity"> & {
+  /**
+   * @generated from field: repeated writ.audit.v1.Integrity.Problem problems = 1;
+   */
+  problems: Integrity_Problem[];
+
+  /**
+   * Leaves in the record when it was checked.
+   *
+   * @generated from field: int64 tree_size = 2;
+   */
+  treeSize: bigint;
+
+  /**
+   * How many commits of the record were compared.
+   *
+   * @generated from field: int64 commits = 3;
+   */
+  commits: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message writ.audit.v1.Integrity.
+ * Use `create(IntegritySchema)` to create a new message.
+ */
+export const IntegritySchema: GenMessage<Integrity> = /*@__PURE__*/
+  messageDesc(file_writ_audit_v1_audit, 17);
+
+/**
+ * @generated from message writ.audit.v1.Integrity.Problem
+ */
+export type Integrity_Problem = Message<"writ.audit.v1.Integrity.Problem"> & {
   /**
    * `missing`, `changed`, `trimmed`, `reordered` or `cut`.
    *
@@ -458,19 +512,14 @@ export type GetIntegrityResponse_Problem = Message<"writ.audit.v1.GetIntegrityRe
    * @generated from field: string text = 6;
    */
   text: string;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp time = 7;
-   */
-  time?: Timestamp | undefined;
 };
 
 /**
- * Describes the message writ.audit.v1.GetIntegrityResponse.Problem.
- * Use `create(GetIntegrityResponse_ProblemSchema)` to create a new message.
+ * Describes the message writ.audit.v1.Integrity.Problem.
+ * Use `create(Integrity_ProblemSchema)` to create a new message.
  */
-export const GetIntegrityResponse_ProblemSchema: GenMessage<GetIntegrityResponse_Problem> = /*@__PURE__*/
-  messageDesc(file_writ_audit_v1_audit, 14, 0);
+export const Integrity_ProblemSchema: GenMessage<Integrity_Problem> = /*@__PURE__*/
+  messageDesc(file_writ_audit_v1_audit, 17, 0);
 
 /**
  * The record: search, proofs, export, and what the broker lost.
@@ -539,7 +588,17 @@ export const AuditService: GenService<{
     output: typeof ExportBundleResponseSchema;
   },
   /**
-   * What was found missing, changed or trimmed, by partition and commit.
+   * Reads every partition again and compares it with what went into the record.
+   *
+   * @generated from rpc writ.audit.v1.AuditService.CheckIntegrity
+   */
+  checkIntegrity: {
+    methodKind: "unary";
+    input: typeof CheckIntegrityRequestSchema;
+    output: typeof CheckIntegrityResponseSchema;
+  },
+  /**
+   * What the last check found missing, changed or trimmed, by partition and commit.
    *
    * @generated from rpc writ.audit.v1.AuditService.GetIntegrity
    */

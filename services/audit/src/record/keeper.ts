@@ -1,0 +1,49 @@
+import type { Ledger, Logger, PartitionHandle } from '@writ/ledger';
+import type { Checkpoints } from '../checkpoint/checkpoints.js';
+import type { TileStore } from '../tree/tile-store.js';
+import type { RecordModel } from './record-model.js';
+import { Sequencer } from './sequencer.js';
+
+const RESTART_MS = 1_000;
+
+/** Keeps a sequencer running as long as this process owns the audit partition, and starts it again when it fails. */
+export class RecordKeeper {
+  private handle: PartitionHandle | undefined;
+  private sequencer: Sequencer | undefined;
+  private work: Promise<void> = Promise.resolve();
+
+  constructor(private readonly parts: { ledger: Ledger; tiles: TileStore; checkpoints: Checkpoints; log: Logger }) {}
+
+  /** The partition is ours. */
+  owned(handle: PartitionHandle): void {
+    this.handle = handle;
+    this.next(() => this.run(handle));
+  }
+
+  /** The partition is not ours any more. */
+  lost(): void {
+    this.handle = undefined;
+    this.next(async () => this.sequencer?.stop());
+  }
+
+  /** Seals what waits and stops. */
+  async stop(): Promise<void> {
+    await this.sequencer?.seal();
+    this.lost();
+    await this.work;
+  }
+
+  private next(step: () => Promise<void>): void {
+    this.work = this.work.then(step, step);
+  }
+
+  private async run(handle: PartitionHandle): Promise<void> {
+    if (this.handle !== handle) return;
+    const again = (error: unknown) => {
+      this.parts.log.error({ err: error }, 'the record stands still; it is taken up again');
+      setTimeout(() => this.next(() => this.run(handle)), RESTART_MS).unref();
+    };
+    this.sequencer = new Sequencer({ ...this.parts, handle, onFailure: again });
+    await this.sequencer.start((handle.model as RecordModel).record).catch(again);
+  }
+}

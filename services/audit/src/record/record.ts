@@ -1,0 +1,55 @@
+import { refuse, type Aggregate } from '@writ/ledger/domain';
+
+/** Commits of one partition that follow each other. */
+export interface Batch {
+  readonly service: string;
+  readonly partition: number;
+  /** Inclusive, both. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What the tree holds: how many leaves, their root, and how far each partition went in (`scheduler/07` to commit). */
+export interface Record {
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  readonly heads: Readonly<{ [partition: string]: number }>;
+}
+
+/** The order in which commits became leaves. It is decided once, here, and the tree can be built again from it. */
+export interface Sealed {
+  type: 'record.sealed.v1';
+  data: { from: number; size: number; root: string; batches: Batch[] };
+}
+
+export type RecordCommand = { type: 'seal'; from: number; size: number; root: string; batches: Batch[] };
+
+export const partitionKey = (service: string, partition: number): string =>
+  `${service}/${String(partition).padStart(2, '0')}`;
+
+export const recordAggregate: Aggregate<Record, RecordCommand, Sealed> = {
+  name: 'record',
+  initial: { size: 0, root: '', heads: {} },
+  events: ['record.sealed.v1'],
+  decide({ from, size, root, batches }, record) {
+    if (from !== record.size) throw refuse('audit.out_of_order', `the record has ${record.size} leaves, not ${from}`);
+    const heads = new Map(Object.entries(record.heads));
+    for (const batch of batches) {
+      const key = partitionKey(batch.service, batch.partition);
+      const next = (heads.get(key) ?? 0) + 1;
+      if (batch.from !== next)
+        throw refuse('audit.out_of_order', `commit ${next} of ${key} is next, not ${batch.from}`);
+      heads.set(key, batch.to);
+    }
+    return [{ type: 'record.sealed.v1', data: { from, size, root, batches: [...batches] } }];
+  },
+  evolve(record, { data }) {
+    const heads = { ...record.heads };
+    for (const batch of data.batches) heads[partitionKey(batch.service, batch.partition)] = batch.to;
+    return { size: data.size, root: data.root, heads };
+  },
+};
+
+/** The one subject of the one record of an installation. */
+export const RECORD = 'record';

@@ -1,0 +1,148 @@
+import type { Commit, Follower, Ledger, Logger, PartitionHandle } from '@writ/ledger';
+import { partitionsOf, type Actor } from '@writ/ledger/domain';
+import type { Checkpoints } from '../checkpoint/checkpoints.js';
+import { leafHash } from '../tree/hashing.js';
+import { TileTree } from '../tree/tile-tree.js';
+import type { TileStore } from '../tree/tile-store.js';
+import { RECORD, partitionKey, type Batch, type Record, type RecordCommand, type Sealed } from './record.js';
+
+const SEAL_EVERY_MS = 1_000;
+/** Leaves that wait before reading stops until they are sealed. */
+const MAX_WAITING = 50_000;
+const ACTOR: Actor = { principal: 'audit', kind: 'service' };
+
+/** The record's only writer: reads every partition in order and turns commits into leaves, checkpoint after checkpoint. */
+export class Sequencer {
+  private readonly waiting: Commit[] = [];
+  private waitingLeaves = 0;
+  private followers: Follower[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private sealing: Promise<void> = Promise.resolve();
+  private tree: TileTree | undefined;
+  private stopped = false;
+
+  constructor(
+    private readonly parts: {
+      ledger: Ledger;
+      handle: PartitionHandle;
+      tiles: TileStore;
+      checkpoints: Checkpoints;
+      log: Logger;
+      /** What was appended but not recorded must not stay: a new sequencer begins at the record. */
+      onFailure(error: unknown): void;
+    },
+  ) {}
+
+  /** Opens the tree where the record says that it ends, and reads on from there. @param record state of the aggregate */
+  async start(record: Record): Promise<void> {
+    const { ledger, checkpoints } = this.parts;
+    this.tree = await this.openTree(record);
+    await checkpoints.publish(this.tree);
+    const partitions = Object.entries(partitionsOf).flatMap(([service, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ service, partition })),
+    );
+    this.followers = await Promise.all(
+      partitions.map(({ service, partition }) =>
+        this.follow(service, partition, record.heads[partitionKey(service, partition)] ?? 0),
+      ),
+    );
+    this.timer = setInterval(() => void this.seal(), SEAL_EVERY_MS);
+  }
+
+  /** The tree as it was sealed last; undefined until it is open. */
+  get sealed(): TileTree | undefined {
+    return this.tree;
+  }
+
+  /** Seals what waits, now. */
+  seal(): Promise<void> {
+    this.sealing = this.sealing.then(() => this.sealWaiting()).catch((error: unknown) => this.fail(error));
+    return this.sealing;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await Promise.all(this.followers.map((follower) => follower.stop()));
+    await this.sealing;
+  }
+
+  private async follow(service: string, partition: number, from: number): Promise<Follower> {
+    const { ledger, log } = this.parts;
+    const follower = await ledger.follow({ service, partition, from, onCommit: (commit) => this.take(commit) });
+    // One partition that cannot be read on must not stop the record of the others.
+    follower.closed.catch((error: unknown) =>
+      log.error({ err: error, service, partition }, 'a partition is not read on'),
+    );
+    return follower;
+  }
+
+  private async take(commit: Commit): Promise<void> {
+    this.waiting.push(commit);
+    this.waitingLeaves += commit.lines.length;
+    if (this.waitingLeaves > MAX_WAITING) await this.seal();
+  }
+
+  private async sealWaiting(): Promise<void> {
+    const { tree } = this;
+    if (!tree || this.stopped || this.waiting.every(isOwnSeal)) return;
+    const commits = this.waiting.splice(0);
+    this.waitingLeaves = 0;
+    const from = tree.size;
+    await tree.append(commits.flatMap((commit) => commit.lines.map(leafHash)));
+    await tree.flush();
+    const root = Buffer.from(await tree.root()).toString('base64');
+    const command: RecordCommand = { type: 'seal', from, size: tree.size, root, batches: batchesOf(commits) };
+    await this.parts.handle.execute({ tenant: 'system', aggregate: 'record', subject: RECORD, command, actor: ACTOR });
+    await tree.prune();
+    await this.parts.checkpoints.publish(tree);
+  }
+
+  private fail(error: unknown): void {
+    if (this.stopped) return;
+    void this.stop();
+    this.parts.checkpoints.failed(error);
+    this.parts.onFailure(error);
+  }
+
+  private async openTree(record: Record): Promise<TileTree> {
+    const { ledger, tiles, log } = this.parts;
+    const tree = await TileTree.open(tiles, record.size).catch((error: unknown) => {
+      log.warn(
+        { err: error, size: record.size },
+        'the tiles are not all there; the tree is built again from the ledger',
+      );
+      return undefined;
+    });
+    const root = tree && Buffer.from(await tree.root()).toString('base64');
+    if (tree && (record.size === 0 || root === record.root)) return tree;
+    const rebuilt = await TileTree.open(tiles, 0);
+    for await (const commit of ledger.read('audit', 0))
+      for (const event of commit.events) {
+        if (event.type !== 'record.sealed.v1') continue;
+        for (const batch of (event.data as unknown as Sealed['data']).batches)
+          for await (const source of ledger.read(batch.service, batch.partition, {
+            from: batch.from - 1,
+            to: batch.to,
+          }))
+            await rebuilt.append(source.lines.map(leafHash));
+      }
+    await rebuilt.flush();
+    return rebuilt;
+  }
+}
+
+/** The audit service's own seals go in with the next batch; alone they are no reason for another seal. */
+function isOwnSeal(commit: Commit): boolean {
+  return commit.service === 'audit' && commit.events.every((event) => event.type === 'record.sealed.v1');
+}
+
+function batchesOf(commits: readonly Commit[]): Batch[] {
+  const batches: { service: string; partition: number; from: number; to: number }[] = [];
+  for (const { service, partition, commit } of commits) {
+    const last = batches.at(-1);
+    if (last?.service === service && last.partition === partition) last.to = commit;
+    else batches.push({ service, partition, from: commit, to: commit });
+  }
+  return batches;
+}

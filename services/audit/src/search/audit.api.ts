@@ -1,0 +1,216 @@
+import { Inject } from '@nestjs/common';
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { timestampDate, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
+import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import { parsePosition, refuse, type LedgerEvent } from '@writ/ledger/domain';
+import {
+  AuditService,
+  type ExportBundleRequest,
+  type GetAuditEventRequest,
+  type GetConsistencyProofRequest,
+  type GetInclusionProofRequest,
+  type SearchEventsRequest,
+} from '@writ/proto/audit/v1/audit';
+import { Checkpoints } from '../checkpoint/checkpoints.js';
+import { IntegrityChecker, type Integrity } from '../integrity/checker.js';
+import { leafHash } from '../tree/hashing.js';
+import { AuditQueries, type LeafRow, type Search } from './audit.queries.js';
+
+const DEFAULT_PAGE = 100;
+const MAX_BUNDLE = 50_000;
+const WAIT_MS = 10_000;
+const WAIT_STEP_MS = 50;
+
+/** Implements `writ.audit.v1.AuditService`. */
+@ApiService(AuditService)
+export class AuditApi implements ServiceImplementation<typeof AuditService> {
+  constructor(
+    @Inject(AuditQueries) private readonly leaves: AuditQueries,
+    @Inject(Checkpoints) private readonly checkpoints: Checkpoints,
+    @Inject(IntegrityChecker) private readonly integrity: IntegrityChecker,
+  ) {}
+
+  async searchEvents(request: SearchEventsRequest, caller: Caller) {
+    await this.upTo(request.after, caller.signal);
+    const limit = request.pageSize || DEFAULT_PAGE;
+    const { agent, run, type, subject } = request;
+    const rows = await this.leaves.search({
+      ...searchOf(caller, request),
+      ...present({ agent, run, type, subject }),
+      ...(request.pageToken !== '' && { after: Number(request.pageToken) }),
+      ascending: request.ascending,
+      limit,
+    });
+    const next = rows.length === limit ? String(rows.at(-1)?.leaf ?? '') : '';
+    return { events: rows.map(auditEventOf), nextPageToken: next };
+  }
+
+  async getAuditEvent({ id }: GetAuditEventRequest, caller: Caller) {
+    const row = await this.leafOf(caller, id);
+    return { event: auditEventOf(row), line: row.line };
+  }
+
+  async getCheckpoint() {
+    const { checkpoint } = this.latest();
+    return {
+      checkpoint: checkpoint.note,
+      treeSize: BigInt(checkpoint.size),
+      rootHash: Buffer.from(checkpoint.root).toString('base64'),
+      verifierKey: this.checkpoints.key.verifier,
+    };
+  }
+
+  async getInclusionProof({ id, treeSize }: GetInclusionProofRequest, caller: Caller) {
+    const { leaf } = await this.leafOf(caller, id);
+    const { checkpoint, tree } = this.latest();
+    const size = Number(treeSize) || checkpoint.size;
+    if (leaf >= size || size > checkpoint.size)
+      throw refuse(
+        'audit.bad_size',
+        `leaf ${leaf} is not in a tree of ${size} leaves; the newest checkpoint has ${checkpoint.size}`,
+      );
+    return { leafIndex: BigInt(leaf), treeSize: BigInt(size), hashes: (await tree.inclusion(leaf, size)).map(base64) };
+  }
+
+  async getConsistencyProof(request: GetConsistencyProofRequest) {
+    const { checkpoint, tree } = this.latest();
+    const from = Number(request.from);
+    const to = Number(request.to) || checkpoint.size;
+    if (from > to || to > checkpoint.size)
+      throw refuse(
+        'audit.bad_size',
+        `no tree of ${to} leaves extends one of ${from}; the newest checkpoint has ${checkpoint.size}`,
+      );
+    return { hashes: (await tree.consistency(from, to)).map(base64) };
+  }
+
+  async exportBundle(request: ExportBundleRequest, caller: Caller) {
+    await this.upTo(request.after, caller.signal);
+    const { agent, run } = request;
+    const search = { ...searchOf(caller, request), ...present({ agent, run }), ascending: true, limit: MAX_BUNDLE + 1 };
+    const rows = await this.leaves.search(search);
+    const { checkpoint, tree } = await this.covering(rows.at(-1)?.leaf ?? -1, caller.signal);
+    if (rows.length > MAX_BUNDLE)
+      throw refuse('audit.too_many', `more than ${MAX_BUNDLE} events; ask for less time at once`);
+    const events = [];
+    for (const { leaf, line } of rows)
+      events.push({ line, index: leaf, proof: (await tree.inclusion(leaf, checkpoint.size)).map(base64) });
+    const bundle = { format: 'writ-bundle/1', origin: this.checkpoints.key.name, checkpoint: checkpoint.note, events };
+    return { bundle: JSON.stringify(bundle), events: events.length };
+  }
+
+  async checkIntegrity() {
+    return { integrity: integrityOf(await this.integrity.check()) };
+  }
+
+  async getIntegrity() {
+    return { integrity: integrityOf(this.integrity.latest ?? (await this.integrity.check())) };
+  }
+
+  private latest() {
+    const latest = this.checkpoints.latest();
+    if (latest) return latest;
+    throw refuse('audit.no_checkpoint', 'this replica does not keep the record, or could not seal it; try again');
+  }
+
+  /** The newest checkpoint that has this leaf: the index may be a moment ahead of it. */
+  private async covering(leaf: number, signal: AbortSignal) {
+    for (const end = performance.now() + WAIT_MS; performance.now() < end && !signal.aborted; await step()) {
+      const latest = this.latest();
+      if (latest.checkpoint.size > leaf) return latest;
+    }
+    throw refuse('audit.behind', `no checkpoint has leaf ${leaf} within ${WAIT_MS} ms; try again`);
+  }
+
+  private async leafOf(caller: Caller, id: string): Promise<LeafRow> {
+    const row = await this.leaves.byId(caller.tenant, id);
+    if (row) return row;
+    throw refuse('audit.not_found', `no event ${id} is in the record; a new one takes up to a second to get there`, {
+      id,
+    });
+  }
+
+  /** Waits until the record, its checkpoint and the index have a position. */
+  private async upTo(after: string, signal: AbortSignal): Promise<void> {
+    if (after === '') return;
+    const { service, partition, commit } = positionOf(after);
+    for (const end = performance.now() + WAIT_MS; performance.now() < end && !signal.aborted;) {
+      if (await this.leaves.has(service, partition, commit)) return;
+      await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+    }
+    throw refuse('audit.behind', `the record has not reached ${after} within ${WAIT_MS} ms; try again`);
+  }
+}
+
+function step(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+}
+
+function positionOf(text: string) {
+  try {
+    return parsePosition(text);
+  } catch {
+    throw refuse(
+      'audit.bad_position',
+      `'${text}' is not a position; use one that came with a write, such as scheduler/07/123/0`,
+    );
+  }
+}
+
+function searchOf(caller: Caller, { fromTime, toTime }: Pick<SearchEventsRequest, 'fromTime' | 'toTime'>) {
+  return {
+    tenant: caller.tenant,
+    ...(fromTime && { from: timestampDate(fromTime) }),
+    ...(toTime && { to: timestampDate(toTime) }),
+  };
+}
+
+/** The fields that are not empty: absent is empty in proto3. */
+function present(fields: { [K in 'agent' | 'run' | 'type' | 'subject']?: string }): Partial<Search> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''));
+}
+
+function auditEventOf(row: LeafRow) {
+  const event = JSON.parse(row.line) as LedgerEvent;
+  const { actor } = event;
+  return {
+    leafIndex: BigInt(row.leaf),
+    leafHash: base64(leafHash(Buffer.from(row.line))),
+    event: {
+      id: event.id,
+      type: event.type,
+      source: event.source,
+      subject: event.subject,
+      time: timestampFromDate(new Date(event.time)),
+      data: fromJson(ValueSchema, event.data as JsonValue),
+      tenant: event.tenant,
+      actor: {
+        principal: actor.principal,
+        kind: actor.kind,
+        onBehalfOf: [...(actor.onBehalfOf ?? [])],
+        run: actor.run ?? '',
+        token: actor.token ?? '',
+      },
+      cause: event.cause,
+      trace: event.trace ?? '',
+      position: `${row.service}/${String(row.partition).padStart(2, '0')}/${row.commit}/${row.index}`,
+    },
+  };
+}
+
+function integrityOf({ problems, commits, treeSize, time }: Integrity) {
+  return {
+    problems: problems.map((problem) => ({
+      ...problem,
+      firstCommit: BigInt(problem.firstCommit),
+      lastCommit: BigInt(problem.lastCommit),
+    })),
+    commits: BigInt(commits),
+    treeSize: BigInt(treeSize),
+    time: timestampFromDate(time),
+  };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}

@@ -1,0 +1,79 @@
+import type { Commit, Ledger, Projection } from '@writ/ledger';
+import type { LedgerEvent } from '@writ/ledger/domain';
+import type { EntityManager } from 'typeorm';
+import type { Sealed } from '../record/record.js';
+
+/** Name of the projection, for `Host.waitFor`. */
+export const AUDIT_INDEX = 'index';
+
+const ROWS_A_STATEMENT = 2_000;
+
+/** Writes the index from the order that the record decided: reads each batch of commits again and files its lines. */
+export function auditIndex(ledger: Ledger): Projection {
+  return {
+    name: AUDIT_INDEX,
+    events: ['record.sealed.v1'],
+    async apply(events, manager) {
+      for (const { event } of events) await file(ledger, event, manager);
+    },
+    async reset(_partition, manager) {
+      await manager.query('TRUNCATE leaf, sealed_commit');
+    },
+  };
+}
+
+async function file(ledger: Ledger, event: LedgerEvent, manager: EntityManager): Promise<void> {
+  const { from, batches } = event.data as unknown as Sealed['data'];
+  let leaf = from;
+  let rows = new Rows();
+  for (const batch of batches)
+    for await (const commit of ledger.read(batch.service, batch.partition, { from: batch.from - 1, to: batch.to })) {
+      leaf = rows.add(commit, leaf);
+      if (rows.size < ROWS_A_STATEMENT) continue;
+      await rows.write(manager);
+      rows = new Rows();
+    }
+  await rows.write(manager);
+}
+
+/** Columns of rows to come, since one statement with arrays is many times as fast as many statements. */
+class Rows {
+  private readonly leaves: unknown[][] = Array.from({ length: 13 }, () => []);
+  private readonly commits: unknown[][] = Array.from({ length: 5 }, () => []);
+
+  get size(): number {
+    return this.leaves[0]?.length ?? 0;
+  }
+
+  /** @returns the number of the next leaf */
+  add(commit: Commit, leaf: number): number {
+    const { service, partition } = commit;
+    push(this.commits, [service, partition, commit.commit, commit.hash, commit.prev]);
+    for (const [index, event] of commit.events.entries()) {
+      const line = Buffer.from(commit.lines[index] as Uint8Array).toString('utf8');
+      const { id, tenant, type, subject, actor, time } = event;
+      const place = [service, partition, commit.commit, index];
+      push(this.leaves, [leaf++, id, tenant, type, subject, actor.principal, actor.run ?? null, time, ...place, line]);
+    }
+    return leaf;
+  }
+
+  async write(manager: EntityManager): Promise<void> {
+    if (this.size === 0) return;
+    await manager.query(
+      `INSERT INTO leaf (leaf, id, tenant, type, subject, principal, run, time, service, partition, commit, index, line)
+       SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+         $8::timestamptz[], $9::text[], $10::int[], $11::bigint[], $12::int[], $13::text[]) ON CONFLICT DO NOTHING`,
+      this.leaves,
+    );
+    await manager.query(
+      `INSERT INTO sealed_commit (service, partition, commit, hash, prev)
+       SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[]) ON CONFLICT DO NOTHING`,
+      this.commits,
+    );
+  }
+}
+
+function push(columns: unknown[][], values: readonly unknown[]): void {
+  for (const [at, value] of values.entries()) columns[at]?.push(value);
+}
