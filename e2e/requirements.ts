@@ -99,6 +99,18 @@ export const requirements: readonly Requirement[] = [
   { id: 'audit.rebuild', promise: 'the tree is built again from the ledger when its tiles are lost' },
 
   {
+    id: 'api.capability_of_every_method',
+    promise: 'every method says who may call it, and refuses everybody else over gRPC and over REST',
+  },
+  { id: 'api.admitted_first', promise: 'nothing of a request is read before its caller was admitted' },
+  { id: 'api.strict', promise: 'unknown fields, malformed bytes, broken rules and too much are refused, each by name' },
+  { id: 'api.one_refusal', promise: 'a refusal is the same over gRPC and REST, and a bug tells nothing of its text' },
+  { id: 'api.backpressure', promise: 'a reader that stops reading stops the writer, over gRPC, REST and the door' },
+  { id: 'api.frees_handler', promise: 'a caller that cancels, leaves, dies or runs out of time frees its handler' },
+  { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
+  { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
+  { id: 'platform.trace', promise: 'the trace of a request stands in the events that it led to' },
+  {
     id: 'servers.die_with_parent',
     promise: 'no server and no process of the project outlives a parent that was killed',
   },

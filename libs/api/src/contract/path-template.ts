@@ -30,7 +30,9 @@ export function parseTemplate(source: string): PathTemplate {
   const segments: Segment[] = [];
   const variables: PathVariable[] = [];
   const { body, verb } = splitVerb(source);
-  for (const part of splitOutsideBraces(body)) {
+  const parts = splitOutsideBraces(body);
+  if (parts.join('/') !== body) throw malformed(source, 'an empty segment, or a brace that is not closed');
+  for (const part of parts) {
     const variable = /^\{([a-z0-9_.]+)(?:=(.+))?\}$/.exec(part);
     if (!variable) {
       segments.push(segmentOf(part, source));

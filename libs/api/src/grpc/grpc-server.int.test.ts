@@ -6,7 +6,7 @@ import { clientOf, GrpcChannel, type GrpcClient } from '../client/grpc-channel.j
 import { CaseApi, caseErrors } from '../testing/case-service.js';
 import { fakeToken } from '../testing/fake-authenticator.js';
 import { startTestApi, type TestApi } from '../testing/start-api.js';
-import { eventually } from '@writ/testkit';
+import { eventually, verifies } from '@writ/testkit';
 
 registerErrors(caseErrors);
 let api: TestApi;
@@ -68,6 +68,7 @@ describe('unary calls', () => {
   });
 
   test('a refusal keeps its code and details', async () => {
+    verifies('api.one_refusal');
     await expect(client.getItem({ id: 'missing' })).rejects.toMatchObject({
       code: 'item.not_found',
       message: 'there is no item missing',
@@ -91,6 +92,7 @@ describe('unary calls', () => {
   });
 
   test('malformed bytes are refused after the caller was admitted, and not looked at before', async () => {
+    verifies('api.admitted_first', 'api.strict');
     const broken = Buffer.from([0x0a, 0xff]);
     expect((await raw(getItem, broken, {}))?.code).toBe(Code.UNAUTHENTICATED);
     expect((await raw(getItem, broken, { authorization: fakeToken({ grant: ['item.write'] }) }))?.code).toBe(
@@ -106,6 +108,7 @@ describe('unary calls', () => {
   });
 
   test('every method refuses a caller without its capability, and none is reached', async () => {
+    verifies('api.capability_of_every_method');
     const poor = new GrpcChannel(api.grpcAddress, {
       metadata: () => ({ authorization: fakeToken({ grant: ['other.thing'] }) }),
     });
@@ -143,6 +146,7 @@ describe('streams', () => {
   });
 
   test('cancel, deadline, an early leave and a killed client each free the handler', async () => {
+    verifies('api.frees_handler');
     const controller = new AbortController();
     const cancelled = collect(client.count({ to: 1n, ending: 'hang' }, { signal: controller.signal }));
     await eventually(() => service.open === 1);
@@ -202,6 +206,7 @@ describe('streams', () => {
   });
 
   test('a reader that stops reading stops the writer', async () => {
+    verifies('api.backpressure');
     service.counted = 0;
     const slow = client.count({ to: 5_000_000n })[Symbol.asyncIterator]();
     await slow.next();

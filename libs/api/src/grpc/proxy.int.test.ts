@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { refuse } from '@writ/ledger/domain';
 import { CaseService } from '@writ/proto/testing/v1/case';
-import { eventually } from '@writ/testkit';
+import { eventually, verifies } from '@writ/testkit';
 import { registerErrors } from '../errors/catalogue.js';
 import { clientOf, GrpcChannel, type GrpcClient } from '../client/grpc-channel.js';
 import { CaseApi, caseErrors } from '../testing/case-service.js';
@@ -79,6 +79,7 @@ describe('the gRPC door', () => {
   });
 
   test('cancellation and deadlines reach the service', async () => {
+    verifies('api.frees_handler');
     for await (const _ of client.count({ to: 1n, ending: 'hang' })) break;
     await eventually(() => service.open === 0);
     await expect(collect(client.count({ to: 1n, ending: 'hang' }, { timeoutMs: 100 }))).rejects.toMatchObject({
@@ -88,6 +89,7 @@ describe('the gRPC door', () => {
   });
 
   test('a reader that stops reading stops the writer behind the door', async () => {
+    verifies('api.backpressure');
     service.counted = 0;
     const slow = client.count({ to: 5_000_000n })[Symbol.asyncIterator]();
     await slow.next();

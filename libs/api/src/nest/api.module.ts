@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { Inject, Module, type BeforeApplicationShutdown, type DynamicModule, type OnModuleInit } from '@nestjs/common';
+import type { DescService } from '@bufbuild/protobuf';
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import type { ServiceImplementation } from '../kernel/implementation.js';
@@ -22,6 +23,8 @@ export interface ApiModuleOptions extends RestOptions {
   title: string;
   /** Whether this process takes calls, for `grpc.health.v1`. Default: yes. */
   ready?: () => boolean;
+  /** What the OpenAPI document and reflection tell of, for a door in front of other services. Default: what is served here. */
+  documents?: readonly DescService[];
   /** How long HTTP requests in flight may take to end when the application closes; default 10 s. Then they are cut. */
   graceMs?: number;
 }
@@ -52,9 +55,9 @@ export class ApiModule implements OnModuleInit, BeforeApplicationShutdown {
       const service = provider !== null && typeof provider === 'object' ? servedBy(provider.constructor) : undefined;
       if (service) kernel.register(service, provider as ServiceImplementation<typeof service>);
     }
-    const own = [...kernel.services];
+    const own = this.options.documents ?? [...kernel.services];
     kernel.register(Health, healthService(kernel, this.options.ready ?? (() => true)), true);
-    const { v1, v1alpha } = reflectionServices(() => kernel.services);
+    const { v1, v1alpha } = reflectionServices(() => [...new Set([...own, ...kernel.services])]);
     kernel.register(ServerReflection, v1, true);
     kernel.register(ServerReflectionAlpha, v1alpha, true);
     kernel.warm();

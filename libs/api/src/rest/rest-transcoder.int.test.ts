@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Controller, Get, Post } from '@nestjs/common';
-import { eventually } from '@writ/testkit';
+import { eventually, verifies } from '@writ/testkit';
 import { registerErrors } from '../errors/catalogue.js';
 import { CaseApi, caseErrors } from '../testing/case-service.js';
 import { fakeToken } from '../testing/fake-authenticator.js';
@@ -158,6 +158,7 @@ describe('bodies', () => {
     ['a wrong type', { id: 1 }, 400, 'request.malformed'],
     ['too much', { id: 'a', picture: 'A'.repeat(5 * 1024 * 1024) }, 413, 'request.too_large'],
   ])('%s is refused', async (_, body, status, code) => {
+    verifies('api.strict');
     expect(await call('POST', '/v1/items', body)).toMatchObject({ status, json: { code } });
   });
 
@@ -173,6 +174,7 @@ describe('bodies', () => {
   });
 
   test('the caller is refused before its body is read', async () => {
+    verifies('api.admitted_first');
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = httpRequest(`${api.httpUrl}/v1/items`, {
         method: 'POST',
@@ -192,6 +194,7 @@ describe('bodies', () => {
 
 describe('refusals', () => {
   test('a refusal of the service: status, code, hint, details', async () => {
+    verifies('api.one_refusal');
     const { status, json } = await call('GET', '/v1/items/missing');
     expect(status).toBe(404);
     expect(json).toEqual({
@@ -208,6 +211,7 @@ describe('refusals', () => {
   });
 
   test('every method that is not public refuses a caller without a token, and one without its capability', async () => {
+    verifies('api.capability_of_every_method');
     for (const [verb, path] of [
       ['GET', '/v1/items/a'],
       ['GET', '/v1/items'],
@@ -262,6 +266,7 @@ describe('server streams', () => {
   });
 
   test('a silent stream sends its head and heartbeats; a reader that leaves frees the handler', async () => {
+    verifies('api.frees_handler');
     const controller = new AbortController();
     const response = await fetch(`${api.httpUrl}/v1/count?ending=hang`, {
       headers: { authorization, accept: 'text/event-stream' },
@@ -275,6 +280,7 @@ describe('server streams', () => {
   });
 
   test('a reader that stops reading stops the writer', async () => {
+    verifies('api.backpressure');
     service.counted = 0;
     const request = httpRequest(`${api.httpUrl}/v1/count?to=5000000`, { headers: { authorization } });
     request.on('response', (response) => response.pause());

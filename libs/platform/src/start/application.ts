@@ -34,6 +34,7 @@ export async function startApplication<C extends BaseConfig>(
   const api = ApiModule.with({
     kernel,
     title: `Writ ${spec.name}`,
+    ...(spec.documents && { documents: spec.documents }),
     ready: () => context.health.ready,
     graceMs: config.WRIT_GRACE_MS,
   });

@@ -1,5 +1,6 @@
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { DescService } from '@bufbuild/protobuf';
 import type { Authenticator } from '@writ/api';
 import type { Blobs } from '@writ/blobs';
 import type { Enforcement } from '@writ/enforcement';
@@ -45,6 +46,8 @@ export interface ServiceSpec<C extends BaseConfig> {
   enforcement: 'follow' | 'none' | { authenticator: Authenticator };
   /** Its providers may inject the tokens of `@writ/platform`; those with `@ApiService` are served. */
   module(context: ServiceContext<C>): Type | DynamicModule;
+  /** What its OpenAPI document and reflection tell of; default: what it serves itself. */
+  documents?: readonly DescService[];
   /** Routes beside the contract (OAuth, MCP, Git), mounted before the service listens. */
   routes?(context: ServiceContext<C>, fastify: FastifyInstance): void | Promise<void>;
   /** Runs once everything listens, before the service is announced. */

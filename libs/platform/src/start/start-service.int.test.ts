@@ -5,7 +5,7 @@ import { CaseApi, caseErrors, FakeAuthenticator, fakeToken } from '@writ/api/tes
 import type { Caller } from '@writ/api';
 import { aggregates, type Aggregate, type EventDraft, type LedgerEvent } from '@writ/ledger/domain';
 import { CaseService, type StopItemRequest } from '@writ/proto/testing/v1/case';
-import { eventually, startBackends, type Backends } from '@writ/testkit';
+import { eventually, startBackends, verifies, type Backends } from '@writ/testkit';
 import { EntitySchema, type EntityManager, type QueryRunner } from 'typeorm';
 import { BaseConfig, readConfig } from '../config/config.js';
 import { openServices, type Announcement } from '../discovery/announce.js';
@@ -163,6 +163,7 @@ describe('a running service', () => {
   });
 
   test('the trace of a request stands in the event, and its rows are in the schema of the service', async () => {
+    verifies('platform.trace');
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const answer = await fetch(`${service.httpUrl}/v1/items/i1:stop`, {
       method: 'POST',
@@ -189,6 +190,7 @@ describe('a running service', () => {
   });
 
   test('a broker that hangs and a database that is gone are told, and so is their return', async () => {
+    verifies('platform.health');
     const readiness = async () => (await getJson(`${service.httpUrl}/health/ready`)).json;
     backends.nats.pause();
     await eventually(
@@ -209,6 +211,7 @@ describe('a running service', () => {
 
 describe('starting and stopping', () => {
   test('a stop finishes what is in flight, refuses what is new, and is gone from the bucket', async () => {
+    verifies('platform.drain');
     const watcher = await startService(
       specFor({ name: 'watcher', host: () => ({ partitions: 1, model: aggregates([item]) }) }),
     );
