@@ -6,7 +6,12 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import type { DescMethodBiDiStreaming, DescMethodServerStreaming, DescMethodUnary } from '@bufbuild/protobuf';
+import type {
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+} from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { errorOfStatus } from './wire-error.js';
 
@@ -115,6 +120,37 @@ export class Channel {
       optionsOf(settings),
     );
     yield* frames<MessageShape<O>>(call, settings.signal);
+  }
+
+  /** Many requests, one answer. */
+  async clientStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodClientStreaming<I, O>,
+    requests: Iterable<MessageInitShape<I>>,
+    settings: CallSettings,
+  ): Promise<MessageShape<O>> {
+    settings.signal?.throwIfAborted();
+    let call!: grpc.ClientWritableStream<MessageShape<I>>;
+    const answer = new Promise<MessageShape<O>>((resolve, reject) => {
+      call = this.#client.makeClientStreamRequest(
+        pathOf(method),
+        encoder(method.input),
+        decoder(method.output),
+        metadataOf(settings),
+        optionsOf(settings),
+        (error, response) => (error ? reject(errorOfStatus(error)) : resolve(response as MessageShape<O>)),
+      );
+    });
+    answer.catch(() => {}); // it is awaited below, but may fail before that
+    const release = cancelOn(settings.signal, call);
+    try {
+      for (const request of requests)
+        if (!call.write(create(method.input, request)) && !call.destroyed)
+          await Promise.race([new Promise((resolve) => call.once('drain', resolve)), answer]);
+      call.end();
+      return await answer;
+    } finally {
+      release();
+    }
   }
 
   /** A stream in both directions. */

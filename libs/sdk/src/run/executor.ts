@@ -43,6 +43,7 @@ export class RunExecutor {
   #performing = 0;
   #delivered = 0;
   #dropped = false;
+  #holding = false;
   #pumping = false;
   #flushing = false;
   /** The scheduler was told that this run waits; an entry ends that. */
@@ -85,6 +86,16 @@ export class RunExecutor {
     });
     await rest();
     return feed(this, this.activation);
+  }
+
+  /** Begins nothing new: what is performed goes on to its end, and then the run may go elsewhere. */
+  hold(): void {
+    this.#holding = true;
+  }
+
+  /** Nothing is performed, and everything that was has been reported. */
+  get isQuiet(): boolean {
+    return !this.replaying && this.#performing === 0 && this.#commands.length === 0 && !this.end;
   }
 
   /** What came true, in the ledger's order. */
@@ -215,7 +226,7 @@ export class RunExecutor {
 
   #attempt(slot: Slot, attempt: number): void {
     const { perform } = slot;
-    if (!perform) return;
+    if (!perform || this.#holding) return;
     slot.failures = attempt - 1;
     if (slot.refusal) return this.#send(slot, slot.refusal);
     if (this.cancellation.requested && !slot.afterCancel) {

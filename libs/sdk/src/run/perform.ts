@@ -41,7 +41,7 @@ export async function makeAttempt(
   perform.signal?.addEventListener('abort', abortByCaller, { once: true });
   try {
     const result = await Promise.race([runCode(by, slot, perform, attempt, abort.signal), aborted(abort.signal)]);
-    return 'type' in result ? result : { type: 'completed', value: encodeValue(result.value) };
+    return 'type' in result ? result : { type: 'completed', attempt, value: encodeValue(result.value) };
   } catch (error) {
     return failed(by, slot, perform, attempt, abort.signal.aborted ? abort.signal.reason : error);
   } finally {

@@ -64,7 +64,7 @@ export type Wish =
 
 /** What the worker did itself. */
 export type Done =
-  | { readonly type: 'completed'; readonly value: Bytes }
+  | { readonly type: 'completed'; readonly attempt: number; readonly value: Bytes }
   | {
       readonly type: 'failed';
       readonly attempt: number;

@@ -33,7 +33,7 @@ export async function collect(frames: AsyncIterable<ExecFrame>): Promise<ExecFra
 }
 
 /** A command over its frames. It starts at once; the output is kept for `result()` and given to one reader. */
-export function execOf(frames: AsyncGenerator<ExecFrame>): Exec {
+export function execOf(frames: AsyncIterable<ExecFrame>): Exec {
   const output: ExecOutput[] = [];
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   let wake = () => {};

@@ -1,0 +1,120 @@
+import { fromJson, toJson, type JsonValue } from '@bufbuild/protobuf';
+import { durationFromMs, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
+import { RunService, RunState, type Payload } from '@writ/proto/run/v1/run';
+import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.js';
+import type { CallOptions } from '../define/context.js';
+import { durationMs } from '../define/duration.js';
+import { parse } from '../define/schema.js';
+import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
+import { errorOf } from '../errors/error-of.js';
+import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
+import { checkStartOptions } from '../run/child.js';
+import { readBlob } from '../worker/blobs.js';
+import { watch } from './events.js';
+import { newId } from './ids.js';
+import type { ReplayReport, Run, StartOptions } from './run.js';
+import type { Session } from './session.js';
+
+const longPollMs = 30_000;
+const ends = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
+
+/** `writ.start` */
+export async function startRun(
+  session: Session,
+  workflow: Workflow,
+  input: unknown,
+  opts: StartOptions = {},
+): Promise<Run<unknown>> {
+  checkStartOptions(opts, 'client');
+  const def = definitionOf<WorkflowDefinition>(workflow);
+  await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
+  const request = {
+    workflow: workflow.name,
+    id: opts.id ?? newId('run'),
+    onConflict: opts.onConflict ?? '',
+    queue: opts.queue ?? '',
+    version: def.version ?? '',
+    ...(input === undefined ? {} : { input: { data: encodeBytes(input) } }),
+    ...(opts.at ? { startTime: timestampFromDate(opts.at) } : {}),
+    grant: (opts.grant ?? []).map(({ actions, resources }) => ({
+      actions: [...actions],
+      resources: [...(resources ?? [])],
+    })),
+  };
+  const { id } = await session.call(RunService.method.startRun, request, { signal: opts.signal });
+  return runHandle(session, id, workflow);
+}
+
+/** A handle on a run; asks nothing until it is used. */
+export function runHandle(session: Session, id: string, workflow?: Workflow): Run<unknown> {
+  const messages: Messages = (workflow && definitionOf<WorkflowDefinition>(workflow).messages) ?? {};
+  return {
+    id,
+    result: (opts) => awaitResult(session, id, opts),
+    async send(message, data, opts = {}) {
+      if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
+      const payload = data === undefined ? {} : { data: { data: encodeBytes(data) } };
+      const idempotencyKey = opts.idempotencyKey ?? newId('cmd');
+      await session.call(
+        RunService.method.sendMessage,
+        { id, message, ...payload, idempotencyKey },
+        { signal: opts.signal },
+      );
+    },
+    async cancel({ reason = '', force = false, signal } = {}) {
+      const receipt = await session.call(RunService.method.cancelRun, { id, reason, force }, { signal });
+      return { stopped: receipt.stopped, outcomeUnknown: receipt.outcomeUnknown };
+    },
+    replay: (opts) => replayRun(session, id, opts?.signal),
+    [Symbol.asyncIterator]: () => runEvents(session, id),
+  };
+}
+
+async function* runEvents(session: Session, id: string) {
+  for await (const event of watch(session, { run: id, after: 'start' })) {
+    yield event;
+    if (event.subject === id && ends.has(event.type)) return;
+  }
+}
+
+async function awaitResult(session: Session, id: string, opts: CallOptions = {}): Promise<unknown> {
+  const until = opts.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + durationMs(opts.timeout);
+  for (;;) {
+    const wait = durationFromMs(Math.max(0, Math.min(longPollMs, until - Date.now())));
+    const response = await session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal });
+    if (response.state === RunState.SUCCEEDED) {
+      if (response.result) return readPayload(session, response.result, opts.signal);
+      return response.jsonResult && decode(toJson(ValueSchema, response.jsonResult) as Encoded);
+    }
+    if (response.state === RunState.CANCELLED)
+      throw new CancelledError(response.error?.message || `the run ${id} was cancelled`);
+    if (response.state === RunState.FAILED) {
+      const { code = 'run.failed', message = 'the run failed', details = {} } = response.error ?? {};
+      throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });
+    }
+    if (Date.now() >= until) throw new TimeoutError(`the run ${id} did not end in time`, { details: { run: id } });
+  }
+}
+
+async function readPayload(session: Session, payload: Payload, signal: AbortSignal | undefined): Promise<unknown> {
+  return decodeBytes(
+    payload.blob ? await readBlob(session, { hash: payload.blob, sizeBytes: 0n }, signal) : payload.data,
+  );
+}
+
+async function replayRun(session: Session, id: string, signal: AbortSignal | undefined): Promise<ReplayReport> {
+  const report = await session.call(RunService.method.replayRun, { id }, { signal, timeoutMs: 120_000 });
+  if (report.liveCalls > 0)
+    throw new WritError(`the replay of ${id} performed ${report.liveCalls} calls`, { code: 'run.replay_failed' });
+  if (report.same) return { same: true };
+  const json = (value: typeof report.expected) => value && toJson(ValueSchema, value);
+  const firstDifference = {
+    event: report.firstDifference,
+    expected: json(report.expected),
+    actual: json(report.actual),
+  };
+  return { same: false, firstDifference };
+}
+
+/** A JSON value as the wire has it. */
+export const jsonValue = (value: unknown) => fromJson(ValueSchema, value as JsonValue);

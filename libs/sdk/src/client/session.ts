@@ -1,0 +1,199 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import { WritError } from '../errors/errors.js';
+import { Channel } from './channel.js';
+import { OAuthClient, readKeyFile, type ClientKey } from './oauth.js';
+import { TokenCache } from './tokens.js';
+
+/** Where a platform is and who calls it. */
+export interface SessionOptions {
+  readonly url: string;
+  /** Called with the id of a run where the token of a run is needed, without one for the caller's own. */
+  readonly token: string | ((run?: string) => Promise<string>) | undefined;
+  readonly key: (() => Promise<ClientKey>) | undefined;
+  readonly project: string | undefined;
+  readonly fetch: typeof globalThis.fetch;
+}
+
+/** `GET /.well-known/writ` */
+export interface Beginnings {
+  readonly issuer: string;
+  readonly audience: string;
+  /** `host:port` */
+  readonly grpc: string;
+}
+
+/** Of one call. `run`: under the authority of this run, not of the caller. */
+export interface Calling {
+  readonly run?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+const maxAttempts = 5;
+const firstDelayMs = 100;
+const staleToken = new Set(['auth.token_expired', 'auth.invalid_token']);
+
+/** Reads what `readKeyFile` does, once. */
+export const keyFile = (path: string) => {
+  let read: Promise<ClientKey> | undefined;
+  return () => (read ??= readKeyFile(path));
+};
+
+/** The way to one platform: finds its address, keeps a channel to it, has tokens at hand, and calls again where that is safe. */
+export class Session {
+  #beginnings: Promise<Beginnings> | undefined;
+  #oauth: Promise<OAuthClient> | undefined;
+  #channel: Channel | undefined;
+  readonly #own: TokenCache;
+  readonly #ofRuns = new Map<string, TokenCache>();
+
+  constructor(private readonly options: SessionOptions) {
+    this.#own = new TokenCache(async () => (await this.#client()).own((await this.beginnings()).audience));
+  }
+
+  /** Asked once; a failure is not remembered. */
+  beginnings(): Promise<Beginnings> {
+    this.#beginnings ??= this.#discover().catch((error: unknown) => {
+      this.#beginnings = undefined;
+      throw error;
+    });
+    return this.#beginnings;
+  }
+
+  async channel(): Promise<Channel> {
+    if (this.#channel) return this.#channel;
+    const { grpc } = await this.beginnings();
+    const scheme = new URL(this.options.url).protocol;
+    return (this.#channel ??= new Channel(grpc.includes('://') ? grpc : `${scheme}//${grpc}`));
+  }
+
+  /** A valid access token: the caller's own, or that of a run. */
+  async token(run?: string): Promise<string> {
+    const { token, key } = this.options;
+    if (typeof token === 'function') return token(run);
+    if (token !== undefined && run === undefined) return token;
+    if (!key)
+      throw new WritError(
+        run === undefined ? 'there is no identity to call with' : `there is no key to get the token of run ${run} with`,
+        {
+          code: 'auth.missing_token',
+          hint: 'set WRIT_KEY_FILE to a key file of an agent, or pass connect({ token: async (run) => … })',
+        },
+      );
+    return run === undefined ? this.#own.get() : this.#ofRun(run).get();
+  }
+
+  /** The run has ended here; its token is not needed any more. */
+  forget(run: string): void {
+    this.#ofRuns.delete(run);
+  }
+
+  headers(): Record<string, string> {
+    return this.options.project === undefined ? {} : { 'writ-tenant': this.options.project };
+  }
+
+  /**
+   * One request, one answer. What the server says may heal is tried again with backoff: every request of this SDK that changes something
+   * carries an id that makes its repeat harmless.
+   */
+  async call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    calling: Calling = {},
+  ): Promise<MessageShape<O>> {
+    for (let attempt = 1; ; attempt++) {
+      const token = await this.token(calling.run);
+      try {
+        return await (await this.channel()).unary(method, request, { ...calling, token, headers: this.headers() });
+      } catch (error) {
+        if (!this.#mayTryAgain(error, token, attempt, calling)) throw error;
+        await pause(firstDelayMs * 3 ** (attempt - 1) * (0.75 + Math.random() / 2), calling.signal);
+      }
+    }
+  }
+
+  /** One request, many answers. Not repeated: only the reader knows where it stood. */
+  async *stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    calling: Calling = {},
+  ): AsyncGenerator<MessageShape<O>, void, undefined> {
+    const token = await this.token(calling.run);
+    yield* (await this.channel()).serverStream(method, request, { ...calling, token, headers: this.headers() });
+  }
+
+  close(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  #mayTryAgain(error: unknown, token: string, attempt: number, { run, signal }: Calling): boolean {
+    if (!WritError.is(error) || signal?.aborted) return false;
+    if (staleToken.has(error.code)) {
+      (run === undefined ? this.#own : this.#ofRun(run)).drop(token);
+      return attempt === 1 && this.options.token === undefined;
+    }
+    return error.retryable && error.code !== 'request.deadline_exceeded' && attempt < maxAttempts;
+  }
+
+  #ofRun(run: string): TokenCache {
+    const found = this.#ofRuns.get(run);
+    if (found) return found;
+    const cache = new TokenCache(async () => {
+      const [client, own, { audience }] = await Promise.all([this.#client(), this.token(), this.beginnings()]);
+      return client.forRun(run, own, audience);
+    });
+    this.#ofRuns.set(run, cache);
+    return cache;
+  }
+
+  #client(): Promise<OAuthClient> {
+    this.#oauth ??= (async () => {
+      const [{ issuer }, key] = await Promise.all([this.beginnings(), this.options.key!()]);
+      return new OAuthClient(issuer, key, this.options.fetch);
+    })().catch((error: unknown) => {
+      this.#oauth = undefined;
+      throw error;
+    });
+    return this.#oauth;
+  }
+
+  async #discover(): Promise<Beginnings> {
+    const { url, fetch } = this.options;
+    const unreachable = (why: string, cause?: unknown) =>
+      new WritError(`no Writ at ${url}: ${why}`, {
+        code: 'service.unavailable',
+        retryable: true,
+        cause,
+        hint: 'is it running? set WRIT_URL to its address',
+      });
+    const response = await fetch(new URL('/.well-known/writ', url)).catch((cause: unknown) => {
+      throw unreachable('it does not answer', cause);
+    });
+    const found = (await response.json().catch(() => ({}))) as Partial<Beginnings>;
+    if (!response.ok || !found.issuer || !found.audience || !found.grpc) throw unreachable(`HTTP ${response.status}`);
+    return found as Beginnings;
+  }
+}
+
+/** @throws the reason of the signal */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    }, ms);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}

@@ -1,0 +1,151 @@
+/** The types of the public surface, as a program that is compiled (`tsc`) but mostly not run. What must not compile stands behind `@ts-expect-error`. */
+import { describe, expect, test } from '@jest/globals';
+import { toStandardJsonSchema } from '@valibot/to-json-schema';
+import { type } from 'arktype';
+import * as v from 'valibot';
+import * as z from 'zod';
+import { connect, tool, verify, workflow, WritError, type Run, type Workflow } from './index.js';
+import { forget, recall, remember, type Memory } from './tools.js';
+
+type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const eq = <T extends true>(): T | void => {};
+
+const refund = tool({
+  name: 'stripe.refund',
+  description: 'Refund a charge',
+  effect: 'irreversible',
+  input: z.object({ charge: z.string(), cents: z.number().default(0) }),
+  async run({ charge, cents }, { signal, idempotencyKey }) {
+    eq<Eq<typeof cents, number>>();
+    return { id: `re_${charge}_${cents}_${signal.aborted}_${idempotencyKey}`, at: new Date() };
+  },
+});
+const lookup = tool({
+  name: 'orders.get',
+  description: 'Read an order',
+  effect: 'read',
+  input: type({ id: 'string' }),
+  async run({ id }) {
+    return { id, total: 12 };
+  },
+});
+const typed = tool({
+  name: 'typed',
+  description: 'Has an output schema',
+  effect: 'read',
+  input: toStandardJsonSchema(v.object({ a: v.string() })),
+  output: z.object({ n: z.string().transform(Number) }),
+  run: async () => ({ n: 1 }),
+});
+
+const tell = workflow({ name: 'tell', input: z.string(), run: async (_, words) => words.length });
+const flow = workflow({
+  name: 'refund-flow',
+  input: z.object({ order: z.string(), times: z.number().default(1) }),
+  messages: { evidence: v.object({ url: v.string() }) },
+  async run(ctx, { order, times }) {
+    eq<Eq<typeof times, number>>();
+    const found = await ctx.call(lookup, { id: order });
+    eq<Eq<typeof found, { id: string; total: number }>>();
+    const shipped = await ctx.step('shipping', async ({ signal }) => (await fetch('https://x', { signal })).status);
+    eq<Eq<typeof shipped, number>>();
+    const plain = await ctx.step('plain', () => 'not a promise', { undo: async (value) => void value.toUpperCase() });
+    eq<Eq<typeof plain, string>>();
+    const ok = await ctx.ask({ title: 'Refund?', detail: found, approvers: ['group:support'], timeout: '2d' });
+    eq<Eq<typeof ok.value, true>>();
+    const choice = await ctx.ask({ title: 'Which?', schema: z.enum(['a', 'b']) });
+    eq<Eq<typeof choice.value, 'a' | 'b'>>();
+    const evidence = await ctx.wait('evidence', { timeout: '1h' });
+    eq<Eq<typeof evidence, { url: string }>>();
+    const refunded = await ctx.call(refund, { charge: order });
+    eq<Eq<typeof refunded, { id: string; at: Date }>>();
+    const number = await ctx.call(typed, { a: 'x' });
+    eq<Eq<typeof number, { n: number }>>();
+    const memories = await ctx.call(recall, { scope: 's', query: 'q' });
+    eq<Eq<typeof memories, Memory[]>>();
+    const kept = await ctx.call(remember, { scope: 's', text: 't', attributes: { a: 1 } });
+    eq<Eq<typeof kept, { id: string }>>();
+    await ctx.call(forget, { id: kept.id });
+    const child = await ctx.start(tell, 'the customer', { grant: [{ actions: ['tool.call'], resources: ['mail/*'] }] });
+    const said = await child.result();
+    eq<Eq<typeof said, number>>();
+    const unknown = await ctx.call('tracker.create_issue', { title: 'x' });
+    eq<Eq<typeof unknown, unknown>>();
+    await using box = await ctx.sandbox({ network: 'none' });
+    await box.fs.writeFile('/w/a.txt', 'hi');
+    const text = await box.fs.readFile('/w/a.txt', 'utf8');
+    eq<Eq<typeof text, string>>();
+    for await (const piece of box.exec(['wc', '-c', '/w/a.txt'])) void piece.text;
+    await ctx.sleep('3d');
+    // @ts-expect-error unknown message
+    void ctx.wait('nope');
+    // @ts-expect-error wrong input
+    void ctx.call(lookup, { id: 3 });
+    // @ts-expect-error bad duration
+    void ctx.sleep('3 fortnights');
+    // @ts-expect-error a child has the type of its input
+    void ctx.start(tell, 5);
+    return { refunded: refunded.id };
+  },
+});
+const untyped = workflow({ name: 'untyped', run: async () => 5 });
+
+async function program(): Promise<void> {
+  await using writ = connect();
+  await using worker = await writ.serve({ workflows: [flow, tell, untyped], tools: [refund, lookup, typed] });
+  void worker;
+  const run = await writ.start(flow, { order: 'o1' }, { id: 'refund-o1', onConflict: 'attach' });
+  const out = await run.result({ signal: AbortSignal.timeout(5_000) });
+  eq<Eq<typeof out, { refunded: string }>>();
+  const five = await (await writ.start(untyped, undefined)).result();
+  eq<Eq<typeof five, number>>();
+  await run.send('evidence', { url: 'https://…' });
+  // @ts-expect-error wrong message payload
+  void run.send('evidence', { url: 1 });
+  // @ts-expect-error a run is no promise
+  void run.then;
+  // @ts-expect-error the input has its type from outside, too
+  void writ.start(flow, { order: 1 });
+  // @ts-expect-error agents belong to a later version
+  void writ.generate;
+  for await (const event of run) if (event.time instanceof Date) break;
+  const again: Run<{ refunded: string }> = writ.run('refund-o1', flow);
+  const any: Workflow = flow;
+  void any;
+  try {
+    await again.result();
+  } catch (error) {
+    if (WritError.is(error, 'policy.denied')) eq<Eq<typeof error.code, 'policy.denied' & string>>();
+  }
+  const verified = await verify('{}', { log: 'k' });
+  if (verified.ok) eq<Eq<typeof verified.treeSize, bigint>>();
+  else eq<Eq<typeof verified.error, WritError>>();
+}
+
+describe('the surface', () => {
+  test('compiles as documented', () => {
+    expect(program).toBeInstanceOf(Function); // its types are what is tested, by tsc
+    expect([flow.kind, flow.name, refund.kind, refund.name]).toEqual([
+      'workflow',
+      'refund-flow',
+      'tool',
+      'stripe.refund',
+    ]);
+  });
+
+  test('a tool needs a schema that can describe itself', () => {
+    const undescribed = () =>
+      // @ts-expect-error valibot needs its JSON Schema adapter
+      tool({ name: 'x', description: 'x', effect: 'read', input: v.object({ a: v.string() }), run: async () => 1 });
+    expect(undescribed).toThrow('cannot describe itself');
+  });
+
+  test.each(['', '1st', 'with space', 'x'.repeat(101), 'slash/es'])('%p is no name', (name) => {
+    expect(() => workflow({ name, run: async () => 1 })).toThrow('cannot be the name');
+  });
+
+  test('definitions are values: nothing is registered, nothing changes', () => {
+    expect(Object.isFrozen(flow)).toBe(true);
+    expect(Object.keys(flow)).toEqual(['kind', 'name']);
+  });
+});

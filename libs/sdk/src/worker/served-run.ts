@@ -1,0 +1,110 @@
+import type { Activate, Entry as WireEntry } from '@writ/proto/worker/v1/worker';
+import type { WorkflowDefinition } from '../define/workflow.js';
+import type { WritError } from '../errors/errors.js';
+import { execute, type Surroundings } from '../run/execute.js';
+import type { RunExecutor } from '../run/executor.js';
+import type { RunReport } from '../run/record.js';
+import type { Outgoing } from './outgoing.js';
+import { activationIn, entryIn, type Fetch } from './wire-in.js';
+import { reportsOut, type Place } from './wire-out.js';
+
+/** The stream that a run came by. */
+export interface Stream {
+  readonly outgoing: Outgoing;
+  readonly fetch: Fetch;
+  readonly place: Place;
+  /** Nothing sensible can be said any more: it is torn down, and the runs come again by replay. */
+  fail(error: unknown): void;
+}
+
+/** One run, handed to this worker under one attempt. What comes and what goes keep their order, also where a value must first be fetched or stored. */
+export class ServedRun {
+  idle = false;
+  /** Its function has ended and that was reported. */
+  ended = false;
+  #executor: RunExecutor | undefined;
+  #incoming: Promise<void> = Promise.resolve();
+  #reports: Promise<void> = Promise.resolve();
+  #dropped = false;
+  readonly #parts: WireEntry[] = [];
+
+  constructor(
+    private readonly activate: Activate,
+    private readonly definition: WorkflowDefinition,
+    private readonly stream: Stream,
+    private readonly around: Surroundings,
+    private readonly onIdle: (run: ServedRun) => void,
+  ) {
+    this.journal([]);
+  }
+
+  get attempt(): string {
+    return this.activate.attempt;
+  }
+
+  get runId(): string {
+    return this.activate.runId;
+  }
+
+  get isQuiet(): boolean {
+    return this.idle || this.#executor?.isQuiet === true;
+  }
+
+  /** A further part of a journal that did not fit into one frame. With the last one the function is called. */
+  journal(entries: readonly WireEntry[]): void {
+    this.#parts.push(...entries);
+    if (this.activate.journal.length + this.#parts.length < this.activate.journalLength || this.#executor) return;
+    this.#queue(async () => {
+      const activation = await activationIn(this.activate, this.#parts, this.stream.fetch);
+      if (this.#dropped) return;
+      const { executor, start } = execute(
+        this.definition,
+        activation,
+        { report: (report) => this.#report(report) },
+        this.around,
+      );
+      this.#executor = executor;
+      void start();
+    });
+  }
+
+  /** What came true. */
+  resume(entries: readonly WireEntry[]): void {
+    this.idle = false;
+    this.#queue(async () => {
+      const known = await Promise.all(entries.map((entry) => entryIn(entry, this.stream.fetch)));
+      if (!this.#dropped) this.#executor?.deliver(known);
+    });
+  }
+
+  hold(): void {
+    this.#executor?.hold();
+  }
+
+  /** @param lost with its stream: what it does may be taken up again */
+  drop(reason: WritError, lost: boolean): void {
+    this.#dropped = true;
+    this.#executor?.drop(reason, lost);
+  }
+
+  /** Resolves when everything that was reported so far is with the stream. */
+  reported(): Promise<void> {
+    return this.#reports;
+  }
+
+  #queue(work: () => Promise<void>): void {
+    this.#incoming = this.#incoming.then(work).catch((error: unknown) => this.stream.fail(error));
+  }
+
+  #report(report: RunReport): void {
+    if (this.#dropped) return;
+    this.ended ||= report.end !== undefined;
+    this.idle = report.idle;
+    this.#reports = this.#reports
+      .then(async () => {
+        for (const item of await reportsOut(this.attempt, report, this.stream.place)) this.stream.outgoing.add(item);
+      })
+      .catch((error: unknown) => this.stream.fail(error));
+    if (report.idle) this.onIdle(this);
+  }
+}

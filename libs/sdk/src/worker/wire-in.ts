@@ -1,0 +1,118 @@
+import {
+  Kind,
+  type Activate,
+  type Entry as WireEntry,
+  type Failure as WireFailure,
+  type Replay,
+  type Value,
+} from '@writ/proto/worker/v1/worker';
+import { WritError } from '../errors/errors.js';
+import type { Activation, Bytes, Entry, Failure, Key, Outcome, Pending, RunEnd } from '../run/record.js';
+import type { Reference } from './blobs.js';
+
+/** Gets a value that did not fit into its frame. */
+export type Fetch = (blob: Reference) => Promise<Uint8Array>;
+
+const kinds: Readonly<Partial<Record<Kind, Key['kind']>>> = {
+  [Kind.STEP]: 'step',
+  [Kind.CALL]: 'call',
+  [Kind.SLEEP]: 'sleep',
+  [Kind.MESSAGE]: 'message',
+  [Kind.APPROVAL]: 'approval',
+  [Kind.CHILD]: 'child',
+  [Kind.RESULT]: 'result',
+  [Kind.EMIT]: 'emit',
+  [Kind.CANCEL]: 'cancel',
+};
+
+const unknown = (what: string) =>
+  new WritError(`the scheduler sent ${what} that this version of the SDK does not know`, {
+    code: 'protocol.unknown',
+    hint: 'upgrade @writ/sdk',
+  });
+
+function keyIn({ kind, name, occurrence }: { kind: Kind; name: string; occurrence: number }): Key {
+  const known = kinds[kind];
+  if (!known) throw unknown(`a command of kind ${kind}`);
+  return { kind: known, name, occurrence };
+}
+
+/** The bytes of a value; from the store where it is a reference. */
+export async function valueIn(value: Value | undefined, fetch: Fetch): Promise<Bytes> {
+  if (value?.value.case === 'json') return value.value.value;
+  return value?.value.case === 'blob' ? fetch(value.value.value) : undefined;
+}
+
+async function failureIn({ code, message, details, stack }: WireFailure, fetch: Fetch): Promise<Failure> {
+  const bytes = await valueIn(details, fetch);
+  return { code, message, ...(bytes ? { details: bytes } : {}), ...(stack ? { stack } : {}) };
+}
+
+/** An entry of the journal, or a live one. */
+export async function entryIn(entry: WireEntry, fetch: Fetch): Promise<Entry> {
+  return { ...keyIn(entry), timeMs: Number(entry.timeMs), outcome: await outcomeIn(entry.outcome, fetch) };
+}
+
+async function outcomeIn(outcome: WireEntry['outcome'], fetch: Fetch): Promise<Outcome> {
+  switch (outcome.case) {
+    case 'recorded':
+      return { type: 'recorded' };
+    case 'completed':
+      return { type: 'completed', value: await valueIn(outcome.value, fetch) };
+    case 'failed':
+      return { type: 'failed', error: await failureIn(outcome.value, fetch) };
+    case 'fired':
+      return { type: 'fired' };
+    case 'timedOut':
+      return { type: 'timed_out' };
+    case 'retry':
+      return { type: 'retry', attempt: outcome.value };
+    case 'started':
+      return { type: 'started', runId: outcome.value };
+    case 'answered': {
+      const { approved, value, by, atMs, approvalId, reason } = outcome.value;
+      return {
+        type: 'answered',
+        answer: { approved, value: await valueIn(value, fetch), by, atMs: Number(atMs), approvalId, reason },
+      };
+    }
+    case 'cancel':
+      return { type: 'cancel', reason: outcome.value };
+    case undefined:
+      throw unknown('an entry');
+  }
+}
+
+/** A run with its whole journal. */
+export async function activationIn(run: Activate, rest: readonly WireEntry[], fetch: Fetch): Promise<Activation> {
+  const journal: Entry[] = [];
+  for (const entry of [...run.journal, ...rest]) journal.push(await entryIn(entry, fetch));
+  return {
+    attempt: run.attempt,
+    runId: run.runId,
+    workflow: run.workflow,
+    input: await valueIn(run.input, fetch),
+    startedAtMs: Number(run.startedAtMs),
+    journal,
+    pending: run.pending.map((pending): Pending => ({
+      ...keyIn(pending),
+      failures: pending.failures,
+      due: pending.due,
+    })),
+    queue: run.info?.queue ?? '',
+  };
+}
+
+/** How a run ended that is replayed; undefined where it goes on. */
+export async function replayEndIn(end: Replay['end'], fetch: Fetch): Promise<RunEnd | undefined> {
+  switch (end.case) {
+    case 'completed':
+      return { type: 'completed', value: await valueIn(end.value, fetch) };
+    case 'failed':
+      return { type: 'failed', error: await failureIn(end.value, fetch) };
+    case 'cancelled':
+      return { type: 'cancelled', receipt: { stopped: [], outcomeUnknown: [] } };
+    case undefined:
+      return undefined;
+  }
+}

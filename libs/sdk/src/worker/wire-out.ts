@@ -1,0 +1,212 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  Kind,
+  type CommandSchema,
+  type DivergenceSchema,
+  type FailureSchema,
+  type ReportSchema,
+  type ValueSchema,
+} from '@writ/proto/worker/v1/worker';
+import { WritError } from '../errors/errors.js';
+import { failureOf } from '../run/failure.js';
+import type {
+  Bytes,
+  Command,
+  Divergence,
+  DivergentStep,
+  Failure,
+  Key,
+  RetryPolicy,
+  RunEnd,
+  RunReport,
+} from '../run/record.js';
+
+type Value = MessageInitShape<typeof ValueSchema>;
+type Out = MessageInitShape<typeof CommandSchema>;
+type Report = MessageInitShape<typeof ReportSchema>;
+
+/** A report with more is split. */
+const partBytes = 1024 * 1024;
+
+/** Puts a value into a frame, or into the store where it is too large for one. */
+export type Place = (bytes: Uint8Array) => Promise<Value>;
+
+const kinds: Readonly<Record<Key['kind'], Kind>> = {
+  step: Kind.STEP,
+  call: Kind.CALL,
+  sleep: Kind.SLEEP,
+  message: Kind.MESSAGE,
+  approval: Kind.APPROVAL,
+  child: Kind.CHILD,
+  result: Kind.RESULT,
+  emit: Kind.EMIT,
+  cancel: Kind.CANCEL,
+};
+
+const valueOf = async (bytes: Bytes, place: Place): Promise<Value> => (bytes === undefined ? {} : place(bytes));
+const inline = (json: Bytes): Value => (json === undefined ? {} : { value: { case: 'json', value: json } });
+
+/** A report as frames carry it: in parts, where it is large; `idle` and the end are in the last. */
+export async function reportsOut(
+  attempt: string,
+  report: RunReport,
+  place: Place,
+): Promise<{ report: Report; bytes: number }[]> {
+  const parts: { report: Report & { commands: Out[] }; bytes: number }[] = [];
+  for (const command of report.commands) {
+    const out = await commandOut(command, place);
+    const bytes = 300 + sizeOf(out.what);
+    const last = parts.at(-1);
+    if (last && last.bytes + bytes <= partBytes) {
+      last.report.commands.push(out);
+      last.bytes += bytes;
+    } else parts.push({ report: { attempt, commands: [out], idle: false, entries: report.entries }, bytes });
+  }
+  const last = parts.at(-1) ?? { report: { attempt, commands: [], entries: report.entries }, bytes: 100 };
+  last.report.idle = report.idle;
+  if (report.end) last.report.end = await endOut(report.end, place);
+  return parts.length > 0 ? parts : [last];
+}
+
+function sizeOf(what: Out['what']): number {
+  const value = what?.case === 'completed' || what?.case === 'emit' ? what.value.value : undefined;
+  return value?.case === 'json' ? value.value!.length : 0;
+}
+
+async function commandOut({ kind, name, occurrence, what }: Command, place: Place): Promise<Out> {
+  const key = { kind: kinds[kind], name, occurrence };
+  try {
+    return { ...key, what: await whatOut(what, place) };
+  } catch (error) {
+    // Too large a result is an error of the step, and trying again makes it no smaller.
+    if (what.type !== 'completed' || !WritError.is(error, 'run.value_too_large')) throw error;
+    const failed = {
+      type: 'failed',
+      attempt: what.attempt,
+      error: failureOf(error),
+      retryable: false,
+      policy: {},
+    } as const;
+    return { ...key, what: await whatOut(failed, place) };
+  }
+}
+
+async function whatOut(what: Command['what'], place: Place): Promise<NonNullable<Out['what']>> {
+  switch (what.type) {
+    case 'completed':
+      return { case: 'completed', value: await valueOf(what.value, place) };
+    case 'failed': {
+      const { attempt, error, retryable, policy, retryAfterMs } = what;
+      const value = {
+        attempt,
+        error: failureOut(error),
+        retryable,
+        policy: policyOut(policy),
+        retryAfterMs: BigInt(Math.round(retryAfterMs ?? 0)),
+      };
+      return { case: 'failed', value };
+    }
+    case 'sleep':
+      return { case: 'sleep', value: { until: { case: 'durationMs', value: ms(what.durationMs) } } };
+    case 'sleep-until':
+      return { case: 'sleep', value: { until: { case: 'atMs', value: ms(what.atMs) } } };
+    case 'wait':
+      return { case: 'wait', value: { message: what.message, timeoutMs: ms(what.timeoutMs) } };
+    case 'ask': {
+      const { title, detail, schema, approvers } = what.question;
+      const question = {
+        title,
+        approvers: [...approvers],
+        detail: await valueOf(detail, place),
+        schema: inline(schema),
+      };
+      return { case: 'ask', value: { about: { case: 'question', value: question }, timeoutMs: ms(what.timeoutMs) } };
+    }
+    case 'approval':
+      return {
+        case: 'ask',
+        value: { about: { case: 'approvalId', value: what.approvalId }, timeoutMs: ms(what.timeoutMs) },
+      };
+    case 'start':
+      return { case: 'start', value: await startOut(what, place) };
+    case 'result':
+      return { case: 'result', value: { runId: what.runId, timeoutMs: ms(what.timeoutMs) } };
+    case 'emit':
+      return { case: 'emit', value: await valueOf(what.value, place) };
+  }
+}
+
+async function startOut(
+  { runId, workflow, input, queue, grant, attach }: Extract<Command['what'], { type: 'start' }>,
+  place: Place,
+) {
+  const capabilities = grant?.map(({ actions, resources }) => ({
+    actions: [...actions],
+    resources: [...(resources ?? [])],
+  }));
+  return {
+    runId,
+    workflow,
+    input: await valueOf(input, place),
+    queue,
+    attach,
+    ...(capabilities ? { grant: { capabilities } } : {}),
+  };
+}
+
+async function endOut(end: RunEnd, place: Place): Promise<NonNullable<Report['end']>> {
+  switch (end.type) {
+    case 'completed':
+      return completedOut(end.value, place);
+    case 'failed':
+      return { case: 'failed', value: failureOut(end.error) };
+    case 'cancelled':
+      return {
+        case: 'cancelled',
+        value: { stopped: [...end.receipt.stopped], outcomeUnknown: [...end.receipt.outcomeUnknown] },
+      };
+    case 'diverged':
+      return { case: 'diverged', value: divergenceOut(end.divergence) };
+  }
+}
+
+async function completedOut(value: Bytes, place: Place): Promise<NonNullable<Report['end']>> {
+  try {
+    return { case: 'completed', value: await valueOf(value, place) };
+  } catch (error) {
+    if (!WritError.is(error, 'run.value_too_large')) throw error;
+    return { case: 'failed', value: failureOut(failureOf(error)) };
+  }
+}
+
+const ms = (value: number) => BigInt(Math.round(value));
+
+function failureOut({ code, message, details, stack }: Failure): MessageInitShape<typeof FailureSchema> {
+  return { code, message, stack: stack ?? '', ...(details ? { details: inline(details) } : {}) };
+}
+
+function policyOut({ attempts, delayMs, factor, maxDelayMs }: RetryPolicy) {
+  return { attempts: attempts ?? 0, delayMs: ms(delayMs ?? 0), factor: factor ?? 0, maxDelayMs: ms(maxDelayMs ?? 0) };
+}
+
+/** A divergence as a frame carries it. */
+export function divergenceOut({
+  position,
+  expected,
+  actual,
+  text,
+}: Divergence): MessageInitShape<typeof DivergenceSchema> {
+  return {
+    position,
+    text,
+    ...(expected ? { expected: stepOut(expected) } : {}),
+    ...(actual ? { actual: stepOut(actual) } : {}),
+  };
+}
+
+const stepOut = ({ kind, name, occurrence, detail }: DivergentStep) => ({
+  kind: kinds[kind],
+  name,
+  occurrence,
+  detail: detail ?? '',
+});
