@@ -7,7 +7,7 @@ import { GatewayModule } from './gateway.module.js';
 import { servePages } from './page/page.js';
 import { Directory } from './routing/directory.js';
 import { proxyHttp } from './routing/http-proxy.js';
-import { serviceOfGrpc } from './routing/routes.js';
+import { implementedBy, serviceOfGrpc } from './routing/routes.js';
 
 /** Starts the gateway: the one door in front of every service. It owns no partition and no table. */
 export async function start(env: Record<string, string | undefined>): Promise<RunningService> {
@@ -22,6 +22,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     migrations: [],
     errors: [gatewayErrors],
     enforcement: 'follow',
+    documents: implementedBy.map(([service]) => service),
     module: (context) => GatewayModule.with((hub = new EventHub(context.ledger))),
     routes: async (context: ServiceContext<Config>, fastify) => {
       directory = await Directory.open(context.ledger);
@@ -45,10 +46,10 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     graceMs: config.WRIT_GRACE_MS,
     target: (path) => {
       const service = serviceOfGrpc(path) ?? 'gateway';
-      return `http://${service === 'gateway' ? running.grpcUrl : directory?.replicaOf(service).grpcUrl}`;
+      return service === 'gateway' ? running.grpcUrl : (directory as Directory).replicaOf(service).grpcUrl;
     },
   });
-  const grpcUrl = `${config.WRIT_HOST}:${await proxy.listen()}`;
+  const grpcUrl = `http://${config.WRIT_HOST}:${await proxy.listen()}`;
   door = { httpUrl: running.httpUrl, grpcUrl };
   return {
     ...running,
