@@ -1,5 +1,5 @@
 /** What may import what, and what may stand where; `eslint.config.mjs` puts it into force. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /**
@@ -75,14 +75,18 @@ export const forbiddenInPureFiles = {
   ],
 };
 
-/** `services/<s>/src/<thing>/<thing>.ts`, and `@writ/ledger/domain` without the file that makes ids for the shell. */
+/**
+ * `services/<s>/src/<thing>/<thing>.ts` where it decides (a page of HTML may be called so, too), and
+ * `@writ/ledger/domain` without the file that makes ids for the shell.
+ */
 export function pureFiles(root) {
   const found = ['libs/ledger/src/domain.ts', 'libs/ledger/src/domain/!(*.test|ids).ts'];
   for (const service of readdirSync(path.join(root, 'services'))) {
     const source = path.join(root, 'services', service, 'src');
     for (const thing of existsSync(source) ? readdirSync(source) : []) {
       const file = `services/${service}/src/${thing}/${thing}.ts`;
-      if (existsSync(path.join(root, file))) found.push(file);
+      const text = existsSync(path.join(root, file)) ? readFileSync(path.join(root, file), 'utf8') : '';
+      if (/\b(decide|evolve)\b/.test(text)) found.push(file);
     }
   }
   return found;
