@@ -58,7 +58,7 @@ describe('the heartbeat', () => {
       const asked = ledger.asked;
       tick?.();
       await eventually(() => ledger.asked > asked);
-      await Promise.resolve();
+      await new Promise(setImmediate);
     }
   };
 

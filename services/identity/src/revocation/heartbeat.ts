@@ -11,7 +11,7 @@ const byTimer: Every = (ms, tick) => {
   return () => clearInterval(timer);
 };
 
-/** A heartbeat that the broker takes longer to back than this is not sent. */
+/** If the broker has not said by then what its last commit is, this heartbeat is left out. */
 const patienceMs = 1_500;
 
 /**
@@ -62,11 +62,11 @@ export class HeartbeatSender {
     // Before the broker is asked: what it answers is true of now or later, so age is never understated.
     const sentMs = performance.now();
     try {
-      const commit = await this.ledger.last('identity', 0);
+      // The client's own patience is 5 s: a request that was lost with the broker would silence the next ones too.
+      const commit = await within(patienceMs, this.ledger.last('identity', 0));
       floor.passed(commit, Date.now());
-      const late = performance.now() - sentMs > patienceMs;
       // An owner that was deposed in the meantime must not speak for commits that it does not know.
-      if (late || this.owned?.handle !== handle || commit < handle.commit()) return;
+      if (this.owned?.handle !== handle || commit < handle.commit()) return;
       const heartbeat: Heartbeat = {
         commit,
         sentMs,
@@ -81,5 +81,17 @@ export class HeartbeatSender {
     } finally {
       this.busy = false;
     }
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
