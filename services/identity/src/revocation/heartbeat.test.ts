@@ -56,8 +56,10 @@ describe('the heartbeat', () => {
   const beats = async (ledger: FakeLedger, count: number) => {
     for (let i = 0; i < count; i++) {
       const asked = ledger.asked;
-      tick?.();
-      await eventually(() => ledger.asked > asked);
+      await eventually(() => {
+        tick?.();
+        return ledger.asked > asked;
+      });
       await new Promise(setImmediate);
     }
   };
