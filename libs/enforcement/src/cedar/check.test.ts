@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { argumentsOfSchema, checkPolicies } from '../cedar.js';
 
 const tools = new Map([
@@ -74,6 +75,7 @@ describe('checking a policy set', () => {
       /"soon"/,
     ],
   ])('%s is an error', (_, text, expected) => {
+    verifies('policy.typed');
     expect(check(text).ok).toBe(false);
     expect(messages(text).join('\n')).toMatch(expected);
   });

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Json } from '@writ/ledger/domain';
+import { verifies } from '@writ/testkit';
 import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from '../cedar.js';
 
 const nasty = fc.constantFrom(
@@ -40,6 +41,7 @@ const { policies } = readPolicies([
 const schema = { type: 'object', properties: { path: { type: 'string' }, nested: { type: 'object', properties: { deep: { type: 'integer' } } }, list: { type: 'array', items: { type: 'string' } } } }; // prettier-ignore
 
 test('no arguments, no identifiers and no context make the evaluator throw, and nonsense is never allowed', () => {
+  verifies('policy.evaluator_total');
   const evaluator = new Evaluator(policies, new Map([['s/typed', argumentsOfSchema(schema)]]));
   const request = fc.record({
     tool: fc.oneof(fc.constant('s/typed'), fc.string({ unit: 'binary' })),

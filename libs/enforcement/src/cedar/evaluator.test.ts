@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Json } from '@writ/ledger/domain';
+import { verifies } from '@writ/testkit';
 import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from '../cedar.js';
 
 const writeFile = argumentsOfSchema({
@@ -38,6 +39,7 @@ const ask = `@id("careful") @ask("Write the report?") @approvers("psn_1, group:e
 
 describe('a decision', () => {
   test('is deny when no policy speaks', () => {
+    verifies('policy.default_deny');
     expect(evaluator('').decide(request({ path: 'a' }))).toEqual({
       outcome: 'deny',
       reasons: [
@@ -69,6 +71,7 @@ describe('a decision', () => {
   });
 
   test('forbid wins over permit and over ask, with its own reason', () => {
+    verifies('policy.forbid_wins');
     const forbid = `@id("no-env") @reason("Environment files hold secrets") forbid(principal, action, resource) when { context.arguments.path like "*.env" };`;
     const verdict = evaluator(`permit(principal, action, resource); ${ask} ${forbid}`).decide(
       request({ path: '.env' }),
@@ -100,6 +103,12 @@ describe('a decision', () => {
     expect(evaluator(ask).decide(request({}, { resource: { type: 'Tool', id: 'filesystem/x' } })).outcome).toBe('deny');
   });
 
+  test('does not even look at policies of other tools and servers', () => {
+    const elsewhere = request({ path: 'report.md' }, { resource: { type: 'Tool', id: 'filesystem/write_file' } });
+    const { reasons } = evaluator(`${ask} ${permitReport}`).decide(elsewhere);
+    expect(reasons[0]?.text).toBe('no policy permits tool.call on Tool filesystem/write_file: none speaks about it');
+  });
+
   test('arguments that do not have their declared type are refused', () => {
     for (const args of [{ path: 5 }, {}, { path: null }, [], 'x', null]) {
       expect(evaluator(permitReport).decide(request(args)).reasons[0]?.code).toBe('policy.arguments_invalid');
@@ -119,6 +128,7 @@ describe('a decision', () => {
   });
 
   test('a forbid that cannot be evaluated denies instead of being skipped', () => {
+    verifies('policy.forbid_wins');
     const text = `permit(principal, action, resource); @id("broken") forbid(principal, action, resource) when { context.arguments.path like "/etc/*" };`;
     const unregistered = request({ path: 7 }, { resource: { type: 'Tool', id: 'x/y' } });
     expect(evaluator(text).decide(unregistered)).toMatchObject({

@@ -53,6 +53,7 @@ export class Pipeline {
     const joined = this.parts.running.find(caller, effectId, what);
     if (joined !== undefined) return joined as Promise<Performed<T>>;
     return this.parts.running.during({ caller, effectId, what, authority: admitted.authority }, async (signal) => {
+      signal.throwIfAborted();
       const intent = await this.intend(admitted, this.parts.holder.id, false);
       return 'outcome' in intent ? intent : this.act(request, admitted.call.decision, signal, act);
     });
@@ -101,7 +102,10 @@ export class Pipeline {
       }
       authority = await this.parts.trust.check(caller);
     } catch (problem) {
-      if (problem instanceof DomainError) await this.parts.effects.refuseQuietly(request, problem);
+      if (!(problem instanceof DomainError)) throw problem;
+      const recorded = this.parts.effects.refuseQuietly(request, problem);
+      // Who hears nothing from identity will hardly reach a ledger either; the caller need not wait for that.
+      if (problem.code !== 'auth.revocation_unknown') await recorded;
       throw problem;
     }
     const call = consult(request, this.parts.policies, this.parts.trust.epoch);
