@@ -122,6 +122,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.run.v1.RunService.GetRunResult": "Waits (bounded) for the end of a run and returns its result or its error.",
   "writ.run.v1.RunService.ListRuns": "Lists the runs of the tenant, newest first.",
   "writ.run.v1.RunService.ReplayRun": "Re-executes a finished or waiting run from its recorded results, with no live call, and compares.",
+  "writ.run.v1.RunService.ResumeRun": "Lets a paused run go on, once the cause is repaired: for example after a worker with the right code was started.",
   "writ.run.v1.RunService.SendMessage": "Sends a message to a run: buffered, in order, kept until the run takes it.",
   "writ.run.v1.RunService.StartRun": "Starts a run. The same id with the same input gives the same run; with another input it is a conflict.",
   "writ.run.v1.RunState.RUN_STATE_WAITING": "Waits for a timer, a message, a child, an approval or a person; see `waiting_on`.",

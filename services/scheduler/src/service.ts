@@ -2,7 +2,7 @@ import type { Authenticator } from '@writ/api';
 import { readConfig, startService, type RunningService, type ServiceContext, type ServiceSpec } from '@writ/platform';
 import { SchedulerConfig } from './config.js';
 import { Scheduler0001 } from './migrations/scheduler-0001.js';
-import { runErrors } from './run/run.errors.js';
+import { grantErrors, runErrors } from './run/run.errors.js';
 import { Scheduler } from './scheduler.js';
 import { SchedulerModule } from './scheduler.module.js';
 import { WorkerStreams } from './worker/worker-streams.js';
@@ -24,7 +24,7 @@ export function schedulerService(
     config,
     entities: [],
     migrations: [Scheduler0001],
-    errors: [runErrors],
+    errors: [runErrors, grantErrors],
     enforcement,
     host: (context) => (scheduler = new Scheduler(context)).host(),
     module: (context) => {

@@ -12,6 +12,7 @@ import {
   type GetRunResultRequest,
   type ListRunsRequest,
   type ReplayRunRequest,
+  type ResumeRunRequest,
   type SendMessageRequest,
   type StartRunRequest,
 } from '@writ/proto/run/v1/run';
@@ -22,7 +23,7 @@ import type { RunCommand } from '../run/run.commands.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
 import { runViewName, type RunRow } from '../view/run-view.js';
-import { schedulerPartition } from '../partition/owners.js';
+import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { errorOf, readPayload, valueOf, writePayload } from './payload.js';
 import { startAs } from './start-as.js';
 
@@ -75,16 +76,14 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
 
   async getRun({ id, after }: GetRunRequest, { tenant }: Caller) {
     await this.reach(after);
-    let row = await this.scheduler.table.find(tenant, id);
-    if (!row || row.state === 'queued') {
-      const facts = await this.scheduler.lookup.facts(tenant, id);
-      const last = facts?.commits[facts.commits.length - 1];
-      if (!row && last !== undefined) {
-        await this.reach(`scheduler/${schedulerPartition(tenant, id)}/${last}/0`);
-        row = await this.scheduler.table.find(tenant, id);
-      }
-      if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
-    }
+    const { scheduler, host } = this;
+    // The owner knows how far the run is, so that nobody reads a state that was over before they asked.
+    const facts = await scheduler.lookup.facts(tenant, id).catch(() => undefined);
+    const last = facts?.commits[facts.commits.length - 1];
+    if (last !== undefined)
+      await host.waitFor(runViewName, positionOf(schedulerPartition(tenant, id), last), viewWaitMs);
+    let row = await scheduler.table.find(tenant, id);
+    if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
     if (!row) throw refuse('run.not_found', `there is no run ${id}`, { run: id });
     return { run: runOf(row) };
   }
@@ -133,6 +132,11 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     if (end?.type !== 'run.cancelled.v1') return { stopped: [], outcomeUnknown: end ? [] : [id], position };
     const { stopped, outcomeUnknown } = end.data as unknown as RunEventData<'run.cancelled.v1'>;
     return { stopped, outcomeUnknown, position };
+  }
+
+  async resumeRun({ id }: ResumeRunRequest, caller: Caller) {
+    const { position } = await this.send(caller, id, { type: 'resume' }, '');
+    return { position };
   }
 
   async replayRun({ id }: ReplayRunRequest, { tenant }: Caller) {

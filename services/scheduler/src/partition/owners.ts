@@ -1,6 +1,6 @@
 import { RequestError, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
-import { partitionOf, partitionsOf, refuse, type LedgerEvent } from '@writ/ledger/domain';
+import { formatPosition, partitionOf, partitionsOf, refuse, type LedgerEvent } from '@writ/ledger/domain';
 import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
 import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
@@ -171,6 +171,11 @@ export class Owners {
 /** The partition that a run lives in. */
 export function schedulerPartition(tenant: string, run: string): number {
   return partitionOf(tenant, run, partitionsOf.scheduler);
+}
+
+/** The position of a commit of the scheduler. */
+export function positionOf(partition: number, commit: number): string {
+  return formatPosition({ service: 'scheduler', partition, commit, index: 0 });
 }
 
 function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run: string }): RunRecord | undefined {

@@ -1,5 +1,6 @@
 import type { CommandClient } from '@writ/ledger';
 import { derivedId, refuse, type Actor, type Capability } from '@writ/ledger/domain';
+import { positionOf } from '../partition/owners.js';
 import type { Grants } from '../outside/grants.js';
 import type { Start } from './run.commands.js';
 import { startDigest } from './digest.js';
@@ -65,6 +66,6 @@ export class RunStarter {
     if (!row) return undefined;
     if (row.digest !== digest && !attach)
       throw refuse('run.conflict', `run ${id} was started with another workflow or input`, { run: id });
-    return { forgotten: true, position: `scheduler/${String(row.partition).padStart(2, '0')}/${row.commit}/0` };
+    return { forgotten: true, position: positionOf(row.partition, row.commit) };
   }
 }

@@ -29,5 +29,15 @@ export const runErrors = {
   'worker.bad_hello': { status: 400, title: 'The first frame of a worker must be a valid hello' },
 } as const satisfies ErrorCatalogue;
 
+/** What identity answers to the start of a run goes to who asked for it, under identity's own codes. */
+export const grantErrors = {
+  'identity.agent_not_found': { status: 404, title: 'There is no such agent in this tenant' },
+  'identity.exceeds_parent': { status: 403, title: 'Nobody can be given more than the one who gives it holds' },
+  'identity.too_deep': { status: 403, title: 'It would be delegated too many times' },
+  'identity.grant_exists': { status: 409, title: 'The run has a different grant already' },
+  'identity.grant_not_found': { status: 404, title: 'The run has no grant, or none any more' },
+  'identity.revoked': { status: 403, title: 'Its authority was taken away' },
+} as const satisfies ErrorCatalogue;
+
 /** A code of {@link runErrors}. */
 export type RunErrorCode = keyof typeof runErrors;

@@ -109,6 +109,17 @@ export class SchedulerStack implements AsyncDisposable {
     return found;
   }
 
+  /** As a person does, through policy. */
+  async decide(approval: string, decision: { verdict: 'approve' | 'deny'; by: string; value?: object }): Promise<void> {
+    await this.others.commands('policy').send({
+      tenant: 'tnt_test',
+      aggregate: 'approval',
+      subject: approval,
+      command: { type: 'decide', ...decision } as { type: string },
+      actor: { principal: decision.by, kind: 'person' },
+    });
+  }
+
   async stopWorkers(): Promise<void> {
     for (const worker of this.workers.splice(0)) worker.kill();
   }
@@ -127,3 +138,9 @@ export class SchedulerStack implements AsyncDisposable {
     return scheduler.grpcUrl.replace('http://', '');
   }
 }
+
+/** A value as the API takes it. */
+export const json = (value: unknown) => ({ data: Buffer.from(JSON.stringify(value)) });
+/** A value as the API gives it. */
+export const read = (payload: { data: Uint8Array } | undefined): unknown =>
+  payload ? JSON.parse(Buffer.from(payload.data).toString()) : undefined;

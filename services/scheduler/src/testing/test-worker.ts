@@ -32,6 +32,10 @@ export interface TestWorkerOptions {
 export class TestWorker {
   readonly evicted: Evict[] = [];
   readonly activated: Activate[] = [];
+  /** Called before an entry is taken, with how many there were with it. */
+  onEntry: ((seen: number) => void) | undefined;
+  onActivate: (() => void) | undefined;
+  private seen = 0;
   readonly runs = new Map<string, RunExecution>();
   /** Rejects when the stream ended with an error. */
   readonly closed: Promise<void>;
@@ -59,11 +63,6 @@ export class TestWorker {
   }
 
   send(frame: Outgoing): void {
-    if (process.env['WRIT_TEST_TRACE'])
-      console.error(
-        'send',
-        JSON.stringify(frame, (_k, v) => (typeof v === 'bigint' ? String(v) : v)),
-      );
     this.outgoing.push(frame);
     this.wake?.();
   }
@@ -101,24 +100,22 @@ export class TestWorker {
   }
 
   private take({ welcome, tasks }: ConnectResponse): void {
-    if (process.env['WRIT_TEST_TRACE'])
-      console.error(
-        'task',
-        tasks.map(
-          (t) => t.task.case + JSON.stringify(t.task.value, (_k, v) => (typeof v === 'bigint' ? String(v) : v)),
-        ),
-      );
     if (welcome) this.welcome();
     for (const { task } of tasks) {
       switch (task.case) {
         case 'activate':
           this.activated.push(task.value);
+          this.onActivate?.();
+          if (this.abort.signal.aborted) return;
           this.activate(task.value);
           break;
         case 'journal':
           this.runs.get(task.value.attempt)?.journal(task.value.entries);
           break;
         case 'resume':
+          this.seen += task.value.entries.length;
+          this.onEntry?.(this.seen);
+          if (this.abort.signal.aborted) return;
           this.runs.get(task.value.attempt)?.resume(task.value.entries);
           break;
         case 'evict':
