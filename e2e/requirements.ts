@@ -79,6 +79,9 @@ export const requirements: readonly Requirement[] = [
   },
 
   { id: 'policy.default_deny', promise: 'a tenant without policies permits nothing' },
+  { id: 'policy.forbid_wins', promise: 'a forbid wins over a question and a permit, also when it cannot be evaluated' },
+  { id: 'policy.typed', promise: 'policies are checked against the types of the arguments that the tools declare' },
+  { id: 'policy.evaluator_total', promise: 'no arguments and no context make the evaluator throw' },
   { id: 'policy.log_only', promise: 'in log-only mode what the policy denies is performed, and the verdict recorded' },
   { id: 'approval.bound', promise: 'an approval holds for the exact arguments and the policy version that were shown' },
   { id: 'approval.consumed_once', promise: 'an approval is used once' },
