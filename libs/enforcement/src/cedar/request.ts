@@ -17,7 +17,6 @@ export interface Principal {
   readonly type: PrincipalType;
   readonly id: string;
   readonly tenant: string;
-  readonly name?: string;
   readonly run?: string;
   /** How many runs stand above the one that acts. */
   readonly depth: number;

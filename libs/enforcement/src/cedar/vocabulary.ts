@@ -58,8 +58,6 @@ export const fixedActions: Readonly<Record<string, ActionType>> = {
 export const principalAttributes = {
   id: { type: 'String' },
   tenant: { type: 'String' },
-  /** The readable name the identity was registered with, where it is known. */
-  name: { type: 'String', required: false },
   run: { type: 'String', required: false },
   /** 0 for an agent that acts by itself or in a run that nobody delegated. */
   depth: { type: 'Long' },
