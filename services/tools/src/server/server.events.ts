@@ -32,4 +32,4 @@ export type ServerEvent =
   /** Seen for the first time, or seen with another hash: in quarantine until it is approved. */
   | { type: 'tool.discovered.v1'; data: { definition: ToolDefinition } }
   | { type: 'tool.vanished.v1'; data: { tool: string } }
-  | { type: 'tool.approved.v1'; data: { tool: string; hash: string; by: string } };
+  | { type: 'tool.approved.v1'; data: { definition: ToolDefinition; by: string } };

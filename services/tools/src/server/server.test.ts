@@ -10,9 +10,9 @@ const seen = (name: string, hash: string): ServerEvent => ({
   type: 'tool.discovered.v1',
   data: { definition: definition(name, hash) },
 });
-const approved = (tool: string, hash: string): ServerEvent => ({
+const approved = (name: string, hash: string): ServerEvent => ({
   type: 'tool.approved.v1',
-  data: { tool, hash, by: 'psn_1' },
+  data: { definition: definition(name, hash), by: 'psn_1' },
 });
 const tool = (server: Server, name: string) => {
   if (server.status !== 'added') throw new Error(server.status);

@@ -47,7 +47,7 @@ export function decide(command: ServerCommand, server: Server, name: string): Se
           `${name}/${command.tool} is now ${tool.seen.hash}, not ${command.hash}; look at it again`,
         );
       if (stateOf(tool) === 'approved') return [];
-      return [{ type: 'tool.approved.v1', data: { tool: command.tool, hash: command.hash, by: command.by } }];
+      return [{ type: 'tool.approved.v1', data: { definition: tool.seen, by: command.by } }];
     }
     case 'register': {
       const events: ServerEvent[] = [];
@@ -56,10 +56,7 @@ export function decide(command: ServerCommand, server: Server, name: string): Se
       for (const definition of command.tools) {
         if (lookUp(tools, definition.name)?.approved?.hash === definition.hash) continue;
         events.push({ type: 'tool.discovered.v1', data: { definition } });
-        events.push({
-          type: 'tool.approved.v1',
-          data: { tool: definition.name, hash: definition.hash, by: command.by },
-        });
+        events.push({ type: 'tool.approved.v1', data: { definition, by: command.by } });
       }
       return events;
     }
@@ -86,8 +83,8 @@ export function evolve(server: Server, event: ServerEvent): Server {
         approved: lookUp(server.tools, event.data.tool)?.approved,
       });
     case 'tool.approved.v1': {
-      const seen = lookUp(server.tools, event.data.tool)?.seen;
-      return withTool(server, event.data.tool, { seen, approved: seen });
+      const { definition } = event.data;
+      return withTool(server, definition.name, { seen: definition, approved: definition });
     }
     default:
       return server;
