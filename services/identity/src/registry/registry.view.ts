@@ -1,21 +1,12 @@
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
 import type { EntityManager } from 'typeorm';
-import { grantEvents, type GrantEvent } from '../grant/grant.events.js';
 import { principalEvents, type PrincipalCreated, type PrincipalKind } from '../principal/principal.events.js';
 import { revocationEvents, type RevocationEvent } from '../revocation/revocation.events.js';
 import { signingKeyEvents, type SigningKeyEvent } from '../signing/signing-key.events.js';
 import { tenantEvents, type TenantEvent } from '../tenant/tenant.events.js';
-import { tokenEvents, type TokenEvent } from '../token/token.events.js';
-import {
-  GrantRow,
-  PrincipalRow,
-  RevocationRow,
-  SigningKeyRow,
-  TenantRow,
-  TokenRow,
-  registryEntities,
-} from './registry.entities.js';
+import { PrincipalRow, RevocationRow, SigningKeyRow, TenantRow, registryEntities } from './registry.entities.js';
+import { trafficTypes, writeTraffic } from './registry.traffic.js';
 
 /** Name of the projection, for `Host.waitFor`. */
 export const registryView = 'registry';
@@ -27,27 +18,6 @@ const handlers: Record<string, Handler> = {
   'tenant.created.v1': (event, manager) => {
     const { name } = event.data as unknown as Data<TenantEvent>;
     return insert(manager, TenantRow, { id: event.subject, name, state: 'active', created: new Date(event.time) });
-  },
-  'grant.issued.v1': (event, manager) => {
-    const grant = event.data as unknown as Data<Extract<GrantEvent, { type: 'grant.issued.v1' }>>;
-    return insert(manager, GrantRow, {
-      ...grant,
-      parent: grant.parent ?? null,
-      tenant: event.tenant,
-      revokedEpoch: null,
-      issued: new Date(event.time),
-    });
-  },
-  'grant.closed.v1': (event, manager) => manager.delete(GrantRow, { run: event.subject, tenant: event.tenant }),
-  'token.issued.v1': (event, manager) => {
-    const { principal, run = null, expires } = event.data as unknown as Data<TokenEvent>;
-    return insert(manager, TokenRow, {
-      jti: event.subject,
-      tenant: event.tenant,
-      principal,
-      run,
-      expires: new Date(expires),
-    });
   },
   'signing_key.activated.v1': async (event, manager) => {
     const { kid, jwk } = event.data as unknown as Data<SigningKeyEvent>;
@@ -62,11 +32,23 @@ const handlers: Record<string, Handler> = {
 /** One projection for the whole registry: its parts refer to each other, so they show the same position. */
 export const registryProjection: Projection = {
   name: registryView,
-  events: [tenantEvents, principalEvents, grantEvents, tokenEvents, signingKeyEvents, revocationEvents].flatMap(
-    Object.keys,
-  ),
+  events: [
+    ...trafficTypes,
+    ...[tenantEvents, principalEvents, signingKeyEvents, revocationEvents].flatMap((schemas) => Object.keys(schemas)),
+  ],
   async apply(events, manager) {
-    for (const { event } of events) await handlers[event.type]?.(event, manager);
+    let traffic: LedgerEvent[] = [];
+    for (const { event } of events) {
+      if (trafficTypes.includes(event.type)) {
+        traffic.push(event);
+        continue;
+      }
+      // A revocation marks the grants that are there, so those before it are written first.
+      await writeTraffic(traffic, manager);
+      traffic = [];
+      await handlers[event.type]?.(event, manager);
+    }
+    await writeTraffic(traffic, manager);
   },
   async reset(_partition, manager) {
     for (const { options } of registryEntities) await manager.query(`delete from ${options.tableName}`);
