@@ -38,9 +38,9 @@ const longestField = 256;
 
 /** @throws DomainError `ledger.unknown_command` when it is not a command */
 export function decodeCommand(text: string): Command {
-  let command: Partial<Command> | undefined;
+  let command: Partial<Command>;
   try {
-    command = JSON.parse(text) as Partial<Command>;
+    command = (JSON.parse(text) ?? {}) as Partial<Command>;
   } catch {
     throw refuse('ledger.unknown_command', 'the command is not JSON');
   }

@@ -67,7 +67,7 @@ export async function* encodeSnapshot(captured: Captured): AsyncGenerator<Uint8A
 /** Fills an empty state. @throws when the bytes are not a snapshot of this format and of this version of the model */
 export function restoreSnapshot(bytes: Uint8Array, state: PartitionState): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const model: { [key: string]: Json } = {};
+  const model = new Map<string, Json>();
   let whole: Json | undefined;
   let header: SnapshotHeader | undefined;
   for (let start = 0, end = buffer.indexOf(10); end !== -1; start = end + 1, end = buffer.indexOf(10, start)) {
@@ -75,16 +75,22 @@ export function restoreSnapshot(bytes: Uint8Array, state: PartitionState): void 
     if (line.part === 'header') header = checked(line.value, state.model.version);
     else if (line.part === 'seen') state.seen.restore(line.value);
     else if (line.part === 'whole') whole = line.value;
-    else if (line.part === 'value') model[line.key] = line.value;
-    else for (const row of line.value) ((model[line.key] ??= []) as Json[]).push(row);
+    else if (line.part === 'value') model.set(line.key, line.value);
+    else append(model, line.key, line.value);
   }
   if (!header) throw new Error('the snapshot has no header');
-  state.model.restore(whole ?? model);
+  state.model.restore(whole === undefined ? Object.fromEntries(model) : whole);
   state.commit = header.commit;
   state.hash = header.hash;
   state.epoch = header.epoch;
   state.timeMs = header.timeMs;
   state.events = header.events;
+}
+
+function append(model: Map<string, Json>, key: string, rows: readonly Json[]): void {
+  const before = model.get(key) as Json[] | undefined;
+  if (!before) model.set(key, [...rows]);
+  else for (const row of rows) before.push(row);
 }
 
 function checked(header: SnapshotHeader, modelVersion: number): SnapshotHeader {

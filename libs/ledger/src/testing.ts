@@ -1,0 +1,1 @@
+export { readGoldenFixtures, type GoldenFixtures } from './testing/golden.js';
