@@ -1,6 +1,9 @@
+import { registerErrors } from '@writ/api';
 import type { Ledger, Logger } from '@writ/ledger';
 import { DomainError, partitionLabel, type ServiceName } from '@writ/ledger/domain';
+import { actionErrors } from './action/action.errors.js';
 import type { Outcome, Refused } from './action/action.events.js';
+import { approvalErrors } from './approvals/approval.errors.js';
 import { Approvals } from './approvals/approvals.js';
 import { TokenAuthenticator } from './authenticator.js';
 import { Effects } from './pipeline/effects.js';
@@ -52,6 +55,7 @@ export class Enforcement implements AsyncDisposable {
   /** Begins to follow identity and policy; until both are known every call is refused with a code that may be retried. */
   static start(options: EnforcementOptions): Promise<Enforcement> {
     const { ledger, issuer, service, partition, log } = options;
+    registerErrors(actionErrors, approvalErrors);
     const keys = options.keys ?? new KeySet({ url: options.jwksUrl ?? `${issuer}/jwks` });
     const running = new Running();
     const logged = log === undefined ? {} : { log };
@@ -72,7 +76,7 @@ export class Enforcement implements AsyncDisposable {
 
   private constructor(
     private readonly parts: Parts,
-    { ledger, audience, service, partition }: EnforcementOptions,
+    { ledger, audience, service, partition, log }: EnforcementOptions,
   ) {
     const { verifier, revocations, refusals, policies, holder, running } = parts;
     this.authenticator = new TokenAuthenticator({
@@ -81,7 +85,10 @@ export class Enforcement implements AsyncDisposable {
       audience,
       onRefused: (refused) => refusals.refused(refused),
     });
-    this.effects = new Effects(ledger.commands(service), partition);
+    this.effects = new Effects(ledger.commands(service), {
+      ...(partition === undefined ? {} : { partition }),
+      ...(log === undefined ? {} : { log }),
+    });
     this.pipeline = new Pipeline({
       effects: this.effects,
       approvals: new Approvals(ledger.commands('policy')),

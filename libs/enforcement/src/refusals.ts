@@ -1,5 +1,5 @@
 import type { CommandClient, Logger } from '@writ/ledger';
-import { DomainError, newId } from '@writ/ledger/domain';
+import { newId } from '@writ/ledger/domain';
 import { actorOf, type RefusedCall } from './authenticator.js';
 
 /** Refusals without a genuine token that are recorded one by one, per second; the rest of that second is counted together. */
@@ -50,8 +50,7 @@ export class RefusalRecorder {
 
   private write(refused: RefusedCall, count?: number): void {
     const written = this.send(refused, count).catch((error: unknown) => {
-      this.options.log?.error({ error, code: refused.error.code }, 'a refusal could not be recorded');
-      if (!(error instanceof DomainError)) throw error;
+      this.options.log?.error({ err: error, code: refused.error.code }, 'a refusal could not be recorded');
     });
     this.pending.add(written);
     void written.finally(() => this.pending.delete(written));

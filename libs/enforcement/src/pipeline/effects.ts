@@ -1,4 +1,4 @@
-import type { CommandClient, CommandResult } from '@writ/ledger';
+import type { CommandClient, CommandResult, Logger } from '@writ/ledger';
 import { DomainError, refuse } from '@writ/ledger/domain';
 import type { ActionCommand } from '../action/action.js';
 import type { Outcome, Refused } from '../action/action.events.js';
@@ -14,12 +14,13 @@ export class Effects {
   /** `partition`: where they are recorded, if it does not follow from the effect id. */
   constructor(
     private readonly actions: CommandClient,
-    private readonly partition?: number,
+    private readonly options: { readonly partition?: number; readonly log?: Logger } = {},
   ) {}
 
   /** @throws DomainError `action.*`, `ledger.*` */
   send(caller: ActingCaller, effectId: string, command: ActionCommand, timeoutMs?: number): Promise<CommandResult> {
     const { tenant, actor, trace } = caller;
+    const { partition } = this.options;
     return this.actions.send(
       {
         tenant,
@@ -28,7 +29,7 @@ export class Effects {
         command,
         actor,
         ...(trace === undefined ? {} : { trace }),
-        ...(this.partition === undefined ? {} : { partition: this.partition }),
+        ...(partition === undefined ? {} : { partition }),
       },
       timeoutMs === undefined ? {} : { timeoutMs },
     );
@@ -63,7 +64,7 @@ export class Effects {
     try {
       await this.refuse(caller, effectId, { code: problem.code, detail: problem.message, ...about });
     } catch (failure) {
-      if (!(failure instanceof DomainError)) throw failure;
+      this.options.log?.error({ err: failure, code: problem.code, effectId }, 'a refusal could not be recorded');
     }
   }
 }
