@@ -7,7 +7,7 @@ import { GatewayModule } from './gateway.module.js';
 import { servePages } from './page/page.js';
 import { Directory } from './routing/directory.js';
 import { proxyHttp } from './routing/http-proxy.js';
-import { implementedBy, serviceOfGrpc } from './routing/routes.js';
+import { implementedBy, isStream, serviceOfGrpc } from './routing/routes.js';
 
 /** Starts the gateway: the one door in front of every service. It owns no partition and no table. */
 export async function start(env: Record<string, string | undefined>): Promise<RunningService> {
@@ -44,6 +44,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     host: config.WRIT_HOST,
     port: config.WRIT_DOOR_GRPC_PORT,
     graceMs: config.WRIT_GRACE_MS,
+    streams: isStream,
     target: (path) => {
       const service = serviceOfGrpc(path) ?? 'gateway';
       return service === 'gateway' ? running.grpcUrl : (directory as Directory).replicaOf(service).grpcUrl;

@@ -126,4 +126,25 @@ describe('the gRPC door', () => {
     target = before;
     expect((await client.ping({})).caller).toBe('anonymous');
   });
+
+  test('a closing door sends streams elsewhere at once and lets the other calls finish', async () => {
+    const door = new GrpcProxy({ target: () => target, streams: (path) => path.endsWith('/Count'), graceMs: 5000 });
+    const other = new GrpcChannel(`http://127.0.0.1:${await door.listen()}`, {
+      metadata: () => ({ authorization: fakeToken() }),
+    });
+    const through = clientOf(CaseService, other);
+    const stream = through.count({ to: 1n, ending: 'hang' })[Symbol.asyncIterator]();
+    await stream.next();
+    const slow = new AbortController();
+    const before = service.calls;
+    const unary = through.stopItem({ id: 'a', reason: 'wait' }, { signal: slow.signal });
+    await eventually(() => service.calls > before);
+    const closing = door.close();
+    await expect(stream.next()).rejects.toMatchObject({ code: 'service.draining' });
+    await eventually(() => service.open === 0);
+    slow.abort();
+    await expect(unary).rejects.toMatchObject({ code: 'request.cancelled' });
+    await closing;
+    other.close();
+  });
 });

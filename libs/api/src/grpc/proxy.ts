@@ -28,7 +28,9 @@ export interface GrpcProxyOptions {
   target(path: string): string;
   /** Asked before anything is forwarded. @throws DomainError to refuse the call. The service asks again by itself. */
   admit?(path: string, headers: Headers): void | Promise<void>;
-  /** How long calls may take to end after `close`; default 10 s. */
+  /** Whether a call to this path may last for ever: it is told to go elsewhere as soon as `close` begins. Default: none. */
+  streams?(path: string): boolean;
+  /** How long the other calls may take to end after `close`; default 10 s. */
   graceMs?: number;
   log?: ApiLog;
 }
@@ -53,6 +55,9 @@ export class GrpcProxy {
   private readonly server: Http2Server;
   private readonly sessions = new Map<string, ClientHttp2Session>();
   private readonly clients = new Set<ServerHttp2Session>();
+  /** How to end each open stream. */
+  private readonly endless = new Set<() => void>();
+  private closing = false;
 
   constructor(private readonly options: GrpcProxyOptions) {
     this.server = createServer({ settings: { maxConcurrentStreams: 1000 } });
@@ -77,6 +82,8 @@ export class GrpcProxy {
 
   /** Takes no new calls, lets the running ones end up to `graceMs`, cuts the rest. */
   async close(): Promise<void> {
+    this.closing = true;
+    for (const end of this.endless) end();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const session of this.clients) session.close();
     const cut = setTimeout(() => {
@@ -94,9 +101,13 @@ export class GrpcProxy {
     try {
       if (!headers['content-type']?.startsWith('application/grpc'))
         throw refuse('request.unsupported_media_type', 'this port speaks gRPC only');
+      if (this.closing) throw draining();
       await this.options.admit?.(path, read);
       if (down.destroyed) return;
-      this.join(down, this.session(this.options.target(path)), headers, requestIdOf(read));
+      const end = this.join(down, this.session(this.options.target(path)), headers, requestIdOf(read));
+      if (!this.options.streams?.(path)) return;
+      this.endless.add(end);
+      down.once('close', () => this.endless.delete(end));
     } catch (error) {
       if (failureOf(error).bug !== undefined)
         this.options.log?.error({ err: error, path }, 'a call could not be forwarded');
@@ -109,7 +120,7 @@ export class GrpcProxy {
     session: ClientHttp2Session,
     headers: IncomingHttpHeaders,
     requestId: string,
-  ): void {
+  ): () => void {
     const up = session.request(forwarded({ ...headers, 'x-request-id': requestId }), { endStream: down.readableEnded });
     let trailers: OutgoingHttpHeaders = {};
     up.once('response', (answer, flags) => {
@@ -137,6 +148,12 @@ export class GrpcProxy {
     up.once('close', () => {
       if (up.rstCode !== IDLE && !down.destroyed && !down.writableEnded) down.close(up.rstCode);
     });
+    return () => {
+      if (!down.headersSent) return this.refuse(down, draining(), requestId);
+      trailers = statusHeaders(draining());
+      up.unpipe(down);
+      down.end();
+    };
   }
 
   /** One connection to each target: HTTP/2 carries all calls over it. */
@@ -158,18 +175,8 @@ export class GrpcProxy {
   /** An answer of headers only, with the status in them. */
   private refuse(down: ServerHttp2Stream, error: unknown, requestId: string): void {
     if (down.destroyed || down.headersSent) return;
-    const failure = failureOf(error);
-    down.respond(
-      {
-        ':status': 200,
-        'content-type': 'application/grpc+proto',
-        'grpc-status': String(grpcCode(failure.status)),
-        'grpc-message': encodeURI(failure.detail),
-        'grpc-status-details-bin': Buffer.from(statusDetails(failure)).toString('base64'),
-        'x-request-id': requestId,
-      },
-      { endStream: true },
-    );
+    const head = { ':status': 200, 'content-type': 'application/grpc+proto', 'x-request-id': requestId };
+    down.respond({ ...head, ...statusHeaders(error) }, { endStream: true });
     // The client may still be sending.
     down.resume();
   }
@@ -180,4 +187,18 @@ function forwarded(headers: IncomingHttpHeaders | OutgoingHttpHeaders): Outgoing
   for (const [name, value] of Object.entries(headers))
     if (!hopByHop.has(name) && value !== undefined) kept[name] = value;
   return kept;
+}
+
+function draining(): DomainError {
+  return refuse('service.draining', 'the door is closing; call again');
+}
+
+/** The end of a failed call, as gRPC puts it into trailers. */
+function statusHeaders(error: unknown): OutgoingHttpHeaders {
+  const failure = failureOf(error);
+  return {
+    'grpc-status': String(grpcCode(failure.status)),
+    'grpc-message': encodeURI(failure.detail),
+    'grpc-status-details-bin': Buffer.from(statusDetails(failure)).toString('base64'),
+  };
 }

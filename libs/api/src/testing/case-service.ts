@@ -51,6 +51,7 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
   }
 
   async stopItem({ id, reason }: StopItemRequest, caller: Caller) {
+    this.calls++;
     if (reason === 'wait') await aborted(caller.signal);
     return { id, reason };
   }

@@ -54,6 +54,17 @@ export function serviceOfGrpc(path: string): ServiceName | 'gateway' | undefined
   return implementedBy.find(([service]) => service.typeName === name)?.[1];
 }
 
+const streaming = new Set(
+  implementedBy.flatMap(([service]) =>
+    service.methods.filter((each) => each.methodKind !== 'unary').map((each) => `/${service.typeName}/${each.name}`),
+  ),
+);
+
+/** Whether a call to this path may last for ever: a stream of the contract, or of reflection and health. */
+export function isStream(path: string): boolean {
+  return streaming.has(path) || path.startsWith('/grpc.');
+}
+
 function contractPrefixes(): (readonly [string, ServiceName])[] {
   const found = new Map<string, ServiceName>();
   for (const [service, owner] of implementedBy) {
