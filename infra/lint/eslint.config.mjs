@@ -72,6 +72,11 @@ export default tseslint.config(
     },
   },
   {
+    // an example imports its package as the users of the package do
+    files: ['libs/*/examples/**/*.ts'],
+    rules: { '@nx/enforce-module-boundaries': 'off' },
+  },
+  {
     files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
     languageOptions: { globals: globals.node, ecmaVersion: 2025 },
     rules: {

@@ -8,7 +8,10 @@ import { connect, tool, verify, workflow, WritError, type Run, type Workflow } f
 import { forget, recall, remember, type Memory } from './tools.js';
 
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-const eq = <T extends true>(): T | void => {};
+/** Compiles only where the value has exactly this type. */
+const exactly =
+  <T>() =>
+  <V>(_value: V, ..._different: Eq<V, T> extends true ? [] : [never]): void => {};
 
 const refund = tool({
   name: 'stripe.refund',
@@ -16,7 +19,7 @@ const refund = tool({
   effect: 'irreversible',
   input: z.object({ charge: z.string(), cents: z.number().default(0) }),
   async run({ charge, cents }, { signal, idempotencyKey }) {
-    eq<Eq<typeof cents, number>>();
+    exactly<number>()(cents);
     return { id: `re_${charge}_${cents}_${signal.aborted}_${idempotencyKey}`, at: new Date() };
   },
 });
@@ -44,37 +47,37 @@ const flow = workflow({
   input: z.object({ order: z.string(), times: z.number().default(1) }),
   messages: { evidence: v.object({ url: v.string() }) },
   async run(ctx, { order, times }) {
-    eq<Eq<typeof times, number>>();
+    exactly<number>()(times);
     const found = await ctx.call(lookup, { id: order });
-    eq<Eq<typeof found, { id: string; total: number }>>();
+    exactly<{ id: string; total: number }>()(found);
     const shipped = await ctx.step('shipping', async ({ signal }) => (await fetch('https://x', { signal })).status);
-    eq<Eq<typeof shipped, number>>();
+    exactly<number>()(shipped);
     const plain = await ctx.step('plain', () => 'not a promise', { undo: async (value) => void value.toUpperCase() });
-    eq<Eq<typeof plain, string>>();
+    exactly<string>()(plain);
     const ok = await ctx.ask({ title: 'Refund?', detail: found, approvers: ['group:support'], timeout: '2d' });
-    eq<Eq<typeof ok.value, true>>();
+    exactly<true>()(ok.value);
     const choice = await ctx.ask({ title: 'Which?', schema: z.enum(['a', 'b']) });
-    eq<Eq<typeof choice.value, 'a' | 'b'>>();
+    exactly<'a' | 'b'>()(choice.value);
     const evidence = await ctx.wait('evidence', { timeout: '1h' });
-    eq<Eq<typeof evidence, { url: string }>>();
+    exactly<{ url: string }>()(evidence);
     const refunded = await ctx.call(refund, { charge: order });
-    eq<Eq<typeof refunded, { id: string; at: Date }>>();
+    exactly<{ id: string; at: Date }>()(refunded);
     const number = await ctx.call(typed, { a: 'x' });
-    eq<Eq<typeof number, { n: number }>>();
+    exactly<{ n: number }>()(number);
     const memories = await ctx.call(recall, { scope: 's', query: 'q' });
-    eq<Eq<typeof memories, Memory[]>>();
+    exactly<Memory[]>()(memories);
     const kept = await ctx.call(remember, { scope: 's', text: 't', attributes: { a: 1 } });
-    eq<Eq<typeof kept, { id: string }>>();
+    exactly<{ id: string }>()(kept);
     await ctx.call(forget, { id: kept.id });
     const child = await ctx.start(tell, 'the customer', { grant: [{ actions: ['tool.call'], resources: ['mail/*'] }] });
     const said = await child.result();
-    eq<Eq<typeof said, number>>();
+    exactly<number>()(said);
     const unknown = await ctx.call('tracker.create_issue', { title: 'x' });
-    eq<Eq<typeof unknown, unknown>>();
+    exactly<unknown>()(unknown);
     await using box = await ctx.sandbox({ network: 'none' });
     await box.fs.writeFile('/w/a.txt', 'hi');
     const text = await box.fs.readFile('/w/a.txt', 'utf8');
-    eq<Eq<typeof text, string>>();
+    exactly<string>()(text);
     for await (const piece of box.exec(['wc', '-c', '/w/a.txt'])) void piece.text;
     await ctx.sleep('3d');
     // @ts-expect-error unknown message
@@ -96,9 +99,9 @@ async function program(): Promise<void> {
   void worker;
   const run = await writ.start(flow, { order: 'o1' }, { id: 'refund-o1', onConflict: 'attach' });
   const out = await run.result({ signal: AbortSignal.timeout(5_000) });
-  eq<Eq<typeof out, { refunded: string }>>();
+  exactly<{ refunded: string }>()(out);
   const five = await (await writ.start(untyped, undefined)).result();
-  eq<Eq<typeof five, number>>();
+  exactly<number>()(five);
   await run.send('evidence', { url: 'https://…' });
   // @ts-expect-error wrong message payload
   void run.send('evidence', { url: 1 });
@@ -115,11 +118,11 @@ async function program(): Promise<void> {
   try {
     await again.result();
   } catch (error) {
-    if (WritError.is(error, 'policy.denied')) eq<Eq<typeof error.code, 'policy.denied' & string>>();
+    if (WritError.is(error, 'policy.denied')) exactly<'policy.denied' & string>()(error.code);
   }
   const verified = await verify('{}', { log: 'k' });
-  if (verified.ok) eq<Eq<typeof verified.treeSize, bigint>>();
-  else eq<Eq<typeof verified.error, WritError>>();
+  if (verified.ok) exactly<bigint>()(verified.treeSize);
+  else exactly<WritError>()(verified.error);
 }
 
 describe('the surface', () => {

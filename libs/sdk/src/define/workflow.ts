@@ -63,10 +63,10 @@ export function definitionOf<D>(value: object): D {
  * `run` must take the same way when it is run again on recorded results: time from `ctx.now`, randomness from `ctx.crypto`, everything
  * else that varies or acts inside `ctx.step` or `ctx.call`. Where it does not, the run is paused with a diff, never silently re-executed.
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not "any object"
 export function workflow<
   IS extends Schema = never,
   OS extends Schema = never,
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not 'any object'
   M extends Messages = {},
   R = unknown,
 >(def: {

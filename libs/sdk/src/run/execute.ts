@@ -3,7 +3,7 @@ import type { Attempts } from './attempts.js';
 import type { Effects, Timers } from './effects.js';
 import { RunExecutor, type RunPort } from './executor.js';
 import { logger, type LogSink } from './log.js';
-import { keyText, type Activation } from './record.js';
+import { keyText, type Activation, type Key } from './record.js';
 import { RunScope } from './scope.js';
 import { runToEnd } from './workflow-run.js';
 
@@ -25,21 +25,22 @@ export function execute(
   port: RunPort,
   around: Surroundings,
 ): { executor: RunExecutor; start(): Promise<void> } {
-  const executor: RunExecutor = new RunExecutor(
+  const performer = {
+    runId: activation.runId,
+    timers: around.timers,
+    log: (slot: Key, attempt: number) =>
+      logger(
+        around.log,
+        { workflow: definition.name, run: activation.runId, step: keyText(slot), attempt },
+        () => true,
+      ),
+  };
+  const beforeEnd = () => closeSandboxes(scope, around.timers);
+  const executor = new RunExecutor(
     activation,
-    port,
+    { report: (report) => port.report(report), beforeEnd },
     around.attempts,
-    {
-      runId: activation.runId,
-      timers: around.timers,
-      log: (slot, attempt) =>
-        logger(
-          around.log,
-          { workflow: definition.name, run: activation.runId, step: keyText(slot), attempt },
-          () => true,
-        ),
-    },
-    () => closeSandboxes(scope, around.timers),
+    performer,
   );
   const scope = new RunScope(definition, executor, around.effects, around.log);
   return { executor, start: () => executor.start(() => runToEnd(scope)) };

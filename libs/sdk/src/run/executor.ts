@@ -19,6 +19,8 @@ import { callOfApproval, Slot, type Request } from './slot.js';
 
 /** Where an executor reports to. */
 export interface RunPort {
+  /** The function has ended; what is to be done before that is reported. */
+  beforeEnd?(): Promise<void>;
   report(report: RunReport): void;
 }
 
@@ -54,8 +56,6 @@ export class RunExecutor {
     private readonly port: RunPort,
     private readonly attempts: Attempts,
     private readonly performer: Performer,
-    /** Runs when the function has ended, before that is reported. */
-    private readonly beforeEnd: () => Promise<void>,
   ) {
     this.now = new Date(activation.startedAtMs);
     this.silent = activation.journal.length + activation.pending.length > 0;
@@ -311,7 +311,7 @@ export class RunExecutor {
     this.#dropped = true; // entries that still come change nothing
     for (const slot of this.open())
       if (slot.phase === 'performing') this.#giveUp(slot, new CancelledError('the run has ended'));
-    await this.beforeEnd();
+    await this.port.beforeEnd?.();
     this.#report(end);
   }
 

@@ -39,9 +39,7 @@ export async function rehearse(
     },
   });
   const performer = { runId: activation.runId, timers: systemTimers, log: never };
-  const executor = new RunExecutor(activation, { report: () => {} }, new Attempts(0), performer, () =>
-    Promise.resolve(),
-  );
+  const executor = new RunExecutor(activation, { report: () => {} }, new Attempts(0), performer);
   const scope = new RunScope(definition, executor, effects, () => {});
   const firstDifference =
     (await executor.rehearse(() => runToEnd(scope))) ?? (await atTheEnd(executor, activation, end));

@@ -1,7 +1,7 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import { durationMs } from '../define/duration.js';
 import { parse } from '../define/schema.js';
-import type { Retry, WorkflowDefinition } from '../define/workflow.js';
+import type { Retry } from '../define/workflow.js';
 import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
 import { contextOf } from './context.js';
 import { failureOf, isRetryable } from './failure.js';

@@ -52,29 +52,14 @@ export class TestScheduler {
   }
 
   /** @throws WritError `run.conflict` */
-  start(spec: {
-    id: string;
-    workflow: string;
-    input: Bytes;
-    queue: string;
-    attach: boolean;
-    parent?: string;
-    at?: number;
-  }): TestRun {
+  start(spec: { id: string; workflow: string; input: Bytes; queue: string; attach: boolean; at?: number }): TestRun {
     const id = spec.id || this.newId('run');
     const there = this.runs.get(id);
     if (there && (spec.attach || sameStart(there, spec))) return there;
     if (there) throw new WritError(`a run '${id}' exists already, with another input`, { code: 'run.conflict' });
     if (!this.options.workflows.has(spec.workflow))
       throw new WritError(`testWrit was not given a workflow '${spec.workflow}'`, { code: 'run.no_worker' });
-    const run = new TestRun(
-      id,
-      spec.workflow,
-      spec.input,
-      spec.queue || 'default',
-      this.options.clock.now(),
-      spec.parent,
-    );
+    const run = new TestRun({ ...spec, id, queue: spec.queue || 'default' }, this.options.clock.now());
     this.runs.set(id, run);
     this.record(run, 'run.started.v1', { workflow: spec.workflow, queue: run.queue, ...valueOf(spec.input) });
     const delayMs = (spec.at ?? 0) - this.options.clock.now();
@@ -282,7 +267,7 @@ export class TestScheduler {
     const { what } = command;
     if (what.type !== 'start') return;
     try {
-      const child = this.start({ ...what, id: what.runId, queue: what.queue || run.queue, parent: run.id });
+      const child = this.start({ ...what, id: what.runId, queue: what.queue || run.queue });
       run.children.push(child.id);
       this.settle(run, command, { type: 'started', runId: child.id });
     } catch (error) {

@@ -43,14 +43,17 @@ export class TestRun {
   attempt = 0;
   readonly #waiting: (() => void)[] = [];
 
+  readonly id: string;
+  readonly workflow: string;
+  readonly input: Bytes;
+  readonly queue: string;
+
   constructor(
-    readonly id: string,
-    readonly workflow: string,
-    readonly input: Bytes,
-    readonly queue: string,
+    spec: { id: string; workflow: string; input: Bytes; queue: string },
     readonly startedAtMs: number,
-    readonly parent: string | undefined,
-  ) {}
+  ) {
+    ({ id: this.id, workflow: this.workflow, input: this.input, queue: this.queue } = spec);
+  }
 
   get pending(): Pending[] {
     return [...this.open.values()].map(({ kind, name, occurrence, failures, due }) => ({

@@ -13,6 +13,8 @@ export interface Stream {
   readonly outgoing: Outgoing;
   readonly fetch: Fetch;
   readonly place: Place;
+  /** Nothing of this run is under way: it may be forgotten, to save memory. */
+  waits(run: ServedRun): void;
   /** Nothing sensible can be said any more: it is torn down, and the runs come again by replay. */
   fail(error: unknown): void;
 }
@@ -33,7 +35,6 @@ export class ServedRun {
     private readonly definition: WorkflowDefinition,
     private readonly stream: Stream,
     private readonly around: Surroundings,
-    private readonly onIdle: (run: ServedRun) => void,
   ) {
     this.journal([]);
   }
@@ -105,6 +106,6 @@ export class ServedRun {
         for (const item of await reportsOut(this.attempt, report, this.stream.place)) this.stream.outgoing.add(item);
       })
       .catch((error: unknown) => this.stream.fail(error));
-    if (report.idle) this.onIdle(this);
+    if (report.idle) this.stream.waits(this);
   }
 }

@@ -53,16 +53,14 @@ export class WorkerStream implements Stream {
   readonly #idle = new Map<string, ServedRun>();
   #welcome!: (welcome: Welcome) => void;
   #limits = { inline: 64 * 1024, value: 1024 ** 3 };
-  #token: string;
+  #token = '';
 
   constructor(
     private readonly session: Session,
     private readonly connection: Connection,
     private readonly offer: Offer,
     private readonly around: Surroundings,
-    token: string,
   ) {
-    this.#token = token;
     this.outgoing = new Outgoing((frame) => connection.write(frame));
     this.welcomed = new Promise((resolve) => (this.#welcome = resolve));
   }
@@ -70,7 +68,9 @@ export class WorkerStream implements Stream {
   static async open(session: Session, offer: Offer, around: Surroundings): Promise<WorkerStream> {
     const [channel, token] = [await session.channel(), await session.token()];
     const connection = channel.duplex(WorkerService.method.connect, { token, headers: session.headers() });
-    return new WorkerStream(session, connection, offer, around, token);
+    const stream = new WorkerStream(session, connection, offer, around);
+    stream.#token = token;
+    return stream;
   }
 
   get runs(): readonly ServedRun[] {
@@ -152,7 +152,7 @@ export class WorkerStream implements Stream {
       case 'activate': {
         const definition = this.offer.workflows.get(task.value.workflow);
         if (!definition) return this.outgoing.add({ release: task.value.attempt });
-        const run = new ServedRun(task.value, definition, this, this.around, (idle) => this.#waits(idle));
+        const run = new ServedRun(task.value, definition, this, this.around);
         this.#runs.set(run.attempt, run);
         return;
       }
@@ -165,10 +165,12 @@ export class WorkerStream implements Stream {
         return this.#evict(task.value);
       case 'replay':
         void this.#replay(task.value).catch((error: unknown) => this.fail(error));
+        return;
+      case undefined: // of a later version of the protocol
     }
   }
 
-  #waits(run: ServedRun): void {
+  waits(run: ServedRun): void {
     this.#idle.set(run.attempt, run);
     const [oldest] = this.#idle.values();
     if (this.#idle.size > maxIdleRuns && oldest) void this.#release(oldest);

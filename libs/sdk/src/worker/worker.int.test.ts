@@ -6,7 +6,7 @@ import type { Worker, Writ } from '../client/writ.js';
 import { decodeBytes } from '../codec/codec.js';
 import { workflow, type Workflow } from '../define/workflow.js';
 import { FakeScheduler, value, type FakeRun } from './fake/fake-scheduler.js';
-import { FakeRefusal, grpcFake } from './fake/grpc-fake.js';
+import { grpcFake } from './fake/grpc-fake.js';
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,0 +1,75 @@
+/** The examples, in process and on virtual time; against the real stack they run as their own programs. */
+import { expect, test } from '@jest/globals';
+import type { ExecFrame, SandboxPort } from '@writ/sdk/testing';
+import { testWrit } from '@writ/sdk/testing';
+import { hello } from './01-hello/main.js';
+import { booking, cancelled } from './02-retry-and-sleep/main.js';
+import { refund } from './03-message-and-approval/main.js';
+import { fileIssue, filed, inspect } from './04-sandbox-and-tool/main.js';
+import { scout, survey } from './05-children/main.js';
+
+test('01 greets, once for each name', async () => {
+  await using t = testWrit({ workflows: [hello] });
+  const run = await t.start(hello, { name: 'ada' }, { id: 'hello-ada', onConflict: 'attach' });
+  expect(await run.result()).toEqual({ greeting: 'hello, ada', at: new Date('2026-01-01T00:00:00Z') });
+  expect((await t.start(hello, { name: 'ada' }, { id: 'hello-ada', onConflict: 'attach' })).id).toBe(run.id);
+});
+
+test('02 tries again, sleeps, and takes back what it reserved when the card is declined', async () => {
+  await using t = testWrit({ workflows: [booking], alwaysReplay: true });
+  const good = await t.start(booking, { room: 'blue', card: 'good' }, { id: 'b1' });
+  const bad = await t.start(booking, { room: 'red', card: 'declined' });
+  await t.advance('10s');
+  expect(await good.result()).toEqual({ reservation: 'blue-3', receipt: 'paid under b1/charge#1' });
+  await expect(bad.result()).rejects.toMatchObject({ code: 'booking.declined' });
+  expect(cancelled).toEqual(['red-3']);
+});
+
+test.each([
+  ['approve', { refunded: 4250, approvedBy: 'psn_test' }],
+  ['deny', { refunded: 0, because: 'too much' }],
+] as const)('03 waits for evidence and asks a person, who may %s', async (verdict, expected) => {
+  await using t = testWrit({ workflows: [refund], alwaysReplay: true });
+  const run = await t.start(refund, { order: 'o1', cents: 4250 });
+  await run.send('evidence', { url: 'https://example.org/photo.jpg' });
+  for await (const event of run)
+    if (event.type === 'approval.requested.v1') await t.decide(event.subject, verdict, { reason: 'too much' });
+  expect(await run.result()).toEqual(expected);
+});
+
+test('03 gives up when nobody answers', async () => {
+  await using t = testWrit({ workflows: [refund] });
+  const run = await t.start(refund, { order: 'o1', cents: 1 });
+  await run.send('evidence', { url: 'https://example.org/photo.jpg' });
+  await t.advance('2d');
+  expect(await run.result()).toEqual({ refunded: 0, because: 'nobody answered' });
+});
+
+test('04 looks at files in a sandbox, files an issue through a tool, and the second time knows it', async () => {
+  const stopped: string[] = [];
+  const sandbox: SandboxPort = {
+    create: async () => ({ id: 'sbx_test' }),
+    async *exec(): AsyncGenerator<ExecFrame> {
+      yield { stream: 'stdout', bytes: new TextEncoder().encode('./a\n./b\n') };
+      yield { end: { exitCode: 0, reason: 'exit' } };
+    },
+    readFile: async () => new Uint8Array(),
+    writeFile: async () => {},
+    files: async () => [],
+    stop: async (id) => void stopped.push(id),
+  };
+  await using t = testWrit({ workflows: [inspect], tools: [fileIssue], sandbox });
+  const memories: { text: string }[] = [];
+  t.mock('recall', () => memories);
+  t.mock('remember', ({ text }: { text: string }) => (memories.push({ text }), { id: 'mem_1' }));
+  expect(await (await t.start(inspect, {})).result()).toMatchObject({ files: 2, news: true });
+  expect(await (await t.start(inspect, {})).result()).toEqual({ files: 2, news: false });
+  expect(filed).toEqual(['The number of files has changed']);
+  expect(stopped).toEqual(['sbx_test', 'sbx_test']);
+});
+
+test('05 spawns children and adds up what they found', async () => {
+  await using t = testWrit({ workflows: [survey, scout], alwaysReplay: true });
+  const run = await t.start(survey, { words: ['a', 'b'], text: 'a b a' });
+  expect(await run.result()).toMatchObject({ counts: { a: 2, b: 1 } });
+});
