@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { verifies } from '@writ/testkit';
-import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
+import { eventually, verifies } from '@writ/testkit';
+import { SignJWT, UnsecuredJWT, exportJWK, generateKeyPair, type JWTPayload } from 'jose';
 import { TestIssuer } from './tokens.testing.js';
 import { TokenVerifier, onBehalfOf } from './tokens.js';
 
@@ -113,6 +113,32 @@ describe('keys', () => {
       expect(await code(await other.sign())).toBe('auth.invalid_token');
     }
     expect(issuer.fetches).toBe(1);
+  });
+
+  test('that are not published any more are forgotten, and without the server no key is trusted for long', async () => {
+    let clock = 0;
+    const keys = issuer.keySet(0, () => clock);
+    expect(await keys.get('k1')).toBeDefined();
+    await issuer.rotate('k2');
+    issuer.retire();
+    clock += 600_001;
+    expect(await keys.get('k1')).toBeDefined(); // this look asks again, and does not wait for the answer
+    await eventually(async () => (await keys.get('k1')) === undefined);
+    expect(await keys.get('k2')).toBeDefined();
+    issuer.down = true;
+    clock += 1_800_000;
+    expect(await keys.get('k2')).toBeDefined();
+    clock += 2;
+    await expect(keys.get('k2')).rejects.toMatchObject({ code: 'service.unavailable' });
+  });
+
+  test('that the ledger announced need no look at the server', async () => {
+    const keys = issuer.keySet();
+    await keys.add({ ...(await exportJWK((await generateKeyPair('ES256')).publicKey)), kid: 'k9' });
+    await keys.add({ kty: 'oct', k: 'AAAA', kid: 'k8' });
+    expect(await keys.get('k9')).toBeDefined();
+    expect(issuer.fetches).toBe(0);
+    expect(await keys.get('k8')).toBeUndefined();
   });
 
   test('that cannot be read make the answer "unavailable", not "invalid"', async () => {

@@ -14,7 +14,12 @@ export class TestIssuer {
     this.keys.unshift({ kid, ...pair });
   }
 
-  keySet(cooldownMs = 0): KeySet {
+  /** It no longer publishes any key but the newest. */
+  retire(): void {
+    this.keys.splice(1);
+  }
+
+  keySet(cooldownMs = 0, now?: () => number): KeySet {
     const fetch = async () => {
       this.fetches++;
       if (this.down) return new Response('', { status: 502 });
@@ -23,7 +28,7 @@ export class TestIssuer {
       );
       return Response.json({ keys });
     };
-    return new KeySet({ url: `${this.issuer}/jwks`, cooldownMs, fetch });
+    return new KeySet({ url: `${this.issuer}/jwks`, cooldownMs, fetch, ...(now && { now }) });
   }
 
   /** A token with the claims of an agent's, changed by `claims`; `undefined` leaves one out. */

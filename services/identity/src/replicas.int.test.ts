@@ -31,6 +31,14 @@ test('a second replica signs with the same keys and takes over when the first on
   await eventually(async () => (await all.verdict(first)) === 'accepted');
 });
 
+test('a token is refused when its time is over', async () => {
+  verifies('enforcement.refusal_codes');
+  const brief = await all.startReplica({ WRIT_TOKEN_TTL_S: '1' });
+  const token = await agent.at(`${brief.httpUrl}/oauth`).token();
+  await brief.stop();
+  await eventually(async () => (await all.verdict(token)) === 'auth.token_expired', { timeoutMs: 5_000 });
+});
+
 test('while the broker is away everything is refused; when it is back, so is everything else', async () => {
   verifies('identity.fail_closed');
   const token = await agent.token();

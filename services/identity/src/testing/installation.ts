@@ -61,8 +61,8 @@ export class Installation implements AsyncDisposable {
   }
 
   /** Another replica, on a port of its own. */
-  startReplica(): Promise<RunningService> {
-    return start({ ...this.env, WRIT_HTTP_PORT: '0' });
+  startReplica(env: Record<string, string> = {}): Promise<RunningService> {
+    return start({ ...this.env, WRIT_HTTP_PORT: '0', ...env });
   }
 
   /** The code that the enforcement point refuses this token with, or `accepted`. */
