@@ -12,7 +12,7 @@ import {
 } from '@writ/ledger/domain';
 import { readConfig, startService, type RunningService } from '@writ/platform';
 import { RunService } from '@writ/proto/run/v1/run';
-import { startBackends, type Backends } from '@writ/testkit';
+import { startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
 import { SchedulerConfig } from '../config.js';
 import { schedulerService } from '../service.js';
 import { TestWorker } from './test-worker.js';
@@ -70,18 +70,30 @@ export class SchedulerStack implements AsyncDisposable {
 
   /** One more replica. */
   async addScheduler(env: Record<string, string> = {}): Promise<RunningService> {
-    const config = readConfig(SchedulerConfig, {
+    const config = readConfig(SchedulerConfig, { ...this.environment, ...env });
+    const service = await startService(schedulerService(config, { authenticator: this.authenticator }));
+    this.schedulers.push(service);
+    return service;
+  }
+
+  /** One more replica, in a process of its own. It stands among the schedulers like the others. */
+  async addProcess(): Promise<ProjectProcess> {
+    const process = startProcess('services/scheduler/src/testing/scheduler-process.ts', { env: this.environment });
+    const [, line = ''] = await process.line(/^(\{"ready".*)$/, 30_000);
+    const { ready } = JSON.parse(line) as { ready: Omit<RunningService, 'stop'> };
+    this.schedulers.push({ ...ready, stop: () => process.kill() });
+    return process;
+  }
+
+  private get environment(): Record<string, string> {
+    return {
       WRIT_NATS_URL: this.backends.nats.url,
       WRIT_POSTGRES_URL: this.backends.postgresUrl,
       WRIT_ISSUER: 'http://127.0.0.1:1',
       WRIT_LOG_LEVEL: process.env['WRIT_TEST_LOG'] ?? 'error',
       WRIT_GRACE_MS: '500',
       WRIT_CANCEL_GRACE_MS: '3000',
-      ...env,
-    });
-    const service = await startService(schedulerService(config, { authenticator: this.authenticator }));
-    this.schedulers.push(service);
-    return service;
+    };
   }
 
   worker(

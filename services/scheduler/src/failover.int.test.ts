@@ -1,0 +1,78 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { RunState } from '@writ/proto/run/v1/run';
+import { eventually, verifies } from '@writ/testkit';
+import type { TestContext } from './testing/run-execution.js';
+import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
+
+let stack: SchedulerStack;
+beforeAll(async () => {
+  stack = await SchedulerStack.start();
+}, 60_000);
+afterEach(() => stack.stopWorkers());
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+});
+
+const wait = { seconds: 60n, nanos: 0 };
+const count = 32;
+/** Five steps with a sleep between, so that at any moment most runs are somewhere in the middle. */
+const steps = async (ctx: TestContext, n: number) => {
+  let sum = n;
+  for (let i = 0; i < 5; i++) {
+    sum += await ctx.step(`step ${i}`, () => i);
+    await ctx.sleep(50);
+  }
+  return sum;
+};
+
+async function startAll(at: number) {
+  const runs = stack.runs({}, at);
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => (await runs.startRun({ workflow: 'steps', input: json(i) })).id),
+  );
+}
+
+/** Every run has ended with the right result, and has each of its steps in the ledger once. */
+async function expectAllRight(ids: readonly string[], at: number) {
+  const runs = stack.runs({}, at);
+  const results = await Promise.all(ids.map((id) => runs.getRunResult({ id, wait })));
+  expect(results.map(({ state, result }) => [state, read(result)])).toEqual(
+    ids.map((_, i) => [RunState.SUCCEEDED, 10 + i]),
+  );
+  for (const id of ids) {
+    const names = (await stack.events(id)).flatMap(({ type, data }) =>
+      type === 'run.step_completed.v1' ? [(data as { name: string }).name] : [],
+    );
+    expect(names).toEqual(['step 0', 'step 1', 'step 2', 'step 3', 'step 4']);
+  }
+}
+
+describe('a scheduler', () => {
+  test('that is killed loses nothing: the other takes its partitions and its workers, nothing is recorded twice', async () => {
+    verifies('scheduler.failover');
+    const victim = await stack.addProcess();
+    stack.worker({ steps }, { at: 0 });
+    stack.worker({ steps }, { at: 1 });
+    const ids = await startAll(0);
+    await eventually(async () => (await stack.events(ids[0] as string)).length > 3);
+    await victim.kill();
+    await expectAllRight(ids, 0);
+  }, 90_000);
+
+  test('that was paused past its lease and goes on finds that it is deposed, and its workers are told', async () => {
+    verifies('scheduler.failover');
+    const paused = await stack.addProcess();
+    const at = stack.schedulers.length - 1;
+    const there = stack.worker({ steps }, { at });
+    await there.welcomed;
+    stack.worker({ steps }, { at: 0 });
+    const ids = await startAll(0);
+    await eventually(async () => (await stack.events(ids[0] as string)).length > 3);
+    paused.send('SIGSTOP');
+    await expectAllRight(ids, 0);
+    paused.send('SIGCONT');
+    await eventually(() => there.runs.size === 0, { timeoutMs: 20_000 });
+    const more = await startAll(at);
+    await expectAllRight(more, at);
+  }, 120_000);
+});
