@@ -39,12 +39,23 @@ describe('a token loses its authority', () => {
       kind: 'ended',
     });
     expect(set.refuses(token)).toEqual({ subject: 'run_2', ended: true });
+    set.apply(revoked('run_2'));
+    expect(set.refuses(token)).toEqual({ subject: 'run_2', ended: false });
+  });
+
+  test('not with the end of the run that started its run, which it may outlive', () => {
+    const set = new RevokedSet();
+    set.apply({ type: 'grant.closed.v1', tenant: 'tnt_a', time, data: { run: 'run_1' } });
+    expect(set.refuses(token)).toBeUndefined();
   });
 
   test('never by a revocation in another tenant', () => {
     const set = new RevokedSet();
     set.apply(revoked('run_1', 1, 'tnt_evil'));
     expect(set.refuses(token)).toBeUndefined();
+    set.apply(revoked('run_1', 2));
+    set.apply(revoked('run_1', 3, 'tnt_evil')); // nor is one hidden by it
+    expect(set.refuses(token)).toEqual({ subject: 'run_1', ended: false });
   });
 });
 

@@ -18,9 +18,10 @@ export interface Revoked {
  */
 export const rememberedMs = 15 * 60_000;
 
-/** The set of what was revoked lately. Pure but for being mutable: fed by events, asked by the authenticator. */
+/** The set of what was revoked lately: when, by tenant and subject. Mutable, but free of I/O: fed by events, asked by the authenticator. */
 export class RevokedSet {
-  private readonly entries = new Map<string, { tenant: string; ended: boolean; atMs: number }>();
+  private readonly revoked = new Map<string, number>();
+  private readonly ended = new Map<string, number>();
   private lastEpoch = 0;
 
   /** Number of revocations so far: every decision records the one that it used. */
@@ -29,21 +30,25 @@ export class RevokedSet {
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.revoked.size + this.ended.size;
   }
 
   /** Takes in one event of identity's ledger. What it revoked, or nothing. */
-  apply(event: Pick<LedgerEvent, 'type' | 'tenant' | 'time' | 'data'>): Revoked | undefined {
-    const data = event.data as { subject: string; kind: Revoked['kind']; epoch: number; run: string };
-    switch (event.type) {
+  apply({ type, tenant, time, data }: Pick<LedgerEvent, 'type' | 'tenant' | 'time' | 'data'>): Revoked | undefined {
+    const { subject, kind, epoch, run } = data as {
+      subject: string;
+      kind: Revoked['kind'];
+      epoch: number;
+      run: string;
+    };
+    switch (type) {
       case 'revocation.issued.v1':
-        this.counted(data.epoch);
-        return this.add(
-          { subject: data.subject, kind: data.kind, tenant: event.tenant, epoch: data.epoch },
-          event.time,
-        );
+        this.counted(epoch);
+        this.revoked.set(keyOf(tenant, subject), Date.parse(time));
+        return { subject, kind, tenant, epoch };
       case 'grant.closed.v1':
-        return this.add({ subject: data.run, kind: 'ended', tenant: event.tenant, epoch: this.lastEpoch }, event.time);
+        this.ended.set(keyOf(tenant, run), Date.parse(time));
+        return { subject: run, kind: 'ended', tenant, epoch: this.lastEpoch };
       default:
         return undefined;
     }
@@ -55,45 +60,31 @@ export class RevokedSet {
   }
 
   /** The id that took this token's authority away: its principal, run, own id, tenant, or any that it acts for. */
-  refuses(
-    token: Pick<VerifiedToken, 'principal' | 'run' | 'id' | 'tenant' | 'act' | 'from'>,
-  ): { subject: string; ended: boolean } | undefined {
-    if (this.entries.size === 0) return undefined;
-    return (
-      this.hit(token.principal, token) ??
-      this.hit(token.id, token) ??
-      (token.run === undefined ? undefined : this.hit(token.run, token)) ??
-      this.hit(token.tenant, token) ??
-      this.hitAny(token.act, token) ??
-      this.hitAny(token.from, token)
-    );
+  refuses({ principal, id, run, tenant, act, from }: Rested): { subject: string; ended: boolean } | undefined {
+    if (this.size === 0) return undefined;
+    const hit = (subject: string) => this.revoked.has(keyOf(tenant, subject));
+    const lost = [principal, id, tenant].find(hit) ?? act.find(hit) ?? from.find(hit);
+    if (lost !== undefined) return { subject: lost, ended: false };
+    if (run === undefined) return undefined;
+    if (hit(run)) return { subject: run, ended: false };
+    // Only its own run: a run may outlive the one that started it.
+    return this.ended.has(keyOf(tenant, run)) ? { subject: run, ended: true } : undefined;
   }
 
   /** Forgets what can concern no living token. */
   prune(nowMs: number): void {
-    for (const [subject, { atMs }] of this.entries) if (atMs + rememberedMs < nowMs) this.entries.delete(subject);
-  }
-
-  private add(revoked: Revoked, time: string): Revoked {
-    const ended = revoked.kind === 'ended';
-    const known = this.entries.get(revoked.subject);
-    // A run that was revoked and then ended stays revoked.
-    if (!known || known.ended)
-      this.entries.set(revoked.subject, { tenant: revoked.tenant, ended, atMs: Date.parse(time) });
-    return revoked;
-  }
-
-  private hitAny(ids: readonly string[], token: { tenant: string }) {
-    for (const id of ids) {
-      const found = this.hit(id, token);
-      if (found) return found;
-    }
-    return undefined;
-  }
-
-  private hit(subject: string, { tenant }: { tenant: string }) {
-    const entry = this.entries.get(subject);
-    // A revocation reaches only its own tenant: ids of runs and tokens are not checked against anything when they are revoked.
-    return entry && entry.tenant === tenant ? { subject, ended: entry.ended } : undefined;
+    for (const entries of [this.revoked, this.ended])
+      for (const [key, atMs] of entries) if (atMs + rememberedMs < nowMs) entries.delete(key);
   }
 }
+
+/**
+ * A revocation reaches only its own tenant, and hides none of another: ids of runs and tokens are not checked against
+ * anything when they are revoked.
+ */
+function keyOf(tenant: string, subject: string): string {
+  return `${tenant}/${subject}`;
+}
+
+/** What a token rests on. */
+type Rested = Pick<VerifiedToken, 'principal' | 'run' | 'id' | 'tenant' | 'act' | 'from'>;
