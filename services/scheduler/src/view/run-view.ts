@@ -32,7 +32,7 @@ export interface RunRow {
 }
 
 interface Waits {
-  opens: [Open['kind'], string, number, string | null, number][];
+  opens: [kind: Open['kind'], name: string, occurrence: number, on: string | null, untilMs: number, failures: number][];
   messages: string[];
   children: [id: string, ended: boolean][];
   paused: string | null;
@@ -109,8 +109,8 @@ function recordOf(row: RunRow): RunRecord {
   run.state = row.state;
   run.paused = waits.paused !== null;
   if (waits.opens.length > 0)
-    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs]) => ({
-      kind, name, occurrence, on: on ?? undefined, untilMs, failures: 0, told: undefined,
+    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, failures]) => ({
+      kind, name, occurrence, on: on ?? undefined, untilMs, failures, told: undefined,
     })); // prettier-ignore
   if (waits.messages.length > 0) run.messages = waits.messages.map((message) => ({ message, content: {} }));
   if (waits.children.length > 0)
@@ -129,7 +129,14 @@ function describe(row: RunRow, run: RunRecord): void {
     ? null
     : (paused ?? (run.opens.length > 0 ? run.opens.map(waitText).join(', ').slice(0, 500) : null));
   row.waits = {
-    opens: run.opens.map(({ kind, name, occurrence, on, untilMs }) => [kind, name, occurrence, on ?? null, untilMs]),
+    opens: run.opens.map((open) => [
+      open.kind,
+      open.name,
+      open.occurrence,
+      open.on ?? null,
+      open.untilMs,
+      open.failures,
+    ]),
     messages: run.messages.map(({ message }) => message),
     children: run.children.map(({ id, outcome }) => [id, outcome !== undefined]),
     paused: run.ended ? null : paused,
