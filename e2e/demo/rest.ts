@@ -4,7 +4,7 @@ import { SignJWT, calculateJwkThumbprint, importJWK, type JWK } from 'jose';
 
 /** A principal's id and private key, as `WRIT_KEY_FILE` holds them. */
 export interface Key {
-  readonly clientId: string;
+  readonly client_id: string;
   readonly jwk: JWK;
 }
 
@@ -23,7 +23,10 @@ export class Problem extends Error {
 export function newKeyPair(): { jwk: JWK; publicJwk: JWK } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const alg = { alg: 'ES256' };
-  return { jwk: { ...privateKey.export({ format: 'jwk' }), ...alg } as JWK, publicJwk: { ...publicKey.export({ format: 'jwk' }), ...alg } as JWK };
+  return {
+    jwk: { ...privateKey.export({ format: 'jwk' }), ...alg } as JWK,
+    publicJwk: { ...publicKey.export({ format: 'jwk' }), ...alg } as JWK,
+  };
 }
 
 /** Calls the API as one principal, in one tenant. */
@@ -49,7 +52,7 @@ export class Rest {
   /** An access token: private_key_jwt (RFC 7523 section 2.2), client credentials, RFC 8707 resource. */
   async accessToken(): Promise<string> {
     if (this.token && this.token.until > Date.now()) return this.token.value;
-    const { clientId, jwk } = this.key;
+    const { client_id: clientId, jwk } = this.key;
     const issuer = `${this.url}/oauth`;
     const assertion = await new SignJWT({ jti: randomUUID() })
       .setProtectedHeader({ alg: 'ES256', kid: await calculateJwkThumbprint(jwk) })
@@ -68,7 +71,12 @@ export class Rest {
         client_assertion: assertion,
       }),
     });
-    const body = (await response.json()) as { access_token: string; expires_in: number; error?: string; error_description?: string };
+    const body = (await response.json()) as {
+      access_token: string;
+      expires_in: number;
+      error?: string;
+      error_description?: string;
+    };
     if (!response.ok) throw new Problem(response.status, body.error ?? 'oauth', body.error_description ?? 'no token');
     this.token = { value: body.access_token, until: Date.now() + (body.expires_in - 30) * 1000 };
     return body.access_token;

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Key } from './rest.ts';
+import type { Key } from './rest.js';
 
 export const root = path.resolve(import.meta.dirname, '../..');
 
@@ -23,20 +23,35 @@ export async function demoStack(dataDir: string, say: (line: string) => void): P
   const url = process.env['WRIT_URL'];
   if (url === undefined) return embedded(dataDir, say);
   const keyFile = process.env['WRIT_KEY_FILE'];
-  if (keyFile === undefined) throw new Error(`WRIT_URL is ${url}, so WRIT_KEY_FILE must name the operator's key (operator.key.json in the data folder of that stack)`);
+  if (keyFile === undefined)
+    throw new Error(
+      `WRIT_URL is ${url}, so WRIT_KEY_FILE must name the operator's key (operator.key.json in the data folder of that stack)`,
+    );
   const operator = JSON.parse(await readFile(keyFile, 'utf8')) as Key;
   const health = (await (await fetch(`${url}/health/ready`)).json()) as { durability?: string; natsServer?: string };
-  return { url, operator, durability: health.durability ?? 'unknown', natsServer: health.natsServer ?? 'unknown', bootMs: 0, dataDir: undefined, stop: async () => {} };
+  return {
+    url,
+    operator,
+    durability: health.durability ?? 'unknown',
+    natsServer: health.natsServer ?? 'unknown',
+    bootMs: 0,
+    dataDir: undefined,
+    stop: async () => {},
+  };
 }
 
 async function embedded(dataDir: string, say: (line: string) => void): Promise<DemoStack> {
   await mkdir(dataDir, { recursive: true });
-  const child = spawn(process.execPath, [path.join(root, 'services/standalone/dist/main.js'), '--data', dataDir, '--json'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // The file server of step 5 comes from this checkout; it is the one folder of the host that sandboxes may see.
-    env: { ...process.env, WRIT_SANDBOX_MOUNTS: path.join(root, 'node_modules'), WRIT_ARTIFACT_SOURCES: '/' },
-  });
+  const child = spawn(
+    process.execPath,
+    [path.join(root, 'services/standalone/dist/main.js'), '--data', dataDir, '--json'],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // The file server of step 5 comes from this checkout; it is the one folder of the host that sandboxes may see.
+      env: { ...process.env, WRIT_SANDBOX_MOUNTS: path.join(root, 'node_modules'), WRIT_ARTIFACT_SOURCES: '/' },
+    },
+  );
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   createInterface({ input: child.stderr }).on('line', say);
   const stop = async () => {
@@ -45,7 +60,9 @@ async function embedded(dataDir: string, say: (line: string) => void): Promise<D
   };
   for await (const line of createInterface({ input: child.stdout })) {
     if (!line.startsWith('{')) continue;
-    const { ready } = JSON.parse(line) as { ready: Omit<DemoStack, 'operator' | 'dataDir' | 'stop'> & { operatorKeyFile: string } };
+    const { ready } = JSON.parse(line) as {
+      ready: Omit<DemoStack, 'operator' | 'dataDir' | 'stop'> & { operatorKeyFile: string };
+    };
     const operator = JSON.parse(await readFile(ready.operatorKeyFile, 'utf8')) as Key;
     return { ...ready, operator, dataDir, stop };
   }

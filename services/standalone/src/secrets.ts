@@ -32,7 +32,7 @@ export async function secretsOf(dataDir: string): Promise<Secrets> {
 export async function saveSecrets(dataDir: string, secrets: Secrets): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   await writeFile(path.join(dataDir, 'secrets.json'), JSON.stringify(secrets), { mode: 0o600 });
-  const key = { clientId: 'operator', jwk: secrets.operatorJwk };
+  const key = { client_id: 'operator', jwk: secrets.operatorJwk };
   await writeFile(path.join(dataDir, 'operator.key.json'), JSON.stringify(key), { mode: 0o600 });
 }
 
