@@ -132,9 +132,13 @@ const TEXT_BASE = 0x400000;
 const HEADER_BYTES = 64;
 const SEGMENT_BYTES = 56;
 
-/** The launcher as a static ELF executable: one segment with the code, one of zeroes for the program, no executable stack. */
+/** The launcher as an executable. */
 export function launcherImage(architecture: Architecture): Uint8Array {
-  const code = machineCode(architecture);
+  return executable(architecture, machineCode(architecture));
+}
+
+/** A static ELF executable: one segment with the code, one of zeroes for the program, no executable stack. */
+export function executable(architecture: Architecture, code: Uint8Array): Uint8Array {
   const start = HEADER_BYTES + 3 * SEGMENT_BYTES;
   const image = Buffer.alloc(start + code.length);
   image.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // ELF, 64 bits, little-endian, version 1

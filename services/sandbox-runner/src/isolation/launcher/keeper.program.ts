@@ -54,7 +54,9 @@ export function keeperProgram(architecture: Architecture, procsFiles: readonly s
   program.reach(setUp);
   program.onFailure(failed);
   program.call('prctl', linux.PR_SET_PDEATHSIG, linux.SIGKILL);
-  setChildSignal(program, true); // what it forks is reaped by the kernel
+  // What it forks, and what is orphaned to it, is reaped by the kernel.
+  setChildSignal(program, true);
+  program.call('prctl', linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   enterCgroups(program, procsFiles);
   record(program, CHANNEL, 'prepared', 0);
   program.goTo(KEEPER_LOOP);

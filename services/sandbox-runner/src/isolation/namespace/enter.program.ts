@@ -89,6 +89,7 @@ export function enterFrame(plan: EnterPlan, id: number, inside: Inside): Assembl
   program.call('clone', linux.SIGCHLD, 0, 0, 0, 0).thenIfPositive(KEEPER_LOOP);
   setChildSignal(program, false);
   program.call('prctl', linux.PR_SET_PDEATHSIG, linux.SIGKILL);
+  beFirstVictim(program);
   const fork = forkInto(program, plan.cgroup);
   openPipes(program, plan, id);
   joinNamespaces(program);
@@ -139,6 +140,19 @@ function openPipes(program: Program, plan: EnterPlan, id: number): void {
     program.call('dup3', open.result, descriptor, 0).orContinue();
   }
   for (const { path } of pipes) if (path !== undefined) program.call('unlinkat', PIPES_FD, path, 0).orContinue();
+}
+
+/** When memory runs out, a command goes, and not what holds the sandbox up, however small the command is. */
+function beFirstVictim(program: Program): void {
+  program.call('prctl', linux.PR_SET_DUMPABLE, 1); // or our files in /proc would belong to root
+  const open = program.call(
+    'openat',
+    linux.AT_FDCWD,
+    program.text('/proc/self/oom_score_adj'),
+    linux.O_WRONLY | linux.O_CLOEXEC,
+  );
+  program.call('prctl', linux.PR_SET_DUMPABLE, 0);
+  program.call('write', open.result, program.text('500'), 3);
 }
 
 /** As the sandbox's user, who owns its outer user namespace: that is where the power to join the others comes from. */

@@ -57,6 +57,7 @@ export class NamespaceExecution implements Execution {
   private deadline: NodeJS.Timeout | undefined;
   private pid: number | undefined;
   private heard = 0;
+  private stdinSocket: net.Socket | undefined;
   private settle!: { resolve(result: ExecResult): void; reject(error: Error): void };
 
   constructor(
@@ -88,13 +89,23 @@ export class NamespaceExecution implements Execution {
   }
 
   private hear(record: LauncherRecord): void {
-    if (record.kind === 'ready') this.connect();
+    if (record.kind === 'ready') this.connectOrFail();
     else if (record.kind === 'started') {
       this.pid = record.value;
+      // Not before: had we written and closed it already, the other side would wait for a writer for ever.
+      if (this.stdinSocket !== undefined) this.input?.pipe(this.stdinSocket);
       if (this.killedFor !== undefined) this.end(this.killedFor); // killed before it was born
     } else if (record.kind === 'refused') {
       this.refusal = { call: this.plan.frame.callAt(record.at) ?? 'a call', errno: errnoName(-record.value) };
     } else if (record.kind === 'exited') void this.finish(record.value & 0xffff);
+  }
+
+  private connectOrFail(): void {
+    try {
+      this.connect();
+    } catch (error) {
+      this.fail(error as Error); // the sandbox was stopped under us, or we are out of descriptors
+    }
   }
 
   /** The other side waits until its pipes are open at both ends. */
@@ -108,7 +119,7 @@ export class NamespaceExecution implements Execution {
         writable: false,
       });
       this.watch(socket);
-      socket.pipe(this.output[which]);
+      socket.pipe(this.output[which], { end: false });
     }
     if (names.stdin !== undefined && this.input !== undefined) {
       // Read and write, as opening it to write alone fails while the other side has not come to its end yet.
@@ -118,7 +129,7 @@ export class NamespaceExecution implements Execution {
         writable: true,
       });
       socket.on('error', () => undefined);
-      this.input.pipe(socket);
+      this.stdinSocket = socket;
       this.sockets.push(socket);
     }
   }

@@ -4,12 +4,12 @@ import { failure } from '../launcher/records.js';
 import * as linux from '../linux.js';
 import type { Architecture } from '../seccomp/syscalls.js';
 
-/** Descriptors that bubblewrap and the first process inside inherit. */
-export const INIT_CHANNEL = 5;
-export const INFO_FD = 6;
-export const FILTER_FD = 7;
+/** Descriptors that bubblewrap and the first process inside inherit; beyond what an open gives, as dup3 refuses equal numbers. */
+export const INIT_CHANNEL = 60;
+export const INFO_FD = 61;
+export const FILTER_FD = 62;
 /** Kept open by the first process inside, in the folder of pipes: when it closes, the sandbox has ended. */
-export const ALIVE_FD = 8;
+export const ALIVE_FD = 63;
 export const ALIVE_PIPE = 'alive';
 /** Descriptors used while mounting. */
 const OWNER_NAMESPACE_FD = 100;

@@ -12,7 +12,6 @@ import { systemEntries } from './system.js';
 import { loopDevice } from './uids.js';
 import type { Volumes } from './volumes.js';
 
-const TMP_MIB = 64;
 const INODES_PER_MIB = 128;
 
 export interface NamespaceDriverParts {
@@ -74,9 +73,13 @@ export class NamespaceDriver implements IsolationDriver {
       await fitSlot(host, slot, spec.limits);
       const folders = await this.folders(spec, slot, taken);
       const initPid = await this.start(this.plan(spec, slot, folders), slot);
-      const sandbox: NamespaceSandbox = new NamespaceSandbox(host, slot, spec, initPid, () => {
-        this.running.delete(sandbox);
-        release();
+      const sandbox: NamespaceSandbox = new NamespaceSandbox(host, slot, {
+        spec,
+        initPid,
+        onFreed: () => {
+          this.running.delete(sandbox);
+          release();
+        },
       });
       this.running.add(sandbox);
       return sandbox;
@@ -141,7 +144,8 @@ export class NamespaceDriver implements IsolationDriver {
       system: this.system,
       folders: folders.flatMap(({ target, ...folder }) => (target === undefined ? [] : [{ ...folder, target }])),
       files,
-      tmpBytes: TMP_MIB * 1024 * 1024,
+      // Two of these, and files in memory count as memory: a full one should say so, not get its writer killed.
+      tmpBytes: spec.limits.memoryMib * 1024 * 256,
       hostname: 'sandbox',
     };
     return {

@@ -22,6 +22,14 @@ const ENVIRONMENT = {
 } as const;
 const FILE_TIMEOUT_MS = 60_000;
 
+/** What was launched in a slot. */
+export interface Launched {
+  readonly spec: SandboxSpec;
+  /** The first process inside, by its number on the host. */
+  readonly initPid: number;
+  readonly onFreed: () => void;
+}
+
 /** A sandbox that runs in a slot. */
 export class NamespaceSandbox implements IsolatedSandbox {
   readonly files: SandboxFiles;
@@ -31,9 +39,7 @@ export class NamespaceSandbox implements IsolatedSandbox {
   constructor(
     private readonly host: NamespaceHost,
     private readonly slot: Slot,
-    private readonly spec: SandboxSpec,
-    private readonly initPid: number,
-    private readonly onFreed: () => void,
+    private readonly launched: Launched,
   ) {
     this.files = new NamespaceFiles(
       (inside, options) => this.enter(inside, options),
@@ -43,7 +49,7 @@ export class NamespaceSandbox implements IsolatedSandbox {
   }
 
   get id(): string {
-    return this.spec.id;
+    return this.launched.spec.id;
   }
   get uid(): number {
     return this.slot.uid;
@@ -69,7 +75,7 @@ export class NamespaceSandbox implements IsolatedSandbox {
   }
 
   stop(): Promise<void> {
-    this.stopping ??= freeSlot(this.host, this.slot).finally(this.onFreed);
+    this.stopping ??= freeSlot(this.host, this.slot).finally(this.launched.onFreed);
     return this.stopping;
   }
 
@@ -112,7 +118,7 @@ export class NamespaceSandbox implements IsolatedSandbox {
 
   /** What each process may use by itself; without control groups these are the only limits there are. */
   private processLimits(): EnterPlan['limits'] {
-    const { memoryMib, processes } = this.spec.limits;
+    const { memoryMib, processes } = this.launched.spec.limits;
     const always = [
       { resource: linux.RLIMIT_CORE, value: 0 },
       { resource: linux.RLIMIT_NOFILE, value: this.host.openFiles },
@@ -125,14 +131,14 @@ export class NamespaceSandbox implements IsolatedSandbox {
     ];
   }
 
-  /** Looked at through a mount point inside, which a process of the sandbox can neither move nor replace. */
+  /** Looked at through mount points inside, which a process of the sandbox can neither move nor replace. */
   private async diskFull(): Promise<boolean> {
-    try {
-      const { bavail, ffree } = await statfs(`/proc/${this.initPid}/root${HOME_FOLDER}`);
-      return bavail < 16 || ffree === 0;
-    } catch {
-      return false; // the sandbox is gone, or we are not root
-    }
+    const full = [HOME_FOLDER, '/tmp', '/dev/shm'].map(async (folder) => {
+      const { bavail, ffree } = await statfs(`/proc/${this.launched.initPid}/root${folder}`);
+      return bavail < 4 || ffree === 0;
+    });
+    const looked = await Promise.allSettled(full); // it fails when the sandbox is gone
+    return looked.some((look) => look.status === 'fulfilled' && look.value);
   }
 
   /** The first process holds a pipe open; its end is the end of every process inside. */

@@ -41,7 +41,7 @@ export async function openNamespaceDriver(options: NamespaceOptions): Promise<Na
   const bubblewrap = findBubblewrap(options.bubblewrap);
   fs.mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const folder = fs.realpathSync(options.folder);
-  const instance = createHash('sha256').update(folder).digest('hex').slice(0, 12);
+  const instance = instanceName(folder);
   const lock = await takeName(`runner/${instance}`);
   if (lock === undefined) throw new IsolationUnavailable([`another runner uses ${folder}`]);
   const isRoot = process.getuid?.() === 0;
@@ -84,6 +84,10 @@ export async function openNamespaceDriver(options: NamespaceOptions): Promise<Na
   }
 }
 
+/** What the groups of a runner are called, by its folder. */
+export const instanceName = (folder: string): string =>
+  `writ-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
+
 function architectureHere(): Architecture {
   if (process.platform !== 'linux') throw new IsolationUnavailable([`${process.platform} has no Linux namespaces`]);
   if (process.arch === 'x64') return 'x86_64';
@@ -101,7 +105,7 @@ function findBubblewrap(configured: string | undefined): string {
 
 function openCgroups(instance: string): CgroupTree {
   try {
-    return CgroupTree.open(`writ-${instance}`);
+    return CgroupTree.open(instance);
   } catch (error) {
     throw new IsolationUnavailable([`control groups: ${(error as Error).message}`]);
   }

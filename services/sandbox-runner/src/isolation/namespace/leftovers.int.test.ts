@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { eventually, startProcess, verifies } from '@writ/testkit';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { finished, probe, run, sh } from '../../testing/probe.js';
+import type { IsolatedSandbox, IsolationDriver } from '../isolation.js';
+import { instanceName, openNamespaceDriver } from './open.js';
+
+const limits = { memoryMib: 64, processes: 20, cpuMilli: 1000, diskMib: 32 };
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'writ-leftovers-'));
+const isRoot = process.getuid?.() === 0;
+
+/** Processes of the host that run as a user. */
+function processesOf(uid: number): { pid: number; name: string }[] {
+  return fs.readdirSync('/proc').flatMap((name) => {
+    try {
+      const status = /^\d+$/.test(name) ? fs.readFileSync(`/proc/${name}/status`, 'utf8') : '';
+      return new RegExp(`^Uid:\\t${uid}\\t`, 'm').test(status)
+        ? [{ pid: Number(name), name: /^Name:\t(.*)/.exec(status)?.[1] ?? '' }]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}
+const mounts = (): string => fs.readFileSync('/proc/self/mounts', 'utf8');
+/** Images that a loop device still holds. */
+const images = (): string[] =>
+  fs
+    .readdirSync('/sys/block')
+    .flatMap((name) => {
+      const file = `/sys/block/${name}/loop/backing_file`;
+      return fs.existsSync(file) ? [fs.readFileSync(file, 'utf8')] : [];
+    })
+    .filter((image) => image.includes(folder));
+/** The control groups of a runner. */
+const groups = (home: string): string[] => fs.globSync(`/sys/fs/cgroup/**/${instanceName(home)}`);
+
+describe('two sandboxes', () => {
+  let driver: IsolationDriver;
+  let one: IsolatedSandbox;
+  let two: IsolatedSandbox;
+  beforeAll(async () => {
+    driver = await openNamespaceDriver({ folder: path.join(folder, 'two'), limits, volumeMib: 16, ready: 0 });
+    [one, two] = await Promise.all([
+      driver.create({ id: 'sbx_1', limits, mounts: [] }),
+      driver.create({ id: 'sbx_2', limits, mounts: [] }),
+    ]);
+  });
+  afterAll(() => driver?.close());
+
+  test('run as different users, neither of them root', () => {
+    verifies('sandbox.own_user');
+    if (!isRoot) return expect(driver.tier.name).toBe('namespace-rootless');
+    expect(driver.tier.name).toBe('namespace');
+    expect(one.uid).not.toBe(two.uid);
+    expect(Math.min(one.uid, two.uid)).toBeGreaterThanOrEqual(200_000);
+    expect(processesOf(one.uid).length).toBeGreaterThan(1);
+  });
+
+  test('see nothing of each other', async () => {
+    verifies('sandbox.separate');
+    await one.files.write('/workspace/mine', Buffer.from('mine'));
+    await one.files.write('/tmp/mine', Buffer.from('mine'));
+    const sleeper = one.exec({ argv: ['sleep', '500'] });
+    sleeper.stdout.resume();
+    const [key] = await probe(one, [['shmget', 4711, 4096, 0o1666]]);
+    expect(key).toBeGreaterThanOrEqual(0);
+    const { text } = await sh(two, 'ls /workspace /tmp /home/agent; cat /proc/[0-9]*/cmdline; exit 0');
+    expect(text).not.toMatch(/mine|500/);
+    expect(await probe(two, [['shmget', 4711, 4096, 0o666]])).toEqual([-2]);
+    sleeper.kill();
+    expect((await sleeper.result).reason).toBe('cancelled');
+  });
+
+  test('and two runners share no user', async () => {
+    verifies('sandbox.own_user');
+    const other = await openNamespaceDriver({ folder: path.join(folder, 'three'), limits, volumeMib: 16, ready: 0 });
+    const sandbox = await other.create({ id: 'sbx_3', limits, mounts: [] });
+    if (isRoot) expect(Math.abs(sandbox.uid - one.uid)).toBeGreaterThan(100);
+    await other.close();
+    await expect(openNamespaceDriver({ folder: path.join(folder, 'two'), limits, volumeMib: 16 })).rejects.toThrow(
+      'another runner',
+    );
+  });
+});
+
+describe('nothing is left', () => {
+  afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  test('of a sandbox that was stopped', async () => {
+    verifies('sandbox.leaves_nothing');
+    const home = path.join(folder, 'stopped');
+    const before = mounts();
+    const driver = await openNamespaceDriver({ folder: home, limits, volumeMib: 16, ready: 0 });
+    const sandbox = await driver.create({ id: 'sbx_1', limits, mounts: [] });
+    await sh(sandbox, '(setsid sleep 1000 &); head -c 1m /dev/zero > x');
+    await sandbox.stop();
+    if (isRoot) expect(processesOf(sandbox.uid)).toEqual([]);
+    expect(mounts()).toBe(before);
+    expect(fs.readdirSync(path.join(home, 'live'))).toEqual([]);
+    await eventually(() => images().length === 0); // the kernel lets go of a device a moment after its last mount
+    await driver.close();
+    expect(groups(home)).toEqual([]);
+  });
+
+  test('of a runner that was killed, once the next one has started', async () => {
+    verifies('sandbox.leaves_nothing');
+    const home = path.join(folder, 'killed');
+    const before = mounts();
+    await using runner = startProcess('services/sandbox-runner/src/testing/runner.process.ts', { args: [home] });
+    const uids = JSON.parse((await runner.line(/^uids (.*)/))[1] as string) as number[];
+    if (isRoot) for (const uid of uids) expect(processesOf(uid).length).toBeGreaterThan(2);
+    await runner.kill();
+    await eventually(() => {
+      if (isRoot) expect(uids.flatMap(processesOf)).toEqual([]);
+      expect(images()).toEqual([]);
+      return true;
+    });
+    expect(mounts()).toBe(before);
+    const next = await openNamespaceDriver({ folder: home, limits, volumeMib: 16, ready: 0 });
+    expect(next.reaped.folders).toBe(2);
+    if (isRoot) expect(next.reaped.cgroups).toBe(2);
+    expect(fs.readdirSync(path.join(home, 'live'))).toEqual([]);
+    const sandbox = await next.create({ id: 'sbx_1', limits, mounts: [] });
+    expect((await run(sandbox, ['echo', 'again'])).text).toBe('again\n');
+    await next.close();
+    expect(groups(home)).toEqual([]);
+  });
+
+  test('of a sandbox that could not start', async () => {
+    verifies('sandbox.leaves_nothing');
+    const home = path.join(folder, 'failed');
+    const driver = await openNamespaceDriver({ folder: home, limits, volumeMib: 16, ready: 0 });
+    const missing = { folder: path.join(folder, 'nowhere'), repository: path.join(folder, 'nowhere') };
+    await expect(driver.create({ id: 'sbx_1', limits, mounts: [], checkout: missing })).rejects.toThrow('ENOENT');
+    expect(fs.readdirSync(path.join(home, 'live'))).toEqual([]);
+    await driver.close();
+  });
+
+  test('and a sandbox whose first process dies is a crash, told at once', async () => {
+    if (!isRoot) return expect(isRoot).toBe(false);
+    const driver = await openNamespaceDriver({ folder: path.join(folder, 'crash'), limits, volumeMib: 16, ready: 0 });
+    const sandbox = await driver.create({ id: 'sbx_1', limits, mounts: [] });
+    const execution = sandbox.exec({ argv: ['sh', '-c', 'echo up; sleep 100'] });
+    const running = finished(execution);
+    await once(execution.stdout, 'data');
+    const inside = processesOf(sandbox.uid).filter(({ pid }) =>
+      fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('/run/'),
+    );
+    expect(inside.length).toBe(1);
+    for (const { pid } of inside) process.kill(pid, 'SIGKILL');
+    await sandbox.crashed;
+    expect((await running).reason).toBe('signal');
+    await sandbox.stop();
+    expect(processesOf(sandbox.uid)).toEqual([]);
+    await driver.close();
+  });
+});
