@@ -182,6 +182,8 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.testing.v1.Item.name": "Resource name, such as `shelves/a/items/b`.",
   "writ.testing.v1.ListItemsResponse.request": "What was asked, so that a test can see how it was read.",
   "writ.testing.v1.Material": "What an item is made of.",
+  "writ.testing.v1.StopItemRequest.etag": "Header `If-Match` over HTTP.",
+  "writ.testing.v1.StopItemRequest.request_id": "Header `Idempotency-Key` over HTTP.",
   "writ.tools.v1.BeginCallRequest.effect_id": "`run/name#occurrence/attempt`; the same id is performed once.",
   "writ.tools.v1.BeginCallRequest.tool": "A registered tool of a worker.",
   "writ.tools.v1.BeginCallResponse.outcome": "`begun`, `denied`, `ask`, `replayed` or `unknown`.",

@@ -71,8 +71,8 @@ describe('paths', () => {
   });
 
   test('a custom verb behind a colon is another method', async () => {
-    expect((await call('POST', '/v1/items/a1:stop', { reason: 'r' })).json).toEqual({ id: 'a1', reason: 'r' });
-    expect((await call('POST', '/v1/items/a%3Astop:stop', {})).json).toEqual({ id: 'a:stop', reason: '' });
+    expect((await call('POST', '/v1/items/a1:stop', { reason: 'r' })).json).toMatchObject({ id: 'a1', reason: 'r' });
+    expect((await call('POST', '/v1/items/a%3Astop:stop', {})).json).toMatchObject({ id: 'a:stop', reason: '' });
   });
 
   test.each([
@@ -190,6 +190,13 @@ describe('bodies', () => {
     });
     expect(status).toBe(401);
   });
+});
+
+test('headers stand for fields of the request, and give way to the body', async () => {
+  const headers = { 'idempotency-key': 'key-1', 'if-match': '"7"' };
+  expect((await call('POST', '/v1/items/a:stop', {}, headers)).json).toMatchObject({ requestId: 'key-1', etag: '"7"' });
+  const both = await call('POST', '/v1/items/a:stop', { requestId: 'mine' }, headers);
+  expect(both.json).toMatchObject({ requestId: 'mine', etag: '"7"' });
 });
 
 describe('refusals', () => {

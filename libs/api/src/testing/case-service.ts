@@ -50,10 +50,10 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
     return { ...(item && { item }), ...(updateMask && { updateMask }) };
   }
 
-  async stopItem({ id, reason }: StopItemRequest, caller: Caller) {
+  async stopItem({ id, reason, requestId, etag }: StopItemRequest, caller: Caller) {
     this.calls++;
     if (reason === 'wait') await aborted(caller.signal);
-    return { id, reason };
+    return { id, reason, requestId, etag };
   }
 
   async ping(_request: object, caller: Caller) {
