@@ -23,6 +23,13 @@ test('the events of a run are its own and those that others recorded for it', ()
       { tenant: 'tnt_a', run: 'run_2' },
     ),
   ).toBe(true);
+  const asked = {
+    ...event,
+    subject: 'apr_1',
+    data: { run: 'run_3' },
+    actor: { principal: 'scheduler', kind: 'service' as const },
+  };
+  expect(matches(asked, { tenant: 'tnt_a', run: 'run_3' })).toBe(true);
   expect(matches(event, { tenant: 'tnt_a', run: 'run_2' })).toBe(false);
 });
 

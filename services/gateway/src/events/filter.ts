@@ -14,9 +14,15 @@ export interface EventFilter {
 export function matches(event: LedgerEvent, filter: EventFilter): boolean {
   if (event.tenant !== filter.tenant) return false;
   if (filter.subject !== undefined && event.subject !== filter.subject) return false;
-  if (filter.run !== undefined && event.subject !== filter.run && event.actor.run !== filter.run) return false;
+  if (filter.run !== undefined && !isOfRun(event, filter.run)) return false;
   if (filter.types === undefined || filter.types.length === 0) return true;
   return filter.types.some((type) =>
     type.endsWith('*') ? event.type.startsWith(type.slice(0, -1)) : event.type === type,
   );
+}
+
+/** Its own event, one that it caused, or one that says whose it is: an approval is requested by a service, for a run. */
+function isOfRun({ subject, actor, data }: LedgerEvent, run: string): boolean {
+  if (subject === run || actor.run === run) return true;
+  return typeof data === 'object' && data !== null && !Array.isArray(data) && data['run'] === run;
 }

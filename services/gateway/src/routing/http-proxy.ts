@@ -19,6 +19,9 @@ export async function proxyHttp(fastify: FastifyInstance, directory: Directory):
     if (service === undefined) return;
     try {
       const { httpUrl } = directory.replicaOf(service);
+      // Nothing has read the body yet, and reply-from passes on what stands here.
+      const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+      if (length !== undefined || encoding !== undefined) request.body = request.raw;
       reply.from(`${httpUrl}${request.url}`, {
         onError: (_reply, { error }) => sendProblem(reply, failureOf(error), requestIdOf(headersOf(request.raw))),
       });
