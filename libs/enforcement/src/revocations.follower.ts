@@ -111,7 +111,7 @@ export class RevocationFollower implements Revocations, AsyncDisposable {
         await this.follower.closed;
       } catch (error) {
         if (this.stopping.signal.aborted) return;
-        this.options.log?.warn({ error, from }, 'identity cannot be followed; trying again');
+        this.options.log?.warn({ err: error, from }, 'identity cannot be followed; trying again');
         await sleep(delayMs);
       }
     }
@@ -129,7 +129,7 @@ export class RevocationFollower implements Revocations, AsyncDisposable {
       try {
         listener(revoked);
       } catch (error) {
-        this.options.log?.error({ error, revoked }, 'a listener failed on a revocation');
+        this.options.log?.error({ err: error, revoked }, 'a listener failed on a revocation');
       }
     }
   }

@@ -77,6 +77,33 @@ describe('the registry', () => {
     });
   });
 
+  test('creates each id once in an installation, and the same again as often as it is asked', async () => {
+    const id = `agt_${newId('x').slice(2)}`;
+    const draft = {
+      id,
+      name: 'chosen',
+      jwk: JSON.stringify(helper.key.jwk),
+      capabilities: [{ actions: ['run.read'] }],
+    };
+    const create = async (body: object, writTenant = tenant) =>
+      all.call(await all.operator.token(), 'POST', '/v1/agents', body, { 'writ-tenant': writTenant });
+    expect((await create(draft)).status).toBe(200);
+    expect((await create(draft)).status).toBe(200);
+    expect(await create({ ...draft, name: 'other' })).toMatchObject({
+      status: 409,
+      body: { code: 'identity.agent_exists' },
+    });
+    expect(await create(draft, await all.tenant())).toMatchObject({
+      status: 409,
+      body: { code: 'identity.agent_exists' },
+    });
+    expect(await create({ ...draft, id: 'agt_ no' })).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+    expect(await create({ ...draft, id: '' }, 'tnt_none')).toMatchObject({
+      status: 404,
+      body: { code: 'identity.tenant_not_found' },
+    });
+  });
+
   test('refuses private keys, other curves and points beside the curve', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const other = await generateKeyPair('ES384', { extractable: true });

@@ -1,7 +1,8 @@
 import { TokenVerifier } from '@writ/enforcement';
+import type { Capability } from '@writ/ledger/domain';
 import type { ServiceContext } from '@writ/platform';
 import type { JWK } from 'oidc-provider';
-import type { IdentityConfig } from './config.js';
+import { serviceCapabilities, type IdentityConfig } from './config.js';
 import type { RequestHandler } from './oauth/mount.js';
 import { makeProvider } from './oauth/provider.js';
 import { Resources } from './oauth/resources.js';
@@ -58,11 +59,11 @@ export class IdentityParts {
   /** Answers requests to the authorization server; nothing before the first key is there. */
   readonly oauth = (): RequestHandler | undefined => this.handler;
 
-  /** Enrols the operator, opens the signing keys, and begins to clean up after itself. */
+  /** Enrols the operator and the services, opens the signing keys, and begins to clean up after itself. */
   async open(): Promise<void> {
     await this.context.host?.ready;
     await this.commands.seeEverything();
-    await this.enrolOperator();
+    await this.enrolOperators();
     await this.ring.open();
     const housekeeping = async () => {
       await this.ring.reload(); // also what another replica rotated
@@ -72,7 +73,7 @@ export class IdentityParts {
     this.timer = setInterval(() => {
       this.working = this.working
         .then(housekeeping)
-        .catch((error: unknown) => this.context.log.warn({ error }, 'housekeeping failed; trying again'));
+        .catch((error: unknown) => this.context.log.warn({ err: error }, 'housekeeping failed; trying again'));
     }, housekeepingMs);
   }
 
@@ -105,15 +106,21 @@ export class IdentityParts {
     return this.queries.client(id);
   }
 
-  private async enrolOperator(): Promise<void> {
-    const text = this.context.config.WRIT_OPERATOR_JWK;
-    if (text === undefined) return;
-    const key = await keyOf(text);
+  private async enrolOperators(): Promise<void> {
+    const { WRIT_OPERATOR_JWK: operatorJwk, WRIT_SERVICE_JWKS: serviceJwks = {} } = this.context.config;
+    if (operatorJwk !== undefined) await this.enrol(operatorId, operatorJwk, everything);
+    for (const [id, jwk] of Object.entries(serviceJwks))
+      await this.enrol(id, JSON.stringify(jwk), serviceCapabilities[id as keyof typeof serviceCapabilities]);
+  }
+
+  /** The configured key is the only one: the one before ends with it. */
+  private async enrol(id: string, jwk: string, capabilities: readonly Capability[]): Promise<void> {
+    const key = await keyOf(jwk);
     const by = { actor: itself, tenant: systemTenant, signal: AbortSignal.timeout(10_000) };
-    const known = await this.queries.client(operatorId);
+    const known = await this.queries.client(id);
     const command = known
       ? { type: 'rotate_key', key, holds: everything }
-      : { type: 'create', name: operatorId, key, capabilities: everything, holds: everything };
-    await this.commands.sendAndSee(by, 'operator', operatorId, command);
+      : { type: 'create', name: id, key, capabilities, holds: everything };
+    await this.commands.sendAndSee(by, 'operator', id, command);
   }
 }

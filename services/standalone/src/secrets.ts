@@ -6,6 +6,8 @@ import path from 'node:path';
 export interface Secrets {
   /** Private JWK (EC P-256) of the client `operator`. */
   readonly operatorJwk: Record<string, unknown>;
+  /** Private JWK of the tool gateway, for what it does by itself. */
+  readonly toolsJwk: Record<string, unknown>;
   readonly natsPassword: string;
   /** HTTP port of last time, so that links and tokens stay good over a restart. */
   port?: number;
@@ -19,13 +21,18 @@ export async function secretsOf(dataDir: string): Promise<Secrets> {
     throw error;
   });
   if (text !== undefined) return JSON.parse(text) as Secrets;
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const secrets: Secrets = {
-    operatorJwk: { ...privateKey.export({ format: 'jwk' }), alg: 'ES256' },
+    operatorJwk: newJwk(),
+    toolsJwk: newJwk(),
     natsPassword: randomBytes(24).toString('base64url'),
   };
   await saveSecrets(dataDir, secrets);
   return secrets;
+}
+
+function newJwk(): Record<string, unknown> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { ...privateKey.export({ format: 'jwk' }), alg: 'ES256' };
 }
 
 /** Keeps them, and the operator's key beside them in the form that `writ` and the SDK read (WRIT_KEY_FILE). */

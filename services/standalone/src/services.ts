@@ -20,6 +20,8 @@ type ServiceName = (typeof names)[number];
 export async function startServices(
   starter: ServiceStarter,
   env: Env,
+  /** What only one service may see. */
+  secrets: Partial<Record<ServiceName, Env>>,
   undo: (() => Promise<void>)[],
   say: (line: string) => void,
 ): Promise<Record<ServiceName, Started>> {
@@ -33,7 +35,7 @@ export async function startServices(
   });
   const results = await Promise.allSettled(
     names.map(async (name) => {
-      started.set(name, await starter(name, envOf(name, env)));
+      started.set(name, await starter(name, { ...envOf(name, env), ...secrets[name] }));
       say(`${name} is ready`);
     }),
   );

@@ -39,10 +39,12 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
       WRIT_LOG_LEVEL: config.logLevel,
       WRIT_ISSUER: `${url}/oauth`,
       WRIT_OPERATOR_JWK: JSON.stringify(publicJwk(secrets.operatorJwk)),
+      WRIT_SERVICE_JWKS: JSON.stringify({ svc_tools: publicJwk(secrets.toolsJwk) }),
       WRIT_PUBLIC_URL: url,
       WRIT_GATEWAY_PORT: String(port),
     };
-    const services = await startServices(starter, env, undo, say);
+    const keys = { tools: { WRIT_SERVICE_KEY: JSON.stringify(secrets.toolsJwk) } };
+    const services = await startServices(starter, env, keys, undo, say);
     await saveSecrets(config.dataDir, { ...secrets, port });
     const ready = {
       url,

@@ -11,6 +11,8 @@ export interface Reason {
 
 export type ReasonCode =
   | 'policy.permitted'
+  /** No policy says anything, and the caller runs the installation. */
+  | 'policy.operator'
   | 'policy.approval_required'
   | 'policy.approved'
   | 'policy.forbidden'

@@ -3,6 +3,7 @@ import type { Follower, Ledger, Logger } from '@writ/ledger';
 import { refuse, type LedgerEvent } from '@writ/ledger/domain';
 import type { ArgumentsType } from '../cedar/argument-type.js';
 import type { PolicyRequest } from '../cedar/request.js';
+import type { Verdict } from '../cedar/verdict.js';
 import type { Decided, Policies } from '../pipeline/ports.js';
 import { TenantPolicies, withoutPolicies } from './tenant-policies.js';
 
@@ -31,7 +32,7 @@ export class PolicyFollower implements Policies, AsyncDisposable {
 
   decide(tenant: string, request: PolicyRequest): Decided {
     if (!this.caughtUp) throw refuse('policy.unavailable', "policy's ledger is still being read");
-    return this.tenants.get(tenant)?.decide(request) ?? withoutPolicies(request);
+    return forOperators(request, this.tenants.get(tenant)?.decide(request) ?? withoutPolicies(request));
   }
 
   /** The argument types of the tenant's tools by `<server>/<tool>`. */
@@ -88,9 +89,24 @@ export class PolicyFollower implements Policies, AsyncDisposable {
       } catch (error) {
         this.caughtUp = false;
         if (this.stopping.signal.aborted) return;
-        log?.warn({ error, from: this.last }, 'policy cannot be followed; trying again');
+        log?.warn({ err: error, from: this.last }, 'policy cannot be followed; trying again');
         await sleep(delayMs);
       }
     }
   }
+}
+
+const OPERATOR: Verdict = {
+  outcome: 'allow',
+  reasons: [
+    { code: 'policy.operator', policy: '', text: 'operators run the installation: no tenant has to permit them' },
+  ],
+};
+
+/** What a tenant does not permit, an operator may all the same; what it forbids, an operator may not either. */
+function forOperators({ principal }: PolicyRequest, decided: Decided): Decided {
+  const [reason] = decided.verdict.reasons;
+  const silent = reason?.code === 'policy.not_permitted' || reason?.code === 'policy.no_policies';
+  if (principal.type !== 'Operator' || decided.verdict.outcome !== 'deny' || !silent) return decided;
+  return { ...decided, verdict: OPERATOR, approved: () => OPERATOR };
 }

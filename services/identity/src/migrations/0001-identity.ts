@@ -16,10 +16,12 @@ export class Identity0001 implements MigrationInterface {
       );
       create index principals_listed on principals (tenant, kind, created desc, id desc);
       create table grants (
-        run text primary key, tenant text not null, agent text not null, parent text, chain text[] not null,
-        details jsonb not null, depth int not null, revoked_epoch bigint, issued timestamptz not null
+        tenant text not null, run text not null, agent text not null, parent text, chain text[] not null,
+        details jsonb not null, depth int not null, revoked_epoch bigint, issued timestamptz not null,
+        primary key (tenant, run)
       );
       create index grants_agent on grants (tenant, agent);
+      create index grants_revoked on grants (revoked_epoch) where revoked_epoch is not null;
       create index grants_chain on grants using gin (chain);
       create table revocations (
         epoch bigint primary key, tenant text not null, subject text not null, kind text not null,

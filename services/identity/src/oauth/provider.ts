@@ -36,7 +36,7 @@ export function makeProvider(options: AuthorizationServerOptions, keys: readonly
   // The mount says over which host and protocol the request came: those of the issuer, whatever the request claims.
   provider.proxy = true;
   registerExchange(provider, { requests, ...options });
-  provider.on('server_error', (_ctx, error) => options.log?.error({ error }, 'the authorization server failed'));
+  provider.on('server_error', (_ctx, error) => options.log?.error({ err: error }, 'the authorization server failed'));
   return provider;
 }
 

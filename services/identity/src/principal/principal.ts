@@ -141,9 +141,10 @@ function evolve(state: Principal, change: string, data: PrincipalEvent['data']):
   }
 }
 
-/** The kind that an id's prefix says, or nothing if no principal has such an id. */
+/**
+ * The kind that an id's prefix says: a service (`svc_…`) is an operator with few capabilities. Nothing if no principal has such an id. */
 export function kindOf(id: string): PrincipalKind | undefined {
-  if (id === operatorId) return 'operator';
+  if (id === operatorId || id.startsWith('svc_')) return 'operator';
   if (id.startsWith('agt_')) return 'agent';
   return id.startsWith('psn_') ? 'person' : undefined;
 }

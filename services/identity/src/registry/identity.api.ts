@@ -60,6 +60,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
 
   async createPerson(request: CreatePersonRequest, caller: Caller) {
     const id = chosenId('psn', request.id);
+    await this.queries.available(caller.tenant, 'person', id);
     const { name, groups } = request;
     const described = {
       name,
@@ -92,6 +93,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
 
   async createAgent(request: CreateAgentRequest, caller: Caller) {
     const id = chosenId('agt', request.id);
+    await this.queries.available(caller.tenant, 'agent', id);
     const owner = request.owner || (caller.kind === 'person' ? caller.principal : undefined);
     const described = {
       name: request.name,

@@ -1,6 +1,7 @@
 import type { Caller } from '@writ/api';
 import type { CommandResult, Host, Ledger } from '@writ/ledger';
 import { formatPosition, type Actor } from '@writ/ledger/domain';
+import { kindOf } from '../principal/principal.js';
 import type { TokenCommand } from '../token/token.js';
 import { tokenEvents, type TokenIssued } from '../token/token.events.js';
 import { registryView } from './registry.view.js';
@@ -51,7 +52,7 @@ export class IdentityCommands {
 
   /** Has the owner decide on a token; the client that asks is the actor. */
   async issueToken(tenant: string, jti: string, command: TokenCommand): Promise<TokenIssued> {
-    const kind = command.client === 'operator' ? 'operator' : command.client.startsWith('psn_') ? 'person' : 'agent';
+    const kind = kindOf(command.client) ?? 'agent';
     const actor: Actor = { principal: command.client, kind };
     const { events } = await this.ledger
       .commands('identity')

@@ -71,7 +71,7 @@ export const GrantRow = new EntitySchema<GrantRow>({
   tableName: 'grants',
   columns: {
     run: { type: 'text', primary: true },
-    tenant: { type: 'text' },
+    tenant: { type: 'text', primary: true },
     agent: { type: 'text' },
     parent: { type: 'text', nullable: true },
     chain: { type: 'text', array: true },

@@ -37,6 +37,13 @@ export class RegistryQueries {
     return row;
   }
 
+  /** Throws `identity.<kind>_exists` where another tenant has that id: client ids are unique in an installation. */
+  async available(tenant: string, kind: PrincipalKind, id: string): Promise<void> {
+    const row = await this.dataSource.getRepository(PrincipalRow).findOneBy({ id });
+    if (row && row.tenant !== tenant)
+      throw refuse(`identity.${kind}_exists`, `${id} is taken; choose another id, or none`);
+  }
+
   principals(tenant: string, kind: PrincipalKind, page: PageRequest): Promise<Page<PrincipalRow>> {
     return this.page(PrincipalRow, { tenant, kind }, ['created', 'id'], page);
   }
@@ -71,15 +78,16 @@ export class RegistryQueries {
     return rows.map(({ run }) => run);
   }
 
-  /** The tenant that an id belongs to, for an operator who names none; undefined if the id is not known. */
+  /** The tenant that an id belongs to, for an operator who names none; undefined if it is not known, or of several. */
   async tenantOf(subject: string): Promise<string | undefined> {
     if (subject.startsWith('tnt_')) return subject;
-    const [principal, grant, token] = await Promise.all([
-      this.dataSource.getRepository(PrincipalRow).findOneBy({ id: subject }),
-      this.dataSource.getRepository(GrantRow).findOneBy({ run: subject }),
-      this.dataSource.getRepository(TokenRow).findOneBy({ jti: subject }),
+    const [principals, grants, tokens] = await Promise.all([
+      this.dataSource.getRepository(PrincipalRow).findBy({ id: subject }),
+      this.dataSource.getRepository(GrantRow).find({ where: { run: subject }, take: 2 }),
+      this.dataSource.getRepository(TokenRow).findBy({ jti: subject }),
     ]);
-    return (principal ?? grant ?? token)?.tenant;
+    const [found, another] = [...principals, ...grants, ...tokens];
+    return another ? undefined : found?.tenant;
   }
 
   /** Newest first. */

@@ -11,7 +11,8 @@ export const trafficTypes: readonly string[] = [...Object.keys(grantEvents), ...
 
 /** Writes the rows of many of these events with three statements; only the last event of each run counts. */
 export async function writeTraffic(events: readonly LedgerEvent[], manager: EntityManager): Promise<void> {
-  const grants = new Map<string, GrantRow | undefined>();
+  // Run ids are chosen by clients: two tenants may have the same.
+  const grants = new Map<string, { tenant: string; run: string; row?: GrantRow }>();
   const tokens: TokenRow[] = [];
   for (const { type, subject, tenant, time, data } of events)
     if (type === 'token.issued.v1') {
@@ -20,11 +21,16 @@ export async function writeTraffic(events: readonly LedgerEvent[], manager: Enti
     } else if (type === 'grant.issued.v1') {
       const grant = data as unknown as Issued;
       const base = { tenant, revokedEpoch: null, issued: new Date(time) };
-      grants.set(subject, { ...grant, ...base, parent: grant.parent ?? null });
-    } else grants.set(subject, undefined);
-  const closed = [...grants].filter(([, row]) => row === undefined).map(([run]) => run);
-  const open = [...grants.values()].filter((row) => row !== undefined);
-  if (closed.length > 0) await manager.query('delete from grants where run = any($1)', [closed]);
+      const row = { ...grant, ...base, parent: grant.parent ?? null };
+      grants.set(`${tenant}/${subject}`, { tenant, run: subject, row });
+    } else grants.set(`${tenant}/${subject}`, { tenant, run: subject });
+  const open = [...grants.values()].flatMap(({ row }) => row ?? []);
+  const closed = [...grants.values()].filter(({ row }) => row === undefined);
+  if (closed.length > 0)
+    await manager.query('delete from grants where (tenant, run) in (select * from unnest($1::text[], $2::text[]))', [
+      closed.map(({ tenant }) => tenant),
+      closed.map(({ run }) => run),
+    ]);
   for (const rows of slices(open))
     await manager
       .createQueryBuilder()

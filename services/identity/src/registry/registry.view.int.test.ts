@@ -70,6 +70,15 @@ describe('grants', () => {
     expect(await queries.revokedRuns('1')).toEqual(['run_1', 'run_2']);
   });
 
+  test('of two tenants may have the same run id', async () => {
+    await apply([issued('run_1'), { ...issued('run_1'), tenant: 'tnt_2' }, closed('run_1')]);
+    expect(await queries.runsBelow('tnt_1', 'agt_1')).toEqual([]);
+    expect(await queries.runsBelow('tnt_2', 'agt_1')).toEqual(['run_1']);
+    expect(await queries.tenantOf('run_1')).toBe('tnt_2');
+    await apply([issued('run_1')]);
+    expect(await queries.tenantOf('run_1')).toBeUndefined();
+  });
+
   test('come by the thousand', async () => {
     await apply(Array.from({ length: 5_000 }, (_, i) => issued(`run_${i}`)));
     expect(await queries.runsBelow('tnt_1', 'agt_1')).toHaveLength(5_000);

@@ -77,7 +77,7 @@ export class HeartbeatSender {
       };
       this.ledger.nc.publish(heartbeatSubject, JSON.stringify(heartbeat));
     } catch (error) {
-      this.log.warn({ error }, 'no heartbeat: the broker does not say what the last commit is');
+      this.log.warn({ err: error }, 'no heartbeat: the broker does not say what the last commit is');
     } finally {
       this.busy = false;
     }
