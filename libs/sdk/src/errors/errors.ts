@@ -34,11 +34,11 @@ export class WritError extends Error {
   readonly retryable: boolean;
   readonly details: Readonly<Record<string, unknown>>;
   /** Give it to whoever operates the server: it is in its logs. */
-  readonly requestId?: string;
+  declare readonly requestId?: string;
   /** A page about this code. */
   readonly docs: string;
   /** What to do about it. */
-  readonly hint?: string;
+  declare readonly hint?: string;
   readonly [brand] = true;
 
   constructor(message: string, options: WritErrorOptions) {
@@ -99,7 +99,7 @@ export class FatalError extends WritError {
 /** Thrown by your code in a step or tool: try again, and not before `after`. */
 export class RetryError extends WritError {
   override readonly name = 'RetryError';
-  readonly after?: Duration | Date;
+  declare readonly after?: Duration | Date;
   constructor(message: string, options: { after?: Duration | Date; cause?: unknown } = {}) {
     super(message, { code: 'step.retry', retryable: true, cause: options.cause });
     if (options.after !== undefined) this.after = options.after;
