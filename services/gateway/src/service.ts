@@ -22,6 +22,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     migrations: [],
     errors: [gatewayErrors],
     enforcement: 'follow',
+    recordsIn: 'policy',
     documents: implementedBy.map(([service]) => service),
     module: (context) => GatewayModule.with((hub = new EventHub(context.ledger))),
     routes: async (context: ServiceContext<Config>, fastify) => {

@@ -44,6 +44,8 @@ export interface ServiceSpec<C extends BaseConfig> {
   host?(context: ServiceContext<C>): Omit<HostSpec, 'service' | 'dataSource'>;
   /** `follow`: verify tokens and follow identity's and policy's ledger. An authenticator of another kind is for tests. */
   enforcement: 'follow' | 'none' | { authenticator: Authenticator };
+  /** In whose ledger its refusals are recorded; for a service without one. Default: its own. */
+  recordsIn?: ServiceName;
   /** Its providers may inject the tokens of `@writ/platform`; those with `@ApiService` are served. */
   module(context: ServiceContext<C>): Type | DynamicModule;
   /** What its OpenAPI document and reflection tell of; default: what it serves itself. */

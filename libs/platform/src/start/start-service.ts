@@ -2,7 +2,7 @@ import { registerErrors } from '@writ/api';
 import { Blobs } from '@writ/blobs';
 import { Enforcement } from '@writ/enforcement';
 import { Ledger } from '@writ/ledger';
-import { newId } from '@writ/ledger/domain';
+import { newId, type ServiceName } from '@writ/ledger/domain';
 import type { Logger } from 'pino';
 import type { BaseConfig } from '../config/config.js';
 import { announce } from '../discovery/announce.js';
@@ -63,7 +63,7 @@ async function start<C extends BaseConfig>(
   const hosted = spec.host?.(draft);
   if (hosted) draft.host = await ledger.host({ ...hosted, service: name, dataSource });
   if (draft.host) undo.add('partitions', () => draft.host?.stop());
-  if (spec.enforcement === 'follow') draft.enforcement = await openEnforcement(draft);
+  if (spec.enforcement === 'follow') draft.enforcement = await openEnforcement(draft, spec.recordsIn ?? name);
   if (draft.enforcement) undo.add('enforcement', () => draft.enforcement?.[Symbol.asyncDispose]());
   draft.health = healthOf(draft, () => draining);
   if (draft.host) metrics.watchHost(draft.host);
@@ -95,12 +95,15 @@ function openLedger(config: BaseConfig, replica: string, log: Logger): Promise<L
   });
 }
 
-function openEnforcement<C extends BaseConfig>({ ledger, config, name, log }: ServiceContext<C>): Promise<Enforcement> {
+function openEnforcement<C extends BaseConfig>(
+  { ledger, config, log }: ServiceContext<C>,
+  service: ServiceName,
+): Promise<Enforcement> {
   return Enforcement.start({
     ledger,
     issuer: config.WRIT_ISSUER,
     audience: [config.WRIT_AUDIENCE],
-    service: name,
+    service,
     log,
   });
 }
