@@ -137,6 +137,17 @@ describe('unary calls', () => {
   });
 });
 
+test('the signal of a call that went well is never aborted', async () => {
+  service.signals.length = 0;
+  await client.stopItem({ id: 'a' });
+  await collect(client.echo(frames({ text: 'a' })));
+  await collect(client.count({ to: 1n }));
+  await client.sum(frames({ number: 1n }));
+  // A later call on the same connection: by now the ends of the earlier ones were told.
+  await client.ping({});
+  expect(service.signals.map((each) => each.aborted)).toEqual([false, false, false, false, false]);
+});
+
 describe('streams', () => {
   test('a server stream ends normally, with a refusal, or with a bug', async () => {
     expect((await collect(client.count({ to: 3n }))).map((each) => each.number)).toEqual([1n, 2n, 3n]);

@@ -33,13 +33,24 @@ interface Cancellable {
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** Aborted when the client cancels, dies or its deadline passes; streams are told of draining too. */
-function signalOf(call: Cancellable, draining?: AbortSignal): AbortSignal {
+/** The life of one call as its handler sees it. */
+interface Life {
+  /** Aborted when the client cancels, dies or its deadline passes; streams are told of draining too. */
+  signal: AbortSignal;
+  /** From now on nothing is aborted: grpc-js says `cancelled` at the end of every call, also of one that went well. */
+  end(): void;
+}
+
+function lifeOf(call: Cancellable, draining?: AbortSignal): Life {
   const controller = new AbortController();
-  const gone = () => controller.abort(refuse('request.cancelled', 'the caller went away or its deadline passed'));
+  let ended = false;
+  const gone = () => {
+    if (!ended) controller.abort(refuse('request.cancelled', 'the caller went away or its deadline passed'));
+  };
   if (call.cancelled) gone();
   else call.on('cancelled', gone);
-  return draining ? AbortSignal.any([controller.signal, draining]) : controller.signal;
+  const signal = draining ? AbortSignal.any([controller.signal, draining]) : controller.signal;
+  return { signal, end: () => (ended = true) };
 }
 
 function answerMetadata(requestId: string): Metadata {
@@ -53,15 +64,18 @@ export function unaryHandler(kernel: Kernel, served: Served): handleUnaryCall<Bu
   return async (call, answer) => {
     const headers = headersOf(call.metadata);
     const requestId = requestIdOf(headers);
+    const life = lifeOf(call);
     let admitted: Admitted | undefined;
     try {
-      admitted = await kernel.admit(served, headers, requestId, 'grpc', signalOf(call));
+      admitted = await kernel.admit(served, headers, requestId, 'grpc', life.signal);
       const request = kernel.decode(input, call.request);
       const bytes = kernel.encode(output, await served.handle(request, admitted.caller));
+      life.end();
       call.sendMetadata(answerMetadata(requestId));
       admitted.finish();
       answer(null, bytes);
     } catch (error) {
+      life.end();
       const failure = kernel.failure(error, served, requestId, admitted?.caller);
       admitted?.finish(failure);
       answer(grpcStatus(failure, requestId));
@@ -74,15 +88,18 @@ export function clientStreamHandler(kernel: Kernel, served: Served): handleClien
   return async (call, answer) => {
     const headers = headersOf(call.metadata);
     const requestId = requestIdOf(headers);
+    const life = lifeOf(call, kernel.draining);
+    const { signal } = life;
     let admitted: Admitted | undefined;
     try {
-      const signal = signalOf(call, kernel.draining);
       admitted = await kernel.admit(served, headers, requestId, 'grpc', signal);
       const bytes = kernel.encode(output, await served.handle(requests(kernel, served, call, signal), admitted.caller));
+      life.end();
       call.sendMetadata(answerMetadata(requestId));
       admitted.finish();
       answer(null, bytes);
     } catch (error) {
+      life.end();
       const failure = kernel.failure(error, served, requestId, admitted?.caller);
       admitted?.finish(failure);
       answer(grpcStatus(failure, requestId));
@@ -106,17 +123,20 @@ async function stream(
 ): Promise<void> {
   const headers = headersOf(call.metadata);
   const requestId = requestIdOf(headers);
+  const life = lifeOf(call, kernel.draining);
+  const { signal } = life;
   let admitted: Admitted | undefined;
   try {
-    const signal = signalOf(call, kernel.draining);
     admitted = await kernel.admit(served, headers, requestId, 'grpc', signal);
     const answers = served.handle(input(signal), admitted.caller) as AsyncIterable<unknown>;
     call.sendMetadata(answerMetadata(requestId));
     for await (const answer of abortable(answers, signal))
       if (!call.write(kernel.encode(served.contract.desc.output, answer))) await drained(call, signal);
+    life.end();
     admitted.finish();
     call.end();
   } catch (error) {
+    life.end();
     const failure = kernel.failure(error, served, requestId, admitted?.caller);
     admitted?.finish(failure);
     call.emit('error', grpcStatus(failure, requestId));

@@ -103,6 +103,8 @@ describe('the gRPC door', () => {
       { everyMs: 200 },
     );
     expect(service.counted).toBeLessThan(2_500_000);
+    // It does not hold up the other calls on the same connections.
+    expect((await client.getItem({ id: 'a' }, { timeoutMs: 5000 })).item?.id).toBe('a');
     await slow.return?.();
     await eventually(() => service.open === 0);
   });

@@ -28,6 +28,8 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
   /** Frames handed to the transport so far. */
   counted = 0;
   calls = 0;
+  /** Of the calls so far. */
+  readonly signals: AbortSignal[] = [];
 
   async getItem(request: GetItemRequest, _caller: Caller) {
     this.calls++;
@@ -52,16 +54,19 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
 
   async stopItem({ id, reason, requestId, etag }: StopItemRequest, caller: Caller) {
     this.calls++;
+    this.signals.push(caller.signal);
     if (reason === 'wait') await aborted(caller.signal);
     return { id, reason, requestId, etag };
   }
 
   async ping(_request: object, caller: Caller) {
+    this.signals.push(caller.signal);
     return { caller: caller.principal };
   }
 
   async *count({ after, to, ending }: CountRequest, caller: Caller) {
     this.open++;
+    this.signals.push(caller.signal);
     try {
       for (let number = after + 1n; number <= to; number++) {
         this.counted++;
@@ -75,8 +80,9 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
     }
   }
 
-  async sum(requests: AsyncIterable<SumRequest>) {
+  async sum(requests: AsyncIterable<SumRequest>, caller: Caller) {
     this.open++;
+    this.signals.push(caller.signal);
     try {
       let [sum, frames] = [0n, 0n];
       for await (const { number } of requests) {
@@ -91,8 +97,9 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
     }
   }
 
-  async *echo(requests: AsyncIterable<EchoRequest>) {
+  async *echo(requests: AsyncIterable<EchoRequest>, caller: Caller) {
     this.open++;
+    this.signals.push(caller.signal);
     try {
       for await (const { text, items } of requests) {
         if (text === 'refuse') throw refuse('item.busy', 'not this one');
