@@ -39,7 +39,7 @@ class ItemApi extends CaseApi {
     super();
   }
 
-  override async stopItem({ id, reason }: StopItemRequest, caller: Caller) {
+  override async stopItem({ id, reason, requestId, etag }: StopItemRequest, caller: Caller) {
     if (reason === 'slow') {
       slowCalls++;
       await eventually(() => stopping);
@@ -50,7 +50,7 @@ class ItemApi extends CaseApi {
     const sent = { tenant, aggregate: 'item', subject, command, actor, ...(trace && { trace }) };
     const { position } = await this.context.ledger.commands(this.context.name).send(sent);
     await this.context.host?.waitFor('stops', position, 2000);
-    return { id, reason: position };
+    return { id, reason: position, requestId, etag };
   }
 }
 
