@@ -117,10 +117,13 @@ export class IdentityParts {
   private async enrol(id: string, jwk: string, capabilities: readonly Capability[]): Promise<void> {
     const key = await keyOf(jwk);
     const by = { actor: itself, tenant: systemTenant, signal: AbortSignal.timeout(10_000) };
-    const known = await this.queries.client(id);
-    const command = known
-      ? { type: 'rotate_key', key, holds: everything }
-      : { type: 'create', name: id, key, capabilities, holds: everything };
-    await this.commands.sendAndSee(by, 'operator', id, command);
+    const send = (command: { type: string; [field: string]: unknown }) =>
+      this.commands.sendAndSee(by, 'operator', id, { ...command, holds: everything });
+    if (!(await this.queries.client(id))) {
+      await send({ type: 'create', name: id, key, capabilities });
+      return;
+    }
+    await send({ type: 'rotate_key', key });
+    await send({ type: 'set_capabilities', capabilities }); // they are code, and code changes
   }
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually, verifies } from '@writ/testkit';
 import { Installation } from './testing/installation.js';
-import type { OAuthClient } from './testing/oauth-client.js';
+import { OAuthClient } from './testing/oauth-client.js';
 
 let all: Installation;
 let tenant: string;
@@ -29,6 +29,28 @@ test('a second replica signs with the same keys and takes over when the first on
   await second.stop();
   await all.startIdentity();
   await eventually(async () => (await all.verdict(first)) === 'accepted');
+});
+
+test('another operator key replaces the one before', async () => {
+  const before = all.operator;
+  const after = (await OAuthClient.create('operator', () => all.issuer)).as('operator');
+  const own = { grant_type: 'client_credentials' };
+  const replica = await all.startReplica({ WRIT_OPERATOR_JWK: JSON.stringify(after.key.jwk) });
+  expect((await after.request(own)).status).toBe(200);
+  expect(await before.request(own)).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
+  await replica.stop();
+  const back = await all.startReplica();
+  expect((await before.request(own)).status).toBe(200);
+  await back.stop();
+});
+
+test('a service that acts by itself has the few capabilities of its code', async () => {
+  const service = await OAuthClient.create('svc_tools', () => all.issuer);
+  const replica = await all.startReplica({ WRIT_SERVICE_JWKS: JSON.stringify({ svc_tools: service.key.jwk }) });
+  const token = await service.token();
+  expect(await all.verdict(token, 'sandbox.exec', { 'writ-tenant': tenant })).toBe('accepted');
+  expect(await all.verdict(token, 'run.read')).toBe('auth.missing_capability');
+  await replica.stop();
 });
 
 test('a token is refused when its time is over', async () => {

@@ -142,7 +142,9 @@ function evolve(state: Principal, change: string, data: PrincipalEvent['data']):
 }
 
 /**
- * The kind that an id's prefix says: a service (`svc_…`) is an operator with few capabilities. Nothing if no principal has such an id. */
+ * The kind that an id's prefix says; nothing if no principal has such an id. A service (`svc_…`) is an operator with few
+ * capabilities.
+ */
 export function kindOf(id: string): PrincipalKind | undefined {
   if (id === operatorId || id.startsWith('svc_')) return 'operator';
   if (id.startsWith('agt_')) return 'agent';

@@ -37,7 +37,7 @@ export class Installation implements AsyncDisposable {
       WRIT_HTTP_PORT: String(port),
       WRIT_ISSUER: all.issuer,
       WRIT_DATA: all.folder,
-      WRIT_LOG_LEVEL: 'warn',
+      WRIT_LOG_LEVEL: 'silent',
       WRIT_OPERATOR_JWK: JSON.stringify(all.operator.key.jwk),
       WRIT_GRACE_MS: '200',
       ...env,
