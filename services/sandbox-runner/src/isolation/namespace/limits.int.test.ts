@@ -50,7 +50,7 @@ describe('a sandbox is held to', () => {
 
   test('its disk, by bytes and by files', async () => {
     verifies('sandbox.limits');
-    const full = await sh(sandbox, 'head -c 100m /dev/zero > /workspace/big');
+    const full = await sh(sandbox, 'head -c 100m /dev/zero > /work/big');
     expect(full).toMatchObject({ reason: 'disk_full', exitCode: 1 });
     await expect(sandbox.files.write('more', Buffer.alloc(1 << 20))).rejects.toThrow('ENOSPC');
     await sandbox.files.rm('big');
