@@ -3,6 +3,7 @@ import { Kvm, type KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { Blobs } from '@writ/blobs';
+import { Frames } from './commands/frames.js';
 import { LedgerCommands, type CommandClient } from './commands/client.js';
 import { newId } from './domain/ids.js';
 import { partitionsOf, type ServiceName } from './domain/partitioning.js';
@@ -76,10 +77,12 @@ export class Ledger implements AsyncDisposable {
     const unique = newId('rep');
     this.replica = options.replica ? `${options.replica}-${unique.slice(-8)}` : unique;
     const upcast: Upcast = upcasting(options.upcasters ?? []);
+    const requests = new Requests(nc);
     this.source = {
       nc,
       jsm,
-      requests: new Requests(nc),
+      requests,
+      frames: new Frames(requests),
       upcast,
       connected: () => this.connected,
       onReconnect: (listener) => this.onReconnect(listener),
@@ -128,7 +131,7 @@ export class Ledger implements AsyncDisposable {
   commands(service: ServiceName, options: { partitions?: number } = {}): CommandClient {
     const partitions = options.partitions ?? this.hosts.get(service)?.partitions ?? partitionCount(service);
     const local = (partition: number) => this.hosts.get(service)?.owner(partition);
-    return new LedgerCommands({ nc: this.nc, requests: this.source.requests, service, partitions, local });
+    return new LedgerCommands({ nc: this.nc, frames: this.source.frames, service, partitions, local });
   }
 
   /** In order from a position, then live; for followers that keep their own checkpoint or rebuild at boot. */

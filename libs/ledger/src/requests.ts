@@ -7,7 +7,7 @@ export type Answered = Msg | 'none' | 'timeout';
 
 interface Pending {
   deadline: number;
-  settle: (answer: Answered) => void;
+  receive: (answer: Answered) => boolean;
 }
 
 /**
@@ -29,12 +29,28 @@ export class Requests {
 
   /** @throws Error when the connection is closed, or the payload is larger than the broker takes */
   ask(subject: string, payload: Uint8Array, timeoutMs: number, headers?: MsgHdrs): Promise<Answered> {
+    return new Promise((resolve) => {
+      this.open(subject, payload, timeoutMs, (answer) => (resolve(answer), true), headers);
+    });
+  }
+
+  /**
+   * A request with any number of replies.
+   * @param receive gets each of them, and says whether it was the last; after `none` or `timeout` nothing follows
+   */
+  open(
+    subject: string,
+    payload: Uint8Array,
+    timeoutMs: number,
+    receive: (answer: Answered) => boolean,
+    headers?: MsgHdrs,
+  ): void {
     if (!this.listening) this.listen();
     const token = (++this.count).toString(36);
     const reply = this.inbox + token;
     this.nc.publish(subject, payload, headers ? { reply, headers } : { reply });
     this.sweeper ??= setInterval(() => this.sweep(), sweepMs);
-    return new Promise((settle) => this.pending.set(token, { deadline: performance.now() + timeoutMs, settle }));
+    this.pending.set(token, { deadline: performance.now() + timeoutMs, receive });
   }
 
   private listen(): void {
@@ -45,8 +61,8 @@ export class Requests {
         const token = message.subject.slice(this.inbox.length);
         const pending = this.pending.get(token);
         if (!pending) return;
-        this.pending.delete(token);
-        pending.settle(message.data.length === 0 && message.headers?.code === 503 ? 'none' : message);
+        const none = message.data.length === 0 && message.headers?.code === 503;
+        if (pending.receive(none ? 'none' : message) || none) this.pending.delete(token);
       },
     });
   }
@@ -57,10 +73,10 @@ export class Requests {
   }
 
   private sweep(now = performance.now()): void {
-    for (const [token, { deadline, settle }] of this.pending)
+    for (const [token, { deadline, receive }] of this.pending)
       if (deadline <= now || this.nc.isClosed()) {
         this.pending.delete(token);
-        settle('timeout');
+        receive('timeout');
       }
     if (this.pending.size > 0) return;
     clearInterval(this.sweeper);

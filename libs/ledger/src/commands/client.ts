@@ -4,7 +4,7 @@ import { newId } from '../domain/ids.js';
 import { commandSubject, partitionOf, type ServiceName } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { Owner } from '../owner/owner.js';
-import type { Requests } from '../requests.js';
+import { attemptMs, type Frames } from './frames.js';
 import { activeTrace } from './trace.js';
 import { decodeAnswer, decodeCommand } from './wire.js';
 
@@ -49,15 +49,13 @@ export interface CommandClient {
   send(command: OutgoingCommand, options?: SendOptions): Promise<CommandResult>;
 }
 
-/** An owner that answers later than this may be gone: the id is sent again, and the owner knows it. */
-const attemptMs = 1_000;
 const backoffMs = [5, 10, 20, 50, 100, 200];
 /** Of the broker's largest message: what subject and reply subject take. */
 const overheadBytes = 1024;
 
 export interface CommandRoute {
   nc: NatsConnection;
-  requests: Requests;
+  frames: Frames;
   service: ServiceName;
   partitions: number;
   /** The owner, where it is in this process. */
@@ -108,17 +106,17 @@ export class LedgerCommands implements CommandClient {
   }
 
   private async there(partition: number, text: string, waitMs: number): Promise<Attempt> {
-    const { nc, requests, service } = this.route;
-    const body = Buffer.from(text);
+    const { nc, frames } = this.route;
+    const bytes = Buffer.byteLength(text);
     const most = (nc.info?.max_payload ?? 1 << 20) - overheadBytes;
-    if (body.length > most)
-      throw refuse('ledger.too_large', `the command has ${body.length} bytes; one may have ${most}`, { most });
+    if (bytes > most)
+      throw refuse('ledger.too_large', `the command has ${bytes} bytes; one may have ${most}`, { most });
     if (nc.isClosed()) throw refuse('ledger.unavailable', 'the connection to the ledger is closed');
-    const reply = await requests.ask(commandSubject(service, partition), body, waitMs);
+    const reply = await frames.send(commandSubject(this.route.service, partition), text, bytes, waitMs);
     if (reply === 'timeout') return { again: true, unknown: true };
     if (reply === 'none') return { again: true, unknown: false };
     try {
-      return { result: decodeAnswer(reply.string()) };
+      return { result: decodeAnswer(reply) };
     } catch (error) {
       if (error instanceof DomainError) return new Promise((resolve, reject) => settleRefusal(error, resolve, reject));
       throw error;

@@ -5,6 +5,9 @@ import type { PartitionAddress } from '../log/commit.js';
 import type { Owner } from '../owner/owner.js';
 import { decodeCommand, encodeAnswer, encodeRefusal, ping, pong } from './wire.js';
 
+/** A reply message grows to this; one answer may be larger, and then it has a message to itself. */
+const replyBytes = 256 * 1024;
+
 /** Takes the commands of an owned partition from the network. Ends with `subscription.drain()`, which loses none. */
 export function serveCommands(nc: NatsConnection, address: PartitionAddress, owner: Owner): Subscription {
   return nc.subscribe(commandSubject(address.service, address.partition), {
@@ -20,12 +23,37 @@ function serve(message: Msg, owner: Owner): void {
     message.respond(pong);
     return;
   }
-  try {
-    owner.submit(decodeCommand(text), (refusal, answer) => {
-      message.respond(answer ? encodeAnswer(answer) : encodeRefusal(refusal as DomainError));
-    });
-  } catch (error) {
-    const refusal = error instanceof DomainError ? error : refuse('ledger.decider_failed', String(error));
-    message.respond(encodeRefusal(refusal));
+  const reply = new Reply(message);
+  for (const [index, line] of text.split('\n').entries())
+    try {
+      owner.submit(decodeCommand(line), (refusal, answer) => {
+        reply.add(index, answer ? encodeAnswer(answer) : encodeRefusal(refusal as DomainError));
+      });
+    } catch (error) {
+      const refusal = error instanceof DomainError ? error : refuse('ledger.decider_failed', String(error));
+      reply.add(index, encodeRefusal(refusal));
+    }
+}
+
+/** The answers to one frame of commands: those that are given in one turn go back in one message. */
+class Reply {
+  private readonly message: Msg;
+  private text = '';
+
+  constructor(message: Msg) {
+    this.message = message;
+  }
+
+  add(index: number, answer: string): void {
+    if (this.text.length + answer.length > replyBytes) this.send();
+    if (this.text === '') queueMicrotask(() => this.send());
+    this.text += `${this.text === '' ? '' : '\n'}${index} ${answer}`;
+  }
+
+  private send(): void {
+    if (this.text === '') return;
+    const { text } = this;
+    this.text = '';
+    this.message.respond(text);
   }
 }

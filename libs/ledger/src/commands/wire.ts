@@ -2,7 +2,10 @@ import type { Command, Json, LedgerEvent } from '../domain/events.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { Answer } from '../owner/answer.js';
 
-/** What travels on `command.<service>.<pp>`: a command as JSON, or `ping`; and back an answer or a refusal. */
+/**
+ * What travels on `command.<service>.<pp>`: `ping`, or commands as NDJSON. What comes back is one or more messages, each of
+ * lines `<index of the command> <answer or refusal as JSON>`, until every command has its line.
+ */
 export const ping = 'ping';
 export const pong = 'pong';
 
@@ -31,6 +34,14 @@ export function decodeAnswer(text: string): WireAnswer {
   const answer = JSON.parse(text) as WireAnswer | WireRefusal;
   if (answer.refusal) throw new DomainError(answer.refusal.code, answer.refusal.detail, answer.refusal.details);
   return answer;
+}
+
+/** Calls back with each line of a reply. */
+export function splitAnswers(text: string, take: (index: number, answer: string) => void): void {
+  for (const line of text.split('\n')) {
+    const space = line.indexOf(' ');
+    take(Number(line.slice(0, space)), line.slice(space + 1));
+  }
 }
 
 const fields = ['id', 'tenant', 'aggregate', 'subject'] as const;

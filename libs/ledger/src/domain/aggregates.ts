@@ -1,4 +1,5 @@
 import type { Command, EventDraft, Json, LedgerEvent } from './events.js';
+import { Fifo } from './fifo.js';
 import { fnv1a32 } from './partitioning.js';
 import { refuse } from './refusals.js';
 
@@ -54,6 +55,13 @@ interface Entry {
   touchedMs: number;
 }
 
+interface Holder {
+  aggregate: AnyAggregate;
+  entries: Map<string, Entry>;
+  /** Every touch of what may be forgotten, oldest first. */
+  touches: Fifo<{ key: string; ms: number }>;
+}
+
 /** A partition whose state is a map of aggregates by tenant and subject. Each call of the result is a new, empty one. */
 export function aggregates(list: readonly AnyAggregate[]): () => PartitionModel {
   const writers = new Map<string, AnyAggregate>();
@@ -75,12 +83,13 @@ export function aggregates(list: readonly AnyAggregate[]): () => PartitionModel 
 class AggregateStates implements PartitionModel {
   readonly version: number;
   private readonly writers: ReadonlyMap<string, AnyAggregate>;
-  private readonly states = new Map<string, { aggregate: AnyAggregate; entries: Map<string, Entry> }>();
+  private readonly states = new Map<string, Holder>();
 
   constructor(list: readonly AnyAggregate[], writers: ReadonlyMap<string, AnyAggregate>, version: number) {
     this.version = version;
     this.writers = writers;
-    for (const aggregate of list) this.states.set(aggregate.name, { aggregate, entries: new Map() });
+    for (const aggregate of list)
+      this.states.set(aggregate.name, { aggregate, entries: new Map(), touches: new Fifo() });
   }
 
   decide(command: Command): readonly EventDraft[] {
@@ -102,27 +111,20 @@ class AggregateStates implements PartitionModel {
   evolve(event: LedgerEvent): void {
     const aggregate = this.writers.get(event.type);
     if (!aggregate) return;
-    const entries = this.states.get(aggregate.name)?.entries as Map<string, Entry>;
+    const holder = this.states.get(aggregate.name) as Holder;
+    const { entries } = holder;
     const key = keyOf(event.tenant, event.subject);
     const entry = entries.get(key);
     const state = aggregate.evolve(entry ? entry.state : aggregate.initial, event);
-    if (state === aggregate.initial) {
-      entries.delete(key);
-      return;
-    }
-    if (aggregate.forgetAfterMs === undefined) {
-      if (entry) entry.state = state;
-      else entries.set(key, { state, touchedMs: 0 });
-      return;
-    }
-    const now = Date.parse(event.time);
-    // Re-inserting moves it to the end: the front of the map is always what was touched longest ago.
-    entries.delete(key);
-    entries.set(key, { state, touchedMs: now });
-    for (const [old, { touchedMs }] of entries) {
-      if (touchedMs + aggregate.forgetAfterMs >= now) break;
-      entries.delete(old);
-    }
+    const touchedMs = aggregate.forgetAfterMs === undefined ? 0 : Date.parse(event.time);
+    if (state === aggregate.initial) entries.delete(key);
+    else if (entry) {
+      entry.state = state;
+      entry.touchedMs = touchedMs;
+    } else entries.set(key, { state, touchedMs });
+    if (aggregate.forgetAfterMs === undefined) return;
+    holder.touches.push({ key, ms: touchedMs });
+    forget(holder, touchedMs - aggregate.forgetAfterMs);
   }
 
   snapshot(): Json {
@@ -134,9 +136,20 @@ class AggregateStates implements PartitionModel {
 
   restore(snapshot: Json): void {
     for (const [name, rows] of Object.entries(snapshot as Record<string, [string, Json, number][]>)) {
-      const entries = this.states.get(name)?.entries;
-      for (const [key, state, touchedMs] of rows) entries?.set(key, { state, touchedMs });
+      const holder = this.states.get(name);
+      if (!holder) continue;
+      for (const [key, state, touchedMs] of rows) holder.entries.set(key, { state, touchedMs });
+      if (holder.aggregate.forgetAfterMs === undefined) continue;
+      for (const [key, , ms] of rows.toSorted((a, b) => a[2] - b[2])) holder.touches.push({ key, ms });
     }
+  }
+}
+
+/** Whatever was touched last before `beforeMs`. A touch that was followed by a later one says nothing. */
+function forget({ entries, touches }: Holder, beforeMs: number): void {
+  for (let touch = touches.first; touch && touch.ms < beforeMs; touch = touches.first) {
+    if (entries.get(touch.key)?.touchedMs === touch.ms) entries.delete(touch.key);
+    touches.shift();
   }
 }
 

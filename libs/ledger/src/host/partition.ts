@@ -225,8 +225,8 @@ export class Partition {
 
   private handle(owner: Owner): PartitionHandle {
     const { partition, service } = this.address;
-    const { nc, requests } = this.context.source;
-    const commands = new LedgerCommands({ nc, requests, service, partitions: 1, local: () => owner });
+    const { nc, frames } = this.context.source;
+    const commands = new LedgerCommands({ nc, frames, service, partitions: 1, local: () => owner });
     return {
       partition,
       epoch: owner.epoch,

@@ -7,7 +7,7 @@ import type { Snapshots } from '../owner/snapshots.js';
 /** Events between two snapshots: reading them back takes well under a second. */
 const everyEvents = 25_000;
 /** And more where the state is large: a snapshot is written once for each this many of its bytes. */
-const bytesPerEvent = 400;
+const bytesPerEvent = 100;
 /** At a hand-over one is taken when this much would have to be read back. */
 const atLeaveEvents = 1_000;
 

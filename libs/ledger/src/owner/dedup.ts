@@ -1,5 +1,6 @@
 import type { Json, LedgerEvent } from '../domain/events.js';
 import { commandOf } from '../domain/events.js';
+import { Fifo } from '../domain/fifo.js';
 
 /** A command that was answered with events: where they are. */
 export interface Seen {
@@ -12,8 +13,8 @@ export interface Seen {
 
 /** How long a command id is remembered. */
 export const rememberMs = 15 * 60_000;
-/** And how many at most, so that a flood cannot fill the memory; at 290 commands a second this is 15 minutes. */
-export const rememberMost = 262_144;
+/** And how many at most, so that a flood cannot fill the memory: 15 minutes of 145 commands a second, or 13 s of 10,000. */
+export const rememberMost = 131_072;
 
 type Row = [key: string, commit: number, index: number, count: number, timeMs: number];
 
@@ -23,6 +24,8 @@ type Row = [key: string, commit: number, index: number, count: number, timeMs: n
  */
 export class SeenCommands {
   private readonly seen = new Map<string, Seen>();
+  /** Its keys, oldest first. Not the map's own order: looking for its first key passes over every key deleted before it. */
+  private readonly order = new Fifo<string>();
 
   get size(): number {
     return this.seen.size;
@@ -39,14 +42,21 @@ export class SeenCommands {
     const known = this.seen.get(key);
     // The events of one command stand next to each other in one commit.
     if (known && known.commit === commit && known.index + known.count === index) known.count++;
-    else if (!known) this.seen.set(key, { commit, index, count: 1, timeMs });
+    else if (!known) this.add(key, { commit, index, count: 1, timeMs });
     this.forget(timeMs - rememberMs);
   }
 
+  private add(key: string, seen: Seen): void {
+    this.seen.set(key, seen);
+    this.order.push(key);
+  }
+
   private forget(before: number): void {
-    for (const [key, { timeMs }] of this.seen) {
+    for (let key = this.order.first; key !== undefined; key = this.order.first) {
+      const { timeMs } = this.seen.get(key) as Seen;
       if (timeMs >= before && this.seen.size <= rememberMost) return;
       this.seen.delete(key);
+      this.order.shift();
     }
   }
 
@@ -55,8 +65,7 @@ export class SeenCommands {
   }
 
   restore(rows: readonly Json[]): void {
-    for (const [key, commit, index, count, timeMs] of rows as Row[])
-      this.seen.set(key, { commit, index, count, timeMs });
+    for (const [key, commit, index, count, timeMs] of rows as Row[]) this.add(key, { commit, index, count, timeMs });
   }
 }
 
