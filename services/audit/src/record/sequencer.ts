@@ -35,7 +35,7 @@ export class Sequencer {
 
   /** Opens the tree where the record says that it ends, and reads on from there. @param record state of the aggregate */
   async start(record: Record): Promise<void> {
-    const { ledger, checkpoints } = this.parts;
+    const { checkpoints } = this.parts;
     this.tree = await this.openTree(record);
     await checkpoints.publish(this.tree);
     const partitions = Object.entries(partitionsOf).flatMap(([service, count]) =>
