@@ -117,5 +117,9 @@ export const requirements: readonly Requirement[] = [
     id: 'servers.die_with_parent',
     promise: 'no server and no process of the project outlives a parent that was killed',
   },
+  {
+    id: 'demo.remembers',
+    promise: 'a second review of a repository tells new findings from known ones and from those that are gone',
+  },
   { id: 'demo.main_job', promise: 'the demo does the main job on this repository and on another one' },
 ];
