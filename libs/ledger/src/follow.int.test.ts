@@ -117,12 +117,17 @@ describe.each(await testedServers())('following on nats-server %s', (_, binary) 
     const follower = await reader.follow({ service, partition: 0, onCommit: () => undefined });
     await expect(follower.closed).rejects.toMatchObject({ commit: 7, reason: 'changed' });
     await expect(follower.caughtUp).rejects.toMatchObject({ reason: 'changed' });
+    // And no one may own such a log.
+    writer = await Ledger.connect({ servers: nats.url });
+    const host = await writer.host({ service, partitions: 1, model: counterModel });
+    await eventually(() => host.health().partitions[0]?.state === 'failed');
+    expect(host.health().partitions[0]?.detail).toContain('chain is broken');
+    await writer.drain();
 
     const jsm = await jetstreamManager(reader.nc);
     const { config } = await jsm.streams.info(streamName(service, 0));
     await jsm.streams.update(config.name, { ...config, max_msgs: 3, discard: 'old' as typeof config.discard });
     await expect(read()).rejects.toMatchObject({ commit: 1, reason: 'missing' });
-    // And no one may own such a log.
     writer = await Ledger.connect({ servers: nats.url });
     await expect(writer.host({ service, partitions: 1, model: counterModel })).rejects.toThrow(/discard is old/);
   });

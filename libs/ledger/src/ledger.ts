@@ -113,7 +113,7 @@ export class Ledger implements AsyncDisposable {
   /** Competes for the partitions of a service, and serves its commands where it owns them. One host a service. */
   async host(spec: HostSpec): Promise<Host> {
     const { service } = spec;
-    if (this.hosts.has(service)) throw new Error(`${service} has a host already`);
+    if (this.hosts.get(service)?.stopping === false) throw new Error(`${service} has a host already`);
     if (spec.projections?.length && !spec.dataSource) throw new TypeError('projections need a dataSource');
     const partitions = spec.partitions ?? partitionCount(service);
     const { state: kv, snapshots } = await this.openBuckets();
@@ -129,7 +129,7 @@ export class Ledger implements AsyncDisposable {
 
   /** A client of the service's owners; goes through memory where a host of this ledger owns the partition. */
   commands(service: ServiceName, options: { partitions?: number } = {}): CommandClient {
-    const partitions = options.partitions ?? this.hosts.get(service)?.partitions ?? partitionCount(service);
+    const partitions = () => options.partitions ?? this.hosts.get(service)?.partitions ?? partitionCount(service);
     const local = (partition: number) => this.hosts.get(service)?.owner(partition);
     return new LedgerCommands({ nc: this.nc, frames: this.source.frames, service, partitions, local });
   }
@@ -139,7 +139,10 @@ export class Ledger implements AsyncDisposable {
     await this.ensure(spec.service, spec.partition);
     const follower = new LogFollower(this.source, spec, await this.last(spec.service, spec.partition));
     this.followers.add(follower);
-    follower.closed.catch(() => undefined).finally(() => this.followers.delete(follower));
+    const { service, partition } = spec;
+    follower.closed
+      .catch((err: unknown) => this.log.error({ service, partition, err }, 'a follower stopped'))
+      .finally(() => this.followers.delete(follower));
     return follower;
   }
 

@@ -57,7 +57,7 @@ export interface CommandRoute {
   nc: NatsConnection;
   frames: Frames;
   service: ServiceName;
-  partitions: number;
+  partitions: () => number;
   /** The owner, where it is in this process. */
   local(partition: number): Owner | undefined;
 }
@@ -74,7 +74,7 @@ export class LedgerCommands implements CommandClient {
 
   async send(outgoing: OutgoingCommand, { timeoutMs = 10_000, signal }: SendOptions = {}): Promise<CommandResult> {
     signal?.throwIfAborted();
-    const { tenant, subject, partition = partitionOf(tenant, subject, this.route.partitions) } = outgoing;
+    const { tenant, subject, partition = partitionOf(tenant, subject, this.route.partitions()) } = outgoing;
     const text = encodeCommand(outgoing);
     const deadline = performance.now() + timeoutMs;
     let unknown = false;

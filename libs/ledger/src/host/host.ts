@@ -7,7 +7,9 @@ import { pause } from '../pause.js';
 import { Partition, type PartitionContext } from './partition.js';
 import type { Host, HostHealth } from './spec.js';
 
-const pollMs = 5;
+const readyPollMs = 5;
+/** How often the checkpoint table is asked for a projection that runs elsewhere. */
+const tablePollMs = 25;
 
 /** Runs the competition for all partitions of one service. */
 export class ServiceHost implements Host {
@@ -17,7 +19,7 @@ export class ServiceHost implements Host {
   private readonly context: PartitionContext;
   private readonly leases: Leases;
   private readonly all: Partition[];
-  private readonly stopping = new AbortController();
+  private readonly ending = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private stopped: Promise<void> | undefined;
 
@@ -66,7 +68,7 @@ export class ServiceHost implements Host {
       throw new TypeError(`${position} is not a position of ${this.service}`);
     if (!this.context.spec.projections?.some(({ name }) => name === projection))
       throw new TypeError(`${this.service} has no projection '${projection}'`);
-    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.stopping.signal]);
+    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.ending.signal]);
     for (;;) {
       const runner = this.all[partition]?.serving?.projections.find(({ name }) => name === projection);
       // Without a runner the partition is owned elsewhere, and only the table tells.
@@ -74,8 +76,12 @@ export class ServiceHost implements Host {
       const reached = await this.context.checkpoints?.peek(projection, partition);
       if (reached !== undefined && reached >= commit) return true;
       if (signal.aborted) return false;
-      await pause(pollMs, signal);
+      await pause(tablePollMs, signal);
     }
+  }
+
+  get stopping(): boolean {
+    return this.ending.signal.aborted;
   }
 
   async stop(): Promise<void> {
@@ -84,24 +90,24 @@ export class ServiceHost implements Host {
   }
 
   private async leave(): Promise<void> {
-    this.stopping.abort();
+    this.ending.abort();
     await Promise.all(this.all.map((partition) => partition.stop()));
     clearInterval(this.timer);
     if (!this.context.source.nc.isClosed()) await this.leases.stop();
   }
 
   private tick(renew: boolean): void {
-    if (!this.stopping.signal.aborted || renew) for (const partition of this.all) partition.tick(renew);
+    if (!this.ending.signal.aborted || renew) for (const partition of this.all) partition.tick(renew);
   }
 
   private async becomeReady(): Promise<void> {
-    const { signal } = this.stopping;
+    const { signal } = this.ending;
     for (const partition of this.all)
       for (let looks = 0; !partition.serving; looks++) {
         signal.throwIfAborted();
         const elsewhere = partition.health().state === 'idle' && looks % 10 === 9;
         if (elsewhere && (await this.answers(partition.address.partition))) break;
-        await pause(pollMs, signal);
+        await pause(readyPollMs, signal);
       }
   }
 

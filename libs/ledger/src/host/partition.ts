@@ -198,10 +198,15 @@ export class Partition {
 
   private committed(commit: Commit, tail: Tail): void {
     tail.push(commit);
+    this.told(() => this.context.spec.onCommit?.(commit), 'onCommit threw');
+  }
+
+  /** A service's own listener: what it throws is its bug, and not a reason to lose a commit. */
+  private told(tell: () => void, message: string): void {
     try {
-      this.context.spec.onCommit?.(commit);
+      tell();
     } catch (error) {
-      this.context.log.error({ ...this.address, commit: commit.commit, err: error }, 'onCommit threw');
+      this.context.log.error({ ...this.address, err: error }, message);
     }
   }
 
@@ -226,7 +231,7 @@ export class Partition {
   private handle(owner: Owner): PartitionHandle {
     const { partition, service } = this.address;
     const { nc, frames } = this.context.source;
-    const commands = new LedgerCommands({ nc, frames, service, partitions: 1, local: () => owner });
+    const commands = new LedgerCommands({ nc, frames, service, partitions: () => 1, local: () => owner });
     return {
       partition,
       epoch: owner.epoch,
@@ -256,6 +261,6 @@ export class Partition {
     await Promise.all([...tenure.projections, ...tenure.reactors].map((runner) => runner.stop()));
     if (owner.serving || wasServing) await tenure.snapshooter.leave();
     owner.stop();
-    if (tenure.owned) this.context.spec.onLost?.(this.address.partition);
+    if (tenure.owned) this.told(() => this.context.spec.onLost?.(this.address.partition), 'onLost threw');
   }
 }

@@ -63,8 +63,8 @@ export class Snapshooter {
   /** After the owner has drained: the next one shall start quickly. */
   async leave(): Promise<void> {
     await this.saving;
-    const { state, epoch, commit } = this.owner;
-    if (state.commit !== commit || state.events - this.takenAt < atLeaveEvents) return;
+    const { state, epoch, commit, settled } = this.owner;
+    if (!settled || state.events - this.takenAt < atLeaveEvents) return;
     await this.save(capture(state, { commit, hash: state.hash, epoch }));
   }
 }

@@ -83,6 +83,11 @@ export class Owner {
     return this.phase === 'serving';
   }
 
+  /** State and log agree: nothing was decided that is not committed. */
+  get settled(): boolean {
+    return this.phase !== 'lost' && !this.flying && this.waiting.length === 0;
+  }
+
   /** Takes one command; `time` is stamped here. `done` may be called before this returns. */
   submit(command: Command, done: Done): void {
     if (this.phase !== 'serving') return done(unavailable(this.label, 'its owner is leaving'), undefined);
@@ -198,8 +203,9 @@ export class Owner {
     boundary?.(result.outcome === 'stored');
     if ((this.phase as string) === 'lost') return false;
     if (result.outcome !== 'stored') {
-      const detail = result.outcome === 'refused' ? result.detail : result.outcome;
-      this.lose(result.outcome === 'deposed' ? 'deposed' : 'failed', detail);
+      const { outcome } = result;
+      const known = outcome !== 'closed';
+      this.lose(outcome === 'deposed' ? 'deposed' : 'failed', outcome === 'refused' ? result.detail : outcome, known);
       return false;
     }
     this.acknowledged = batch.commit;
@@ -219,7 +225,7 @@ export class Owner {
         const last = await lastCommit(this.source.jsm, this.address);
         if ((this.phase as string) === 'lost') return false;
         if (last === this.acknowledged) return true;
-        this.lose('deposed', `the log ends at ${last}, not at ${this.acknowledged}`);
+        this.lose('deposed', `the log ends at ${last}, not at ${this.acknowledged}`, true);
         return false;
       } catch {
         if (this.abort.signal.aborted || this.source.nc.isClosed()) return false;
@@ -255,15 +261,16 @@ export class Owner {
     return { position, lines: events.map((event) => JSON.stringify(event)), events, duplicate: true };
   }
 
-  private lose(why: 'deposed' | 'failed', detail: string): void {
+  /** @param known the commit under way is not in the log; otherwise nobody knows */
+  private lose(why: 'deposed' | 'failed', detail: string, known = false): void {
     if (this.phase === 'lost') return;
     this.phase = 'lost';
     this.abort.abort();
     const refusal = unavailable(this.label, why === 'deposed' ? 'another replica owns it now' : detail);
-    const batches = this.flying ? [this.flying, ...this.waiting] : this.waiting;
+    this.flying?.fail(known ? refusal : refuse('ledger.timeout', `whether ${this.label} committed it is not known`));
+    for (const batch of this.waiting) batch.fail(refusal);
     this.flying = undefined;
     this.waiting = [];
-    for (const batch of batches) batch.fail(refusal);
     for (const resolve of this.idle.splice(0)) resolve();
     this.report.lost(why, detail);
   }

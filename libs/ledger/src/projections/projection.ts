@@ -8,6 +8,11 @@ export interface Projection {
   readonly name: string;
   /** Raise it to rebuild: the checkpoint starts again from 0 and `reset` is called first. Default 1. */
   readonly version?: number;
+  /**
+   * Milliseconds from one transaction to the next while commits keep coming, so that each takes many; whoever waits for the
+   * view cuts it short. Default 0.
+   */
+  readonly restMs?: number;
   /** Only these types reach `apply`. Default: all. */
   readonly events?: readonly string[];
   /** Writes rows through `manager`, which is inside the transaction; events come in order, many commits at once. */

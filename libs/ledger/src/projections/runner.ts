@@ -28,6 +28,8 @@ export class ProjectionRunner {
   private readonly waiters = new Waiters();
   private commit = 0;
   private parked: string | undefined;
+  private readers = 0;
+  private hurry: (() => void) | undefined;
   private readonly running: Promise<void>;
 
   constructor(
@@ -54,8 +56,11 @@ export class ProjectionRunner {
 
   /** Resolves with true once `commit` was applied; with false when the runner stops before. */
   async reached(commit: number, signal: AbortSignal): Promise<boolean> {
+    this.readers++;
+    this.hurry?.();
     while (this.commit < commit && !signal.aborted && !this.abort.signal.aborted && this.parked === undefined)
       await this.waiters.next(signal);
+    this.readers--;
     return this.commit >= commit;
   }
 
@@ -93,10 +98,28 @@ export class ProjectionRunner {
         if (commits.length === 0) return;
         await this.take(commits);
         if (this.parked !== undefined) return;
+        await this.rest(signal);
       }
     } finally {
       cursor.close();
     }
+  }
+
+  /** Lets commits gather, unless somebody waits for them. */
+  private async rest(signal: AbortSignal): Promise<void> {
+    const { restMs = 0 } = this.projection;
+    if (restMs === 0 || this.readers > 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        this.hurry = undefined;
+        resolve();
+      };
+      const timer = setTimeout(end, restMs);
+      signal.addEventListener('abort', end);
+      this.hurry = end;
+    });
   }
 
   private async take(commits: readonly Commit[]): Promise<void> {

@@ -15,6 +15,7 @@ export interface Reactor {
   /**
    * A throw is retried with backoff (50 ms to 5 s) and holds the events after it back. A refusal (DomainError without
    * `retry` in its catalogue: not `ledger.unavailable` or `ledger.timeout`) parks the event: it is set aside, told in health, and the next one follows.
+   * @param signal aborted when the partition is given up; what is not finished is handled again by its next owner
    */
-  handle(event: LedgerEvent, position: Position): Promise<void>;
+  handle(event: LedgerEvent, position: Position, signal: AbortSignal): Promise<void>;
 }

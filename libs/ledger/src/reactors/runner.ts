@@ -13,6 +13,7 @@ import type { Reactor } from './reactor.js';
 const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
 /** While it is busy its checkpoint is written this often; what is handled again after a crash is harmless. */
 const checkpointMs = 250;
+const stopMs = 2_000;
 
 /** Runs one reactor on one partition while that is owned here. */
 export class ReactorRunner {
@@ -56,10 +57,12 @@ export class ReactorRunner {
     return parkedEvents === 0 ? health : { ...health, parked: `${parkedEvents} events set aside` };
   }
 
-  /** Ends after the events that are being handled; one that is being retried is left for the next owner. */
+  /** Waits a little for what is being handled; what is not finished then is left for the next owner. */
   async stop(): Promise<void> {
     this.abort.abort();
-    await this.running;
+    const done = new AbortController();
+    await Promise.race([this.running, pause(stopMs, done.signal)]);
+    done.abort();
   }
 
   private async run(): Promise<void> {
@@ -156,7 +159,7 @@ export class ReactorRunner {
     const { signal } = this.abort;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await this.reactor.handle(event, position);
+        await this.reactor.handle(event, position, signal);
         this.failing = undefined;
         return true;
       } catch (error) {
