@@ -90,6 +90,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
 
   async listRuns({ filter, pageSize, pageToken: token, after }: ListRunsRequest, { tenant }: Caller) {
     await this.reach(after);
+    await this.catchUp();
     const limit = pageSize || 50;
     const rows = await this.scheduler.table.list(tenant, readFilter(filter), limit + 1, readPageToken(token));
     const page = rows.slice(0, limit);
@@ -126,9 +127,8 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   async cancelRun({ id, reason, force }: CancelRunRequest, caller: Caller) {
     const graceMs = this.config.WRIT_CANCEL_GRACE_MS;
     const { tenant, signal } = caller;
-    const forgotten = await this.sent(caller, id, { type: 'cancel', reason: reason || 'cancelled', force, graceMs });
+    const position = await this.sent(caller, id, { type: 'cancel', reason: reason || 'cancelled', force, graceMs });
     const { end } = await this.scheduler.lookup.end(tenant, id, Math.min(graceMs + viewWaitMs, longestWaitMs), signal);
-    const position = forgotten ?? '';
     if (end?.type !== 'run.cancelled.v1') return { stopped: [], outcomeUnknown: end ? [] : [id], position };
     const { stopped, outcomeUnknown } = end.data as unknown as RunEventData<'run.cancelled.v1'>;
     return { stopped, outcomeUnknown, position };
@@ -161,11 +161,11 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   }
 
   /** The position of a cancel; of one that came too late, none. */
-  private async sent(caller: Caller, run: string, command: RunCommand): Promise<string | undefined> {
+  private async sent(caller: Caller, run: string, command: RunCommand): Promise<string> {
     try {
       return (await this.send(caller, run, command, '')).position;
     } catch (error) {
-      if (error instanceof DomainError && error.code === 'run.ended') return undefined;
+      if (error instanceof DomainError && error.code === 'run.ended') return '';
       throw error;
     }
   }
@@ -183,6 +183,14 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
       const row = await this.scheduler.lookup.forgotten(tenant, run);
       throw row ? refuse('run.ended', `run ${run} has ${row.state}`) : error;
     }
+  }
+
+  /** The view lags a little behind so as to write less; a list has what was recorded here before it was asked for. */
+  private async catchUp(): Promise<void> {
+    const heads = Array.from(this.scheduler.owners.local, ({ partition, handle }) =>
+      positionOf(partition, handle.commit()),
+    );
+    await Promise.all(heads.map((head) => this.host.waitFor(runViewName, head, viewWaitMs)));
   }
 
   /** Waits until the view has a position. */

@@ -15,6 +15,8 @@ const upsert =
 /** Keeps the table of runs, many events a statement. */
 export const runsProjection: Projection = {
   name: runViewName,
+  // A run of a few steps begins and ends within this time: one row is written, not five.
+  restMs: 100,
   async apply(events, manager) {
     const runs = events.filter(({ event }) => event.type.startsWith('run.'));
     if (runs.length === 0) return;
