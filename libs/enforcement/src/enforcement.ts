@@ -78,13 +78,8 @@ export class Enforcement implements AsyncDisposable {
     private readonly parts: Parts,
     { ledger, audience, service, partition, log }: EnforcementOptions,
   ) {
-    const { verifier, revocations, refusals, policies, holder, running } = parts;
-    this.authenticator = new TokenAuthenticator({
-      verifier,
-      revocations,
-      audience,
-      onRefused: (refused) => refusals.refused(refused),
-    });
+    const { revocations, policies, holder, running } = parts;
+    this.authenticator = this.authenticatorFor(audience);
     this.effects = new Effects(ledger.commands(service), {
       ...(partition === undefined ? {} : { partition }),
       ...(log === undefined ? {} : { log }),
@@ -98,6 +93,17 @@ export class Enforcement implements AsyncDisposable {
       running,
     });
     revocations.onRevoked(() => running.abortRevoked());
+  }
+
+  /** The admission of a door whose tokens are made for an audience of its own. It shares everything else. */
+  authenticatorFor(audience: readonly string[]): TokenAuthenticator {
+    const { verifier, revocations, refusals } = this.parts;
+    return new TokenAuthenticator({
+      verifier,
+      revocations,
+      audience,
+      onRefused: (refused) => refusals.refused(refused),
+    });
   }
 
   /** What the policies say, without doing or recording anything. */

@@ -31,13 +31,14 @@ export class Approvals {
     });
   }
 
-  /** @throws DomainError `ledger.*` */
-  async request(by: By, approval: string, command: Omit<RequestApproval, 'type'>): Promise<void> {
-    await this.policy.send({
+  /** Gives when it expires, unless it was asked before. @throws DomainError `ledger.*` */
+  async request(by: By, approval: string, command: Omit<RequestApproval, 'type'>): Promise<string | undefined> {
+    const { events } = await this.policy.send({
       ...by,
       aggregate: 'approval',
       subject: approval,
       command: { type: 'request', ...command },
     });
+    return events.length > 0 ? command.expires : undefined;
   }
 }

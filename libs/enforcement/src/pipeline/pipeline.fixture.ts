@@ -67,9 +67,10 @@ class MemoryApprovals {
     _by: unknown,
     approval: string,
     command: { expires: string; detail: Json; approvers: readonly string[] },
-  ): Promise<void> {
+  ): Promise<string | undefined> {
+    const again = this.asked.some((each) => each.approval === approval);
     this.asked.push({ approval, expires: command.expires, detail: command.detail, approvers: command.approvers });
-    return Promise.resolve();
+    return Promise.resolve(again ? undefined : command.expires);
   }
 }
 

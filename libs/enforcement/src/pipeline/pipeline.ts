@@ -170,7 +170,7 @@ export class Pipeline {
         ...recordOf(call),
         approval,
       });
-      await this.parts.approvals.request(caller, approval, {
+      const expires = await this.parts.approvals.request(caller, approval, {
         kind: 'action',
         title: ask.title,
         detail: call.arguments,
@@ -184,7 +184,13 @@ export class Pipeline {
         argumentsDigest: call.digest,
         policyVersion: decision.policyVersion,
       });
-      return { outcome: 'ask', decision, approvalId: approval, position };
+      return {
+        outcome: 'ask',
+        decision,
+        approvalId: approval,
+        ...(expires !== undefined && { expires }),
+        position,
+      };
     });
   }
 

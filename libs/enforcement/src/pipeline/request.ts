@@ -55,6 +55,8 @@ export interface AskFirst {
   readonly outcome: 'ask';
   readonly decision: DecisionRecord;
   readonly approvalId: string;
+  /** Until when people may decide, ISO 8601; known to the call that asked first. */
+  readonly expires?: string;
   readonly position: string;
 }
 /** It was done before: `value` is the summary that was recorded then. */

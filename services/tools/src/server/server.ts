@@ -20,6 +20,9 @@ export type ServerCommand =
   /** Tools of the tenant's own code: whoever may serve workers vouches for them. */
   | { type: 'register'; tools: readonly ToolDefinition[]; by: string };
 
+/** Name of the server that stands for the tools of a tenant's own workers. */
+export const WORKER = 'worker';
+
 /** Whether agents may use a tool: only while what the server offers is what a person approved. */
 export function stateOf(tool: Tool): 'approved' | 'new' | 'changed' | 'gone' {
   if (tool.seen === undefined) return 'gone';
@@ -31,6 +34,7 @@ export function stateOf(tool: Tool): 'approved' | 'new' | 'changed' | 'gone' {
 export function decide(command: ServerCommand, server: Server, name: string): ServerEvent[] {
   switch (command.type) {
     case 'add':
+      if (name === WORKER) throw refuse('tools.reserved_name', `${WORKER} is kept for the tools of workers`);
       if (server.status !== 'added') return [{ type: 'server.added.v1', data: { spec: command.spec } }];
       if (same(server.spec, command.spec)) return [];
       throw refuse('tools.server_exists', `${name} is already connected in another way; remove it first`);

@@ -1,10 +1,19 @@
-import { Client, type Transport } from '@modelcontextprotocol/client';
+import {
+  Client,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+  type Transport,
+} from '@modelcontextprotocol/client';
 import { digestOf } from '@writ/enforcement';
-import type { Json } from '@writ/ledger/domain';
+import { refuse, type Json } from '@writ/ledger/domain';
 import type { ToolDefinition } from '../server/server.events.js';
-import type { ToolResult, Upstream } from './upstream.js';
+import { NoAnswer, type ToolResult, type Upstream } from './upstream.js';
 
 const CONNECT_TIMEOUT_MS = 30_000;
+/** How long a server may think about which era of the protocol it speaks. */
+const PROBE_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 120_000;
 
 type McpTool = Awaited<ReturnType<Client['listTools']>>['tools'][number];
@@ -22,37 +31,79 @@ export class McpUpstream implements Upstream {
 
   /** Connects and negotiates. @param onListChanged the server says that its tools are others now */
   static async connect(transport: Transport, onListChanged: () => void): Promise<McpUpstream> {
-    const client = new Client({ name: 'writ', version: '1' }, { capabilities: {} });
+    const client = new Client(
+      { name: 'writ', version: '1' },
+      {
+        capabilities: {},
+        versionNegotiation: { mode: 'auto', probe: { timeoutMs: PROBE_TIMEOUT_MS } },
+        listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: onListChanged } },
+      },
+    );
     const { promise, resolve } = Promise.withResolvers<void>();
     client.onclose = resolve;
-    client.setNotificationHandler('notifications/tools/list_changed', onListChanged);
-    await client.connect(transport, { timeout: CONNECT_TIMEOUT_MS });
+    try {
+      await client.connect(transport, { timeout: CONNECT_TIMEOUT_MS });
+    } catch (error) {
+      await client.close().catch(() => undefined);
+      throw error;
+    }
     return new McpUpstream(client, promise);
   }
 
   async list(): Promise<ToolDefinition[]> {
-    const tools: McpTool[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await this.client.listTools(cursor === undefined ? {} : { cursor });
-      tools.push(...page.tools);
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
+    const { tools } = await this.client.listTools(undefined, { cacheMode: 'refresh' });
     return tools.map(definitionOf);
   }
 
   async call(tool: string, input: { [key: string]: Json }, signal: AbortSignal): Promise<ToolResult> {
-    const result = await this.client.callTool({ name: tool, arguments: input }, { signal, timeout: CALL_TIMEOUT_MS });
-    return {
-      content: result.content as unknown as ToolResult['content'],
-      ...(result.structuredContent !== undefined && { structuredContent: result.structuredContent as Json }),
-      isError: result.isError === true,
-    };
+    try {
+      const result = await this.client.callTool({ name: tool, arguments: input }, { signal, timeout: CALL_TIMEOUT_MS });
+      return {
+        content: result.content as unknown as ToolResult['content'],
+        ...(result.structuredContent !== undefined && { structuredContent: result.structuredContent as Json }),
+        isError: result.isError === true,
+      };
+    } catch (problem) {
+      signal.throwIfAborted();
+      // A server that forgot the session, or is gone, is met anew at the next call.
+      if (problem instanceof SdkHttpError || isNetwork(problem)) void this.close();
+      throw meaningOf(problem, tool);
+    }
   }
 
   close(): Promise<void> {
     return this.client.close();
   }
+}
+
+const unsent: ReadonlySet<string> = new Set([
+  SdkErrorCode.NotConnected,
+  SdkErrorCode.CapabilityNotSupported,
+  SdkErrorCode.MethodNotSupportedByProtocolVersion,
+]);
+
+/** An answer that refuses is known not to have done it; silence is not. */
+function meaningOf(problem: unknown, tool: string): Error {
+  const said = (problem instanceof Error ? problem.message : String(problem)).slice(0, 500);
+  return wasRefused(problem)
+    ? refuse('tools.upstream_failed', `${tool}: ${said}`)
+    : new NoAnswer(`${tool} was called and did not answer: ${said}`, { cause: problem });
+}
+
+function wasRefused(problem: unknown): boolean {
+  if (problem instanceof ProtocolError) return true;
+  if (problem instanceof SdkHttpError) return (problem.status ?? 500) < 500;
+  if (problem instanceof SdkError) return unsent.has(problem.code);
+  return isNetwork(problem) && ['ECONNREFUSED', 'ENOTFOUND'].includes(causeOf(problem));
+}
+
+/** `fetch` tells every failure of the network as a TypeError with the reason inside. */
+function isNetwork(problem: unknown): problem is TypeError {
+  return problem instanceof TypeError && problem.cause !== undefined;
+}
+
+function causeOf({ cause }: Error): string {
+  return String((cause as { code?: unknown } | undefined)?.code ?? '');
 }
 
 /** What is pinned: everything of a definition that an agent or a policy sees. */

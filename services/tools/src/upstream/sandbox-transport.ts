@@ -18,6 +18,7 @@ export class SandboxTransport implements Transport {
   private wake = (): void => {};
   private ended = false;
   private lastError = '';
+  private reading: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly sandboxes: GrpcClient<typeof SandboxService>,
@@ -28,7 +29,12 @@ export class SandboxTransport implements Transport {
   async start(): Promise<void> {
     const { sandbox: id, argv, env } = this.process;
     this.push({ frame: { case: 'start', value: { id, argv: [...argv], env } } });
-    void this.read(await this.metadata());
+    this.reading = this.read(await this.metadata());
+  }
+
+  /** The end of what the process wrote to its standard error. */
+  get complaint(): string {
+    return this.lastError;
   }
 
   send(message: JSONRPCMessage): Promise<void> {
@@ -37,10 +43,10 @@ export class SandboxTransport implements Transport {
     return Promise.resolve();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.push({ frame: { case: 'close', value: true } });
     this.abort.abort();
-    return Promise.resolve();
+    await this.reading;
   }
 
   private push(frame: Frame): void {
@@ -66,7 +72,10 @@ export class SandboxTransport implements Transport {
         else if (frame.case === 'end') break;
       }
     } catch (error) {
-      if (!this.abort.signal.aborted) this.onerror?.(error as Error);
+      if (!this.abort.signal.aborted) {
+        this.lastError ||= (error as Error).message;
+        this.onerror?.(error as Error);
+      }
     } finally {
       this.ended = true;
       this.wake();

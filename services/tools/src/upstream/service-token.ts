@@ -10,6 +10,11 @@ export class ServiceToken {
 
   constructor(private readonly identity: { clientId: string; jwk: JWK; issuer: string; audience: string }) {}
 
+  /** The principal behind it. */
+  get clientId(): string {
+    return this.identity.clientId;
+  }
+
   /** gRPC metadata of a call in a tenant. */
   async metadata(tenant: string): Promise<Record<string, string>> {
     return { authorization: `Bearer ${await this.value()}`, 'writ-tenant': tenant };

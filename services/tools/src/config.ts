@@ -1,0 +1,42 @@
+import { BaseConfig, readConfig } from '@writ/platform';
+import type { JWK } from 'jose';
+import * as z from 'zod';
+
+const list = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').flatMap((each) => each.trim() || []));
+
+const Config = BaseConfig.extend({
+  /** Base of the URLs that the outside uses; the MCP endpoint is `<base>/mcp`. Default: where the issuer is. */
+  WRIT_PUBLIC_URL: z.url().optional(),
+  /** `host` or `host:port` of the HTTP servers that may be connected, separated by commas. Empty: none. */
+  WRIT_TOOL_HTTP_HOSTS: list,
+  /** Origins of web pages that may speak to the MCP endpoint, beside the public URL's own. */
+  WRIT_MCP_ORIGINS: list,
+  /** Private JWK (EC P-256, JSON) of the client `svc_tools`. Without it no server can be started in a sandbox. */
+  WRIT_SERVICE_KEY: z
+    .string()
+    .transform((text, context): JWK => {
+      try {
+        return z.looseObject({ kty: z.literal('EC'), d: z.string() }).parse(JSON.parse(text)) as JWK;
+      } catch {
+        context.addIssue('must be a private JWK (EC P-256) as JSON'); // never with the value: it is a secret
+        return z.NEVER;
+      }
+    })
+    .optional(),
+});
+
+/** The configuration of the tool gateway. */
+export type Config = z.infer<typeof Config>;
+
+/** @throws Error that names every variable that is missing or wrong. */
+export function parseConfig(env: Record<string, string | undefined>): Config {
+  return readConfig(Config, env);
+}
+
+/** Where the outside finds the MCP endpoint, and so what its tokens must be made for. */
+export function mcpUrlOf({ WRIT_PUBLIC_URL, WRIT_ISSUER }: Config): string {
+  return `${(WRIT_PUBLIC_URL ?? new URL(WRIT_ISSUER).origin).replace(/\/$/, '')}/mcp`;
+}

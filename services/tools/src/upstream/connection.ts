@@ -1,0 +1,110 @@
+import type { Logger } from '@writ/ledger';
+import { refuse, type Json } from '@writ/ledger/domain';
+import type { Discover } from './connections.js';
+import type { Address, Connect, ToolResult, Upstream } from './upstream.js';
+
+/**
+ * A connection and what its server offered over it. Only what this very connection offered is called: a server that was
+ * exchanged behind the address is seen before the first call reaches it.
+ */
+export class Connection {
+  private offers: ReadonlyMap<string, string> = new Map();
+  private refreshing: Promise<void> | undefined;
+  private stale = false;
+  private running = 0;
+
+  private constructor(
+    private readonly address: Address,
+    private readonly upstream: Upstream,
+    private readonly discover: Discover,
+    private readonly log: Logger | undefined,
+  ) {}
+
+  /** Connects and tells the ledger what is offered. */
+  static async open(
+    address: Address,
+    connect: Connect,
+    discover: Discover,
+    log?: Logger,
+  ): Promise<{ connection: Connection; offered: number }> {
+    // What is announced before the first look counts after it.
+    const told: { connection?: Connection; early?: true } = {};
+    const upstream = await connect(address, () => {
+      if (told.connection === undefined) told.early = true;
+      else told.connection.refresh();
+    });
+    const connection = new Connection(address, upstream, discover, log);
+    try {
+      await connection.look();
+    } catch (error) {
+      await upstream.close().catch(() => undefined);
+      throw error;
+    }
+    told.connection = connection;
+    if (told.early) connection.refresh();
+    return { connection, offered: connection.offers.size };
+  }
+
+  get closed(): Promise<void> {
+    return this.upstream.closed;
+  }
+
+  /** Calls under way. */
+  get calls(): number {
+    return this.running;
+  }
+
+  /**
+   * Calls a tool if it is still what was approved.
+   *
+   * @param hash of the approved definition
+   * @throws DomainError `tools.definition_changed`, `tools.upstream_failed`; NoAnswer
+   */
+  async call(tool: string, hash: string, input: { [key: string]: Json }, signal: AbortSignal): Promise<ToolResult> {
+    await this.refreshing;
+    const offered = this.offers.get(tool);
+    if (offered !== hash) {
+      const now = offered === undefined ? 'is not offered any more' : `is now ${offered}`;
+      throw refuse('tools.definition_changed', `${this.address.server}/${tool} ${now}; ${hash} was approved`);
+    }
+    this.running++;
+    try {
+      return await this.upstream.call(tool, input, signal);
+    } finally {
+      this.running--;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.upstream.close();
+  }
+
+  /** At most one look at a time, and one more for all that was announced meanwhile. */
+  private refresh(): void {
+    if (this.refreshing !== undefined) {
+      this.stale = true;
+      return;
+    }
+    this.refreshing = this.look()
+      .catch(async (error: unknown) => {
+        // What it offers is unknown now; the next call meets it anew.
+        this.offers = new Map();
+        const { tenant, server } = this.address;
+        this.log?.warn({ err: error, tenant, server }, 'an MCP server changed its tools and would not tell them');
+        await this.upstream.close();
+      })
+      .finally(() => {
+        this.refreshing = undefined;
+        if (this.stale) {
+          this.stale = false;
+          this.refresh();
+        }
+      });
+  }
+
+  private async look(): Promise<void> {
+    const tools = await this.upstream.list();
+    this.offers = new Map(tools.map(({ name, hash }) => [name, hash]));
+    await this.discover(this.address, tools);
+  }
+}

@@ -1,0 +1,33 @@
+import { DomainError, refuse } from '@writ/ledger/domain';
+import { httpTransport } from './http-transport.js';
+import { McpUpstream } from './mcp-upstream.js';
+import type { StdioAddress, StdioServers } from './sandboxed-server.js';
+import type { Address, Connect, Upstream } from './upstream.js';
+
+/** Connects MCP servers, over HTTP to allowed hosts and over stdio. */
+export function mcpServers(stdio: StdioServers, allowedHosts: readonly string[]): Connect {
+  return async (address, onListChanged) => {
+    const { spec } = address;
+    if (spec.kind === 'http') return McpUpstream.connect(httpTransport(spec.url, allowedHosts), onListChanged);
+    return overStdio(stdio, address as StdioAddress, onListChanged);
+  };
+}
+
+async function overStdio(stdio: StdioServers, address: StdioAddress, onListChanged: () => void): Promise<Upstream> {
+  const { transport, complaint, release } = await stdio.start(address);
+  try {
+    const upstream = await McpUpstream.connect(transport, onListChanged);
+    void upstream.closed.then(release);
+    return upstream;
+  } catch (error) {
+    await release();
+    throw explained(error, address, complaint());
+  }
+}
+
+/** A process that ends at once says why on its standard error. */
+function explained(error: unknown, { server }: Address, complaint: string): unknown {
+  if (complaint === '' || error instanceof DomainError) return error;
+  const said = error instanceof Error ? error.message : String(error);
+  return refuse('tools.upstream_failed', `${server} cannot be reached: ${said}; it said: ${complaint.trim()}`);
+}
