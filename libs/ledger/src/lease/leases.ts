@@ -1,4 +1,4 @@
-import { StorageType } from '@nats-io/jetstream';
+import { jetstream, StorageType } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { LedgerSource } from '../source.js';
@@ -12,7 +12,13 @@ export const renewMs = 1_000;
 
 /** Opens the bucket of leases. It is in memory, so a broker that restarts forgets the leases and the bucket itself. */
 async function openBucket(nc: NatsConnection, replicas: number): Promise<KV> {
-  return new Kvm(nc).create(bucket, { ttl: leaseTtlMs, history: 1, storage: StorageType.Memory, replicas });
+  // Without its bucket a write is not refused at once: our own listening to it counts as somebody who may answer.
+  return new Kvm(jetstream(nc, { timeout: 1_000 })).create(bucket, {
+    ttl: leaseTtlMs,
+    history: 1,
+    storage: StorageType.Memory,
+    replicas,
+  });
 }
 
 /**
@@ -28,6 +34,7 @@ export class Leases {
   private readonly seenMs = new Map<string, number>();
   private subscriptions: Subscription[] = [];
   private changed: () => void = () => undefined;
+  private stopReconnect: () => void = () => undefined;
 
   private constructor(kv: KV, source: LedgerSource, who: { service: ServiceName; me: string; copies: number }) {
     this.kv = kv;
@@ -57,6 +64,7 @@ export class Leases {
       listen(`replica.${this.service}.*`, (replica, gone) => this.heard(replica, gone)),
       listen(`owner.${this.service}.*`, (_, gone) => gone && this.changed()),
     ];
+    this.stopReconnect = this.source.onReconnect(() => void this.reopen().catch(() => undefined));
     await this.heartbeat();
     const { state } = await this.source.jsm.streams.info(`KV_${bucket}`, {
       subjects_filter: `$KV.${bucket}.replica.${this.service}.*`,
@@ -78,14 +86,21 @@ export class Leases {
   async heartbeat(): Promise<void> {
     this.seenMs.set(this.me, performance.now());
     if (!this.source.connected()) return;
-    const key = `replica.${this.service}.${this.me}`;
     try {
-      await this.kv.put(key, '');
+      await this.putReplica();
     } catch {
-      // A restarted broker has no bucket any more.
-      this.kv = await openBucket(this.source.nc, this.copies);
-      await this.kv.put(key, '');
+      await this.reopen();
     }
+  }
+
+  /** A restarted broker has no bucket any more. */
+  private async reopen(): Promise<void> {
+    this.kv = await openBucket(this.source.nc, this.copies);
+    await this.putReplica();
+  }
+
+  private async putReplica(): Promise<void> {
+    await this.kv.put(`replica.${this.service}.${this.me}`, '');
   }
 
   /** Whether this replica is the one that should own the partition. */
@@ -125,6 +140,7 @@ export class Leases {
   }
 
   async stop(): Promise<void> {
+    this.stopReconnect();
     for (const subscription of this.subscriptions) subscription.unsubscribe();
     if (this.source.connected()) await this.kv.delete(`replica.${this.service}.${this.me}`).catch(() => undefined);
   }
