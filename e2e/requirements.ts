@@ -113,6 +113,27 @@ export const requirements: readonly Requirement[] = [
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   { id: 'platform.trace', promise: 'the trace of a request stands in the events that it led to' },
+  { id: 'sdk.step_once', promise: 'a finished step never acts again, also on a worker that rebuilds the run' },
+  {
+    id: 'sdk.same_way_twice',
+    promise: 'promises settle in the order of the ledger, each at rest, so that a race comes out the same in a replay',
+  },
+  { id: 'sdk.diverges', promise: 'code that left the recorded way is paused with a difference and acts no more' },
+  { id: 'sdk.strict_replay', promise: 'a strict replay performs nothing and names the first difference' },
+  { id: 'sdk.reconnects', promise: 'a step under way while the scheduler was gone is taken up, not made twice' },
+  {
+    id: 'sdk.drains',
+    promise: 'a worker that stops finishes the step under way, begins no other and hands its runs over',
+  },
+  { id: 'sdk.run_authority', promise: 'what a run does goes out under its own token, never under that of its worker' },
+  {
+    id: 'sdk.effect_once',
+    promise: 'a call keeps its effect id over retries and workers, and an unknown outcome is said, not repeated',
+  },
+  { id: 'sdk.cancel_reaches', promise: 'a cancellation reaches every step, tool call and process of a run' },
+  { id: 'sdk.log_once', promise: 'the log of a workflow is silent while recorded results are replayed' },
+  { id: 'sdk.codec', promise: 'a value comes back as it was given, and what cannot be kept fails with its path' },
+  { id: 'sdk.verify', promise: 'a proof bundle is checked offline, down to one flipped byte' },
   {
     id: 'servers.die_with_parent',
     promise: 'no server and no process of the project outlives a parent that was killed',

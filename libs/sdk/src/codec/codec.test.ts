@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import fc from 'fast-check';
 import { WritError } from '../errors/errors.js';
 import { decode, decodeBytes, encode, encodeBytes } from './codec.js';
@@ -32,6 +33,7 @@ const { value: anything } = fc.letrec((tie) => ({
 
 describe('the codec', () => {
   test('gives back what it was given, whatever it is made of', () => {
+    verifies('sdk.codec');
     fc.assert(
       fc.property(anything, (value) => {
         const decoded = decodeBytes(encodeBytes(value));

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { leafHash, nodeHash, rootOf } from './merkle.js';
 import { formatVerifierKey } from './note.js';
 import { verify } from './verify.js';
@@ -92,6 +93,7 @@ describe('verify', () => {
   const key = { log: log.verifierKey };
 
   test('accepts a bundle whose events are in the signed log, as text and as bytes', async () => {
+    verifies('sdk.verify');
     const verified = await verify(bundle(), key);
     expect(verified).toMatchObject({ ok: true, treeSize: 7n });
     if (verified.ok)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import * as z from 'zod';
 import type { Context } from '../define/context.js';
 import { workflow, type Workflow } from '../define/workflow.js';
@@ -166,6 +167,7 @@ describe('a strict replay', () => {
 });
 
 test('a run whose code has changed is paused with a difference, and no finished step runs again', async () => {
+  verifies('sdk.diverges');
   let body = original;
   const changing = flow((ctx) => body(ctx));
   await using t = testWrit({ workflows: [changing], alwaysReplay: true });

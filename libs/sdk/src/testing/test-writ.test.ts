@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import * as z from 'zod';
 import { DeniedError, FatalError, RetryError, TimeoutError, WritError } from '../errors/errors.js';
 import { tool } from '../define/tool.js';
@@ -298,6 +299,7 @@ describe.each<[string, Pick<TestWritOptions, 'alwaysReplay'>]>([
   });
 
   test('the log of a workflow says each thing once', async () => {
+    verifies('sdk.log_once');
     const lines: LogLine[] = [];
     const talks = workflow({
       name: 'talks',

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { fromJson } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { MemoryService } from '@writ/proto/memory/v1/memory';
@@ -42,13 +43,13 @@ async function platform(
     Object.fromEntries(
       Object.entries(service).map(([method, handler]): [string, Handler] => [
         method,
-        (request: never, headers) => {
+        (request: never, headers, cancelled) => {
           asked.push({
             method,
             token: String(headers.get('authorization')[0]),
             request: request as Record<string, unknown>,
           });
-          return handler(request, headers);
+          return handler(request, headers, cancelled);
         },
       ]),
     );
@@ -100,6 +101,7 @@ describe('a call of an MCP tool', () => {
   });
 
   test("goes out under the run's own authority, with its effect id, as plain JSON", async () => {
+    verifies('sdk.run_authority');
     const { serve, result, asked } = await platform(
       [file],
       answering({ structuredContent: fromJson(ValueSchema, { id: 7 }) }),
@@ -194,6 +196,7 @@ describe('a call of an MCP tool', () => {
   });
 
   test('is tried again under the same effect id when the service is away for a moment', async () => {
+    verifies('sdk.effect_once');
     let calls = 0;
     const { serve, result, asked } = await platform([file], {
       tools: {
@@ -265,6 +268,7 @@ describe('a call of a tool of the worker', () => {
   });
 
   test('says so when nobody can tell whether an irreversible call happened', async () => {
+    verifies('sdk.effect_once');
     acts.length = 0;
     const { serve, result } = await platform([flow], begun('unknown'));
     await serve([pay]);
@@ -414,6 +418,63 @@ describe('a sandbox of a run', () => {
     await serve();
     expect(await result('r1', 'wants')).toBe('unsupported');
   });
+});
+
+test('a cancellation reaches the call of a tool and the process in a sandbox', async () => {
+  verifies('sdk.cancel_reaches');
+  const reached: string[] = [];
+  const hang = (name: string, cancelled: AbortSignal) =>
+    new Promise<never>((_, reject) => {
+      fakeOf?.fake.changed();
+      begun.add(name);
+      cancelled.addEventListener(
+        'abort',
+        () => (reached.push(name), fakeOf?.fake.changed(), reject(new Error('cancelled'))),
+      );
+    });
+  const begun = new Set<string>();
+  const busy = workflow({
+    name: 'busy',
+    async run(ctx) {
+      const box = await ctx.sandbox();
+      await Promise.all([
+        ctx.call('slow/tool', {}),
+        ctx.step('in a step', ({ signal }) => box.exec(['sleep', '60'], { signal }).result()),
+        box.exec(['sleep', '61']).result(),
+      ]);
+    },
+  });
+  const fakeOf = await platform([busy], {
+    tools: { callTool: ((_: never, __: never, cancelled: AbortSignal) => hang('tool', cancelled)) as Handler },
+    sandbox: {
+      createSandbox: () => ({ sandbox: { id: 'sbx_1' } }),
+      exec: async function* ({ argv }: ExecRequest, _: unknown, cancelled: AbortSignal) {
+        yield await hang(argv.join(' '), cancelled);
+      } as unknown as Handler,
+      stopSandbox: () => ({}),
+    },
+  });
+  const { fake, serve, asked } = fakeOf;
+  await serve();
+  const run = fake.start('r1', 'busy');
+  await fake.until(() => begun.size === 3);
+  fake.settle(run, {
+    kind: Kind.CANCEL,
+    name: 'cancel',
+    occurrence: 1,
+    timeMs: 1n,
+    outcome: { case: 'cancel', value: 'enough' },
+  });
+  const end = await fake.ended(run);
+  await fake.until(() => reached.length === 3);
+  expect(reached.sort()).toEqual(['sleep 60', 'sleep 61', 'tool']);
+  expect(end.case === 'cancelled' && end.value.stopped.toSorted()).toEqual([
+    'call sandbox: sleep/1',
+    'call slow/tool/1',
+    'step in a step/1',
+  ]);
+  expect(end.case === 'cancelled' && end.value.outcomeUnknown).toEqual([]);
+  expect(asked.at(-1)?.method).toBe('stopSandbox');
 });
 
 test('errors of the wire carry their code, details and hint', async () => {

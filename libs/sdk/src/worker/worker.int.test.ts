@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { Evict_Reason, Kind, WorkerService, type Report } from '@writ/proto/worker/v1/worker';
 import * as z from 'zod';
 import { connect } from '../client/connect.js';
@@ -75,6 +76,34 @@ describe('a worker', () => {
     expect(fake.frames.length).toBeLessThan(500);
   });
 
+  test('lets the function come to rest between two entries, so that a replay takes the same way', async () => {
+    verifies('sdk.same_way_twice');
+    const order = workflow({
+      name: 'order',
+      async run(ctx) {
+        const came: string[] = [];
+        const slow = async () => {
+          await ctx.sleep(1);
+          for (let i = 0; i < 50; i++) await undefined;
+          came.push('slow');
+        };
+        await Promise.all([slow(), ctx.sleep(1).then(() => came.push('quick'))]);
+        return came;
+      },
+    });
+    const { fake } = await serving([order]);
+    fake.answer = () => null;
+    const run = fake.start('r1', 'order');
+    await fake.until(() => run.pending.size === 2);
+    const fired = (occurrence: number) =>
+      ({ kind: Kind.SLEEP, name: 'sleep', occurrence, timeMs: 1n, outcome: { case: 'fired', value: true } }) as const;
+    fake.settleTogether(run, [fired(1), fired(2)]);
+    expect(await finished(fake, run)).toEqual(['slow', 'quick']);
+    fake.replay('p', run);
+    await fake.until(() => fake.replays.length === 1);
+    expect(fake.replays[0]).toMatchObject({ same: true, entries: 2 });
+  });
+
   test('tells when a run only waits, counting the entries that it knows of', async () => {
     const { fake } = await serving([greet]);
     fake.answer = (_, command) => (command.what.case === 'sleep' ? null : undefined);
@@ -85,6 +114,7 @@ describe('a worker', () => {
   });
 
   test('gives a finished run its journal again: no finished step acts again', async () => {
+    verifies('sdk.step_once');
     const acts: string[] = [];
     const three = workflow({
       name: 'three',
@@ -114,6 +144,7 @@ describe('a worker', () => {
   });
 
   test('takes up what is still under way when the scheduler was gone for a moment', async () => {
+    verifies('sdk.reconnects');
     const [begun, go] = [gate(), gate<string>()];
     let acts = 0;
     const slow = workflow({ name: 'slow', run: (ctx) => ctx.step('once', () => (acts++, begun.open(), go.passed)) });
@@ -160,6 +191,7 @@ describe('a worker', () => {
   });
 
   test('draining finishes the step under way, begins no other, and hands the run over', async () => {
+    verifies('sdk.drains');
     const [begun, go] = [gate(), gate()];
     const acts: string[] = [];
     const two = workflow({
@@ -260,6 +292,7 @@ describe('a worker', () => {
   });
 
   test('replays strictly for whoever asks, and performs nothing', async () => {
+    verifies('sdk.strict_replay');
     let acts = 0;
     const counted = workflow({ name: 'counted', run: async (ctx) => (await ctx.step('s', () => ++acts)) + 1 });
     const { fake } = await serving([counted]);

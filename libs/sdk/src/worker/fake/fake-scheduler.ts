@@ -102,6 +102,14 @@ export class FakeScheduler {
     else this.#dispatch();
   }
 
+  /** Several things at once, in one frame. */
+  settleTogether(run: FakeRun, entries: readonly Entry[]): void {
+    for (const { name, occurrence } of entries) run.pending.delete(`${name}#${occurrence}`);
+    run.journal.push(...entries);
+    if (run.stream)
+      this.#write(run.stream, { case: 'resume', value: { attempt: this.attemptOf(run), entries: [...entries] } });
+  }
+
   evict(run: FakeRun, reason: Evict_Reason): void {
     if (run.stream) this.#write(run.stream, { case: 'evict', value: { attempt: this.attemptOf(run), reason } });
     run.stream = undefined;

@@ -25,7 +25,7 @@ export class FakeRefusal extends Error {
 }
 
 /** What handles one unary or server-streaming method of a fake. */
-export type Handler = (request: never, headers: grpc.Metadata) => unknown;
+export type Handler = (request: never, headers: grpc.Metadata, cancelled: AbortSignal) => unknown;
 
 function statusOf(error: unknown): Partial<grpc.StatusObject> {
   if (!(error instanceof FakeRefusal)) return { code: grpc.status.INTERNAL, details: String(error) };
@@ -65,6 +65,12 @@ function definitionOf(service: DescService): grpc.ServiceDefinition {
   return definition as unknown as grpc.ServiceDefinition;
 }
 
+function cancelledOf(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortSignal {
+  const controller = new AbortController();
+  call.on('cancelled', () => controller.abort());
+  return controller.signal;
+}
+
 function adapt(method: DescMethod, handler: Handler): grpc.UntypedHandleCall {
   return adapted(method, handler) as grpc.UntypedHandleCall;
 }
@@ -75,14 +81,14 @@ function adapted(method: DescMethod, handler: Handler): unknown {
   if (method.methodKind === 'unary')
     return (call: grpc.ServerUnaryCall<never, unknown>, callback: grpc.sendUnaryData<unknown>) =>
       void Promise.resolve()
-        .then(() => handler(call.request, call.metadata))
+        .then(() => handler(call.request, call.metadata, cancelledOf(call)))
         .then(
           (response) => callback(null, output(response)),
           (error: unknown) => callback(statusOf(error)),
         );
   return async (call: grpc.ServerWritableStream<never, unknown>) => {
     try {
-      for await (const message of handler(call.request, call.metadata) as AsyncIterable<unknown>)
+      for await (const message of handler(call.request, call.metadata, cancelledOf(call)) as AsyncIterable<unknown>)
         call.write(output(message));
       call.end();
     } catch (error) {
