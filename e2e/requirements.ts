@@ -112,6 +112,10 @@ export const requirements: readonly Requirement[] = [
   { id: 'api.frees_handler', promise: 'a caller that cancels, leaves, dies or runs out of time frees its handler' },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
+  {
+    id: 'platform.discovery',
+    promise: 'a restart of the broker loses nobody: whoever was announced is announced and found again',
+  },
   { id: 'platform.trace', promise: 'the trace of a request stands in the events that it led to' },
   { id: 'sdk.step_once', promise: 'a finished step never acts again, also on a worker that rebuilds the run' },
   {

@@ -1,5 +1,6 @@
 export { BaseConfig, readConfig } from './config/config.js';
 export { announce, openServices, SERVICES_BUCKET, type Announcement } from './discovery/announce.js';
+export { Replicas } from './discovery/replicas.js';
 export { Health, type Readiness } from './health/health.js';
 export { callFields, openLog } from './log/log.js';
 export { BLOBS, CONTEXT, DATA_SOURCE, ENFORCEMENT, HOST, LEDGER, LOGGER } from './nest/tokens.js';

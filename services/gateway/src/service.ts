@@ -1,5 +1,5 @@
 import { GrpcProxy } from '@writ/api';
-import { startService, type RunningService, type ServiceContext } from '@writ/platform';
+import { Replicas, startService, type RunningService, type ServiceContext } from '@writ/platform';
 import { parseConfig, type Config } from './config.js';
 import { gatewayErrors } from './events/event.errors.js';
 import { EventHub } from './events/event-hub.js';
@@ -12,6 +12,7 @@ import { implementedBy, isStream, serviceOfGrpc } from './routing/routes.js';
 /** Starts the gateway: the one door in front of every service. It owns no partition and no table. */
 export async function start(env: Record<string, string | undefined>): Promise<RunningService> {
   const config = parseConfig(env);
+  let replicas: Replicas | undefined;
   let directory: Directory | undefined;
   let hub: EventHub | undefined;
   let door: { httpUrl: string; grpcUrl: string } = { httpUrl: '', grpcUrl: '' };
@@ -26,7 +27,8 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     documents: implementedBy.map(([service]) => service),
     module: (context) => GatewayModule.with((hub = new EventHub(context.ledger))),
     routes: async (context: ServiceContext<Config>, fastify) => {
-      directory = await Directory.open(context.ledger);
+      replicas = await Replicas.follow(context.ledger.nc);
+      directory = new Directory(replicas);
       await proxyHttp(fastify, directory);
       servePages(fastify, () => ({
         issuer: config.WRIT_ISSUER,
@@ -37,7 +39,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       await hub?.start();
     },
     stopping: async () => {
-      directory?.stop();
+      replicas?.stop();
       await hub?.stop();
     },
   });

@@ -1,6 +1,7 @@
-import { StorageType } from '@nats-io/jetstream';
-import { Kvm } from '@nats-io/kv';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream, StorageType } from '@nats-io/jetstream';
+import { Kvm, type KV } from '@nats-io/kv';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
 
 /** Where a replica of a service is reached. */
 export interface Announcement {
@@ -8,39 +9,78 @@ export interface Announcement {
   replica: string;
   /** `http://host:port` */
   httpUrl: string;
-  /** `host:port`, no TLS. */
+  /** `http://host:port`, no TLS. */
   grpcUrl: string;
 }
 
 /** Bucket of announcements; an entry that is not renewed is gone after 5 s. */
 export const SERVICES_BUCKET = 'services';
-const TTL_MS = 5000;
+export const TTL_MS = 5000;
 const RENEW_MS = 1000;
+/** An answer that a restart of the broker has swallowed is not waited for longer. */
+const PATIENCE_MS = 1500;
 
 /**
- * Opens the bucket, made where it is missing. In memory: an address means nothing after a restart of the broker.
+ * Opens the bucket, made where it is missing. In memory: an address means nothing after a restart of the broker, which
+ * therefore forgets the bucket itself; whoever announces next makes it again.
  */
-export function openServices(nc: NatsConnection) {
-  return new Kvm(nc).create(SERVICES_BUCKET, { ttl: TTL_MS, history: 1, storage: StorageType.Memory });
+export function openServices(nc: NatsConnection): Promise<KV> {
+  return new Kvm(jetstream(nc, { timeout: PATIENCE_MS })).create(SERVICES_BUCKET, {
+    ttl: TTL_MS,
+    history: 1,
+    storage: StorageType.Memory,
+  });
 }
 
-/** Tells the gateway and other services where this one is, each second until `stop`. */
+/** Subject of an entry: a write to a bucket is a plain message. */
+export function entrySubject(key: string): string {
+  return `$KV.${SERVICES_BUCKET}.${key}`;
+}
+
+/**
+ * Tells the gateway and other services where this one is, each second until `stop`, over every restart of the broker.
+ * @param onError hears of the first failure of an outage only
+ * @throws Error when the first announcement fails
+ */
 export async function announce(
   nc: NatsConnection,
   entry: Announcement,
   onError: (error: unknown) => void,
 ): Promise<{ stop(): Promise<void> }> {
-  const bucket = await openServices(nc);
   const key = `${entry.name}.${entry.replica}`;
   const value = JSON.stringify(entry);
+  const stopping = new AbortController();
+  let bucket = await openServices(nc);
   await bucket.put(key, value);
-  const timer = setInterval(() => {
-    bucket.put(key, value).catch(onError);
-  }, RENEW_MS);
+  const renewing = (async () => {
+    let failed = false;
+    while (await slept(stopping.signal)) {
+      try {
+        await bucket.put(key, value);
+        failed = false;
+      } catch (error) {
+        if (!failed && !stopping.signal.aborted) onError(error);
+        failed = true;
+        bucket = await openServices(nc).catch(() => bucket);
+      }
+    }
+  })();
+  // A put that waits for a broker that is away ends by itself; nobody has to wait for it.
+  renewing.catch(onError);
   return {
     async stop() {
-      clearInterval(timer);
-      await bucket.delete(key).catch(onError);
+      stopping.abort();
+      if (nc.isClosed()) return;
+      const gone = headers();
+      gone.set('KV-Operation', 'DEL');
+      // Not acknowledged: without a broker the answer would be waited for, and the entry runs out by itself.
+      nc.publish(entrySubject(key), '', { headers: gone });
     },
   };
+}
+
+/** @returns false when it is time to stop */
+async function slept(signal: AbortSignal): Promise<boolean> {
+  await sleep(RENEW_MS, undefined, { signal }).catch(() => undefined);
+  return !signal.aborted;
 }

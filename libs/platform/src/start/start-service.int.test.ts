@@ -9,6 +9,7 @@ import { eventually, startBackends, verifies, type Backends } from '@writ/testki
 import { EntitySchema, type EntityManager, type QueryRunner } from 'typeorm';
 import { BaseConfig, readConfig } from '../config/config.js';
 import { openServices, type Announcement } from '../discovery/announce.js';
+import { Replicas } from '../discovery/replicas.js';
 import { CONTEXT } from '../nest/tokens.js';
 import { startService } from './start-service.js';
 import type { RunningService, ServiceContext, ServiceSpec } from './spec.js';
@@ -232,6 +233,23 @@ describe('starting and stopping', () => {
     await ending;
     await expect(fetch(`${service.httpUrl}/health/live`)).rejects.toThrow();
     await watcher.stop();
+  });
+
+  test('a broker that restarts forgets nobody for long, and one that is away holds no stop up', async () => {
+    const service = await startService(specFor());
+    const replicas = await Replicas.follow(seen.ledger.nc);
+    await backends.nats.kill();
+    await backends.nats.restart();
+    const bucket = await eventually(() => openServices(seen.ledger.nc));
+    await eventually(async () => (await bucket.get('item-keeper.one'))?.json());
+    expect(replicas.up('item-keeper')).toEqual([addressOf(service)]);
+    await eventually(async () => (await getJson(`${service.httpUrl}/health/ready`)).status === 200);
+    await backends.nats.kill();
+    await eventually(async () => (await getJson(`${service.httpUrl}/health/ready`)).status === 503);
+    const begun = performance.now();
+    await service.stop();
+    expect(performance.now() - begun).toBeLessThan(3_000);
+    await backends.nats.restart();
   });
 
   test('a migration that fails stops the start, names itself, and leaves nothing of it behind', async () => {
