@@ -248,6 +248,19 @@ describe('a child', () => {
     expect(await result(await start('parent'))).toEqual({ state: RunState.FAILED, code: 'x.y' });
   });
 
+  test('cannot be one of its own ancestors, and a run cannot wait for what it did not start', async () => {
+    stack.worker({
+      cyclic: (ctx) => ctx.start('cyclic', null, { id: 'cycle' }).catch((error: RecordedError) => error.failure.code),
+      stranger: (ctx) => ctx.result('nobody'),
+    });
+    expect(await result(await start('cyclic', null, { id: 'cycle' }))).toEqual({
+      state: RunState.SUCCEEDED,
+      value: 'run.cycle',
+    });
+    const id = await start('stranger');
+    await eventually(async () => (await runs.getRun({ id })).run?.waitingOn.includes('no child that it started'));
+  });
+
   test('that was started to end with its parent is cancelled when the parent ends', async () => {
     stack.worker({
       endless: (ctx) => ctx.wait('never'),

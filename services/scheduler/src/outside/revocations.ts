@@ -9,6 +9,8 @@ type RevokeRuns = Extract<RunCommand, { type: 'revoke' }>;
 
 /** As long as an enforcement point remembers a revocation; a partition that comes later has to hear of it too. */
 const rememberMs = 15 * 60_000;
+/** So long a worker is given to be told of its runs before its own stream is cut. */
+const stopMs = 250;
 
 /** Stops the runs that act by a right that was taken away. */
 export class RevokedRuns {
@@ -20,11 +22,11 @@ export class RevokedRuns {
     private readonly log: Logger,
   ) {}
 
-  /** @param after told of each revocation once the runs were told to stop */
+  /** @param after called after each revocation when the runs were stopped, or did not stop in time */
   follow(enforcement: Pick<Enforcement, 'onRevoked'>, after: () => void): void {
     this.unsubscribe = enforcement.onRevoked((revoked) => {
-      this.take(revoked);
-      after();
+      const late = new Promise((resolve) => setTimeout(resolve, stopMs).unref());
+      void Promise.race([this.take(revoked), late]).then(after);
     });
   }
 
@@ -39,11 +41,11 @@ export class RevokedRuns {
     for (const { tenant, command } of this.recent) void this.stopRuns(owner, tenant, command);
   }
 
-  private take({ subject, kind, tenant }: Revoked): void {
+  private async take({ subject, kind, tenant }: Revoked): Promise<void> {
     if (kind === 'token' || kind === 'ended') return;
     const command: RevokeRuns = { type: 'revoke', kind, principal: subject };
     this.recent.push({ tenant, command, atMs: Date.now() });
-    for (const owner of this.owners.local) void this.stopRuns(owner, tenant, command);
+    await Promise.all(Array.from(this.owners.local, (owner) => this.stopRuns(owner, tenant, command)));
   }
 
   private async stopRuns({ handle, partition }: PartitionOwner, tenant: string, command: RevokeRuns): Promise<void> {

@@ -10,6 +10,7 @@ export interface RunFacts {
   workflow: string;
   queue: string;
   agent: string;
+  parent: string | undefined;
   depth: number;
   /** Commits that hold its events; of a run that has ended, the last one. */
   commits: number[];

@@ -156,7 +156,7 @@ export class Owners {
       };
       const cancel = () => finish();
       const stop = this.ends.add(tenant, run, finish);
-      const timer = setTimeout(cancel, waitMs);
+      const timer = setTimeout(cancel, waitMs).unref();
       signal?.addEventListener('abort', cancel, { once: true });
       if (signal?.aborted) finish();
     });
@@ -184,17 +184,9 @@ function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run:
 
 function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | undefined {
   if (!run) return undefined;
-  const { state, live, digest, workflow, queue, agent, depth, commits } = run;
-  return {
-    state,
-    live: live !== undefined,
-    digest,
-    workflow,
-    queue,
-    agent,
-    depth,
-    commits: acknowledged(owner, commits),
-  };
+  const { state, live, digest, workflow, queue, agent, parent, depth } = run;
+  const commits = acknowledged(owner, run.commits);
+  return { state, live: live !== undefined, digest, workflow, queue, agent, parent, depth, commits };
 }
 
 /** Without what is still being committed. */

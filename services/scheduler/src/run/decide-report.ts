@@ -55,6 +55,8 @@ function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference
   const known = recordedKind(run.done, key) ?? recordedKind(keys, key);
   const open = run.opens[openAt(run, name, occurrence)];
   const there = known ?? open?.kind;
+  if (command.type === 'result' && !run.children.some(({ id }) => id === command.child))
+    return unknownChild(run, command);
   if (there === undefined || (known === undefined && there === kind && mayAnswer(open as Open, command)))
     return undefined;
   const text =
@@ -63,6 +65,13 @@ function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference
       : `the record has ${there} ${name}/${occurrence}, the code asked for ${kind} ${name}/${occurrence}`;
   const expected = { kind: there, name, occurrence };
   return { position: run.done.length, expected, actual: { kind, name, occurrence }, text };
+}
+
+/** Nobody would ever answer it. */
+function unknownChild({ done, id: run }: RunRecord, command: Extract<WorkerCommand, { type: 'result' }>): Difference {
+  const { kind, name, occurrence, child } = command;
+  const text = `the run waits for ${child}, which is no child that it started`;
+  return { position: done.length, actual: { kind, name, occurrence, detail: run === child ? 'itself' : child }, text };
 }
 
 /** A wait may be reported again; an attempt of a step must be the one that is due. */

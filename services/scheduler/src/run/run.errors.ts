@@ -8,6 +8,7 @@ export const runErrors = {
     title: 'Another start has this id',
     hint: 'start it under another id, or with on_conflict=attach to get the run that is there',
   },
+  'run.cycle': { status: 409, title: 'A run cannot be its own descendant' },
   'run.ended': { status: 409, title: 'The run has ended' },
   'run.not_paused': { status: 409, title: 'The run is not paused' },
   'run.too_many_messages': { status: 429, title: 'The run has too many messages that it has not taken', retry: true },

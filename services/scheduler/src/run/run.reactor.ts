@@ -1,5 +1,5 @@
 import type { CommandClient, Reactor } from '@writ/ledger';
-import { derivedId, DomainError, type LedgerEvent } from '@writ/ledger/domain';
+import { derivedId, DomainError, refuse, type LedgerEvent } from '@writ/ledger/domain';
 import type { Grants } from '../outside/grants.js';
 import type { Questions } from '../outside/questions.js';
 import type { RunCommand } from './run.commands.js';
@@ -21,6 +21,9 @@ export interface ReactionParts {
   /** An approval that a run waits for now may have been decided before. */
   approvalAwaited(tenant: string, approval: string): Promise<void>;
 }
+
+/** An event that is handled later than this may be handled for the second time. */
+const freshMs = 5_000;
 
 const events: readonly RunEventType[] = [
   'run.child_requested.v1',
@@ -59,9 +62,13 @@ class Reactions {
     const { name, occurrence, child, workflow, queue, agent, depth, grant, attach, value, blob } = wanted;
     const { tenant, subject: parent } = event;
     const key = { name, occurrence, child };
+    // An id that derives from the parent's is new, unless this event is handled again after a crash.
+    const derived = child === derivedId('run', parent, name, String(occurrence));
+    const chosen = !derived || Date.now() - Date.parse(event.time) > freshMs;
     try {
+      if (chosen) await this.refuseCycle(tenant, parent, child);
       const started = await this.parts.starter.start({
-        tenant, id: child, chosen: true, workflow, queue, agent, depth, parent,
+        tenant, id: child, chosen, workflow, queue, agent, depth, parent,
         actor: { principal: agent, kind: 'agent', run: parent },
         input: blob ? { blob } : value === undefined ? {} : { value },
         onBehalfOf: [parent],
@@ -76,6 +83,15 @@ class Reactions {
       if (!(error instanceof DomainError) || error.code.startsWith('ledger.')) throw error;
       const { code, message } = error;
       await this.send(event, parent, { type: 'child_refused', ...key, error: { code, message } }, 'refused');
+    }
+  }
+
+  /** A run that waits for one of its ancestors would wait for itself. */
+  private async refuseCycle(tenant: string, parent: string, child: string): Promise<void> {
+    for (let ancestor: string | undefined = parent; ancestor !== undefined;) {
+      if (ancestor === child)
+        throw refuse('run.cycle', `run ${child} cannot be a child of ${parent}: it is its ancestor`);
+      ancestor = (await this.parts.lookup.facts(tenant, ancestor))?.parent;
     }
   }
 

@@ -72,6 +72,7 @@ export class Session {
   private lease: NodeJS.Timeout | undefined;
   private draining = false;
   private closed = false;
+  private failing = false;
   private underWay = 0;
   private wake: (() => void) | undefined;
 
@@ -171,13 +172,14 @@ export class Session {
 
   /** Ends the stream with a refusal. */
   fail(error: DomainError): void {
+    this.failing = true;
     this.out.end(error);
   }
 
   /** Reading from the worker failed: it went away, or what it sent could not be taken. */
   failed(error: unknown): void {
     if (error instanceof DomainError) this.fail(error);
-    else this.log.warn({ session: this.id, err: error }, 'a worker stream broke');
+    else if (!this.failing && !this.closed) this.log.info({ session: this.id, err: error }, 'a worker stream broke');
     this.close();
   }
 
