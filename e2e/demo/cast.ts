@@ -19,7 +19,7 @@ interface ToolEntry {
   readonly state: string;
 }
 
-/** Of the person who owns the agent, approves, audits and revokes. */
+/** Of the person who owns the agent, approves, audits and revokes; nobody hands an agent more than they hold. */
 const personHolds = [
   {
     actions: [
@@ -33,6 +33,8 @@ const personHolds = [
       'audit.*',
       'event.*',
       'identity.*',
+      'worker.*',
+      'sandbox.*',
     ],
   },
 ];
@@ -79,11 +81,11 @@ export async function castOf(operator: Rest, folder: string): Promise<Cast> {
 
 /** The reference file server of the MCP project, from npm, in a sandbox that sees one volume and nothing else. */
 async function connectFiles(person: Rest): Promise<void> {
-  const server = path.join(root, 'node_modules/@modelcontextprotocol/server-filesystem/dist/index.js');
+  const server = '/app/node_modules/@modelcontextprotocol/server-filesystem/dist/index.js';
   const stdio = {
     argv: ['node', server, '/reports'],
     mounts: [
-      { source: path.join(root, 'node_modules'), target: path.join(root, 'node_modules'), writable: false },
+      { source: path.join(root, 'node_modules'), target: '/app/node_modules', writable: false },
       { source: 'volume:reports', target: '/reports', writable: true },
     ],
   };

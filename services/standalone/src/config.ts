@@ -35,6 +35,8 @@ const Config = z.object({
   natsPassword: z.string().optional(),
   postgresUrl: z.string().optional(),
   durability: z.enum(['fsync', 'flush']).optional(),
+  /** Every `WRIT_…` variable, for the services: what they read of it is theirs. */
+  forServices: z.record(z.string(), z.string()),
 });
 
 /** What this process was asked for, by flags first and the environment second. */
@@ -65,6 +67,7 @@ export function readConfig(argv: readonly string[], env: Record<string, string |
     natsPassword: env['WRIT_NATS_PASS'],
     postgresUrl: env['WRIT_POSTGRES_URL'],
     durability: env['WRIT_DURABILITY'],
+    forServices: Object.fromEntries(Object.entries(env).filter(([name, value]) => name.startsWith('WRIT_') && value)),
   });
   if (parsed.success) return parsed.data;
   throw new Error(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));

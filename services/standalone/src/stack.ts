@@ -30,6 +30,7 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     const port = config.port ?? secrets.port ?? (await freePort());
     const url = `http://127.0.0.1:${port}`;
     const env = {
+      ...config.forServices,
       WRIT_NATS_URL: nats.url,
       WRIT_NATS_USER: nats.user,
       WRIT_NATS_PASS: nats.password,
