@@ -137,6 +137,7 @@ export const requirements: readonly Requirement[] = [
   { id: 'sdk.cancel_reaches', promise: 'a cancellation reaches every step, tool call and process of a run' },
   { id: 'sdk.log_once', promise: 'the log of a workflow is silent while recorded results are replayed' },
   { id: 'sdk.codec', promise: 'a value comes back as it was given, and what cannot be kept fails with its path' },
+  { id: 'sdk.examples', promise: 'every example of the SDK runs as a program of its own against the whole stack' },
   { id: 'sdk.verify', promise: 'a proof bundle is checked offline, down to one flipped byte' },
   {
     id: 'servers.die_with_parent',

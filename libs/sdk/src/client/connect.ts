@@ -34,10 +34,11 @@ export interface ConnectOptions {
 export function connect(opts: ConnectOptions = {}): Writ {
   const { WRIT_URL, WRIT_TOKEN, WRIT_KEY_FILE, WRIT_PROJECT } = process.env;
   const session = new Session({
-    url: opts.url ?? WRIT_URL ?? 'http://127.0.0.1:8080',
-    token: opts.token ?? WRIT_TOKEN,
-    key: WRIT_KEY_FILE === undefined ? undefined : keyFile(WRIT_KEY_FILE),
-    project: opts.project ?? WRIT_PROJECT,
+    // A variable that is set to nothing is not set.
+    url: opts.url ?? (WRIT_URL || 'http://127.0.0.1:8080'),
+    token: opts.token ?? (WRIT_TOKEN || undefined),
+    key: WRIT_KEY_FILE ? keyFile(WRIT_KEY_FILE) : undefined,
+    project: opts.project ?? (WRIT_PROJECT || undefined),
     fetch: opts.fetch ?? globalThis.fetch,
   });
   const workers = new Set<Worker>();

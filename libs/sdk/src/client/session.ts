@@ -166,6 +166,7 @@ export class Session {
 
   async #discover(): Promise<Beginnings> {
     const { url, fetch } = this.options;
+    if (!URL.canParse(url)) throw new WritError(`'${url}' is no URL of a platform`, { code: 'input.invalid', hint: 'set WRIT_URL to its address' });
     const unreachable = (why: string, cause?: unknown) =>
       new WritError(`no Writ at ${url}: ${why}`, {
         code: 'service.unavailable',

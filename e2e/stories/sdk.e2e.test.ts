@@ -1,0 +1,125 @@
+/** The examples of the SDK, as programs of their own, against the whole stack. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { connect, verify, type Writ } from '@writ/sdk';
+import { projectRoot, verifies } from '@writ/testkit';
+import { newKeyPair, Rest, type Key } from '../demo/rest.js';
+import { demoStack, type DemoStack } from '../demo/stack.js';
+
+const agentHolds = [
+  'run.*',
+  'worker.connect',
+  'event.read',
+  'tool.*',
+  'memory.*',
+  'sandbox.*',
+  'artifact.read',
+  'approval.read',
+];
+
+let folder: string;
+let stack: DemoStack;
+let person: Rest;
+let ada: Writ;
+let agentKeyFile: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'writ-sdk-'));
+  stack = await demoStack(path.join(folder, 'data'), () => {});
+  const operator = new Rest(stack.url, stack.operator);
+  const { id: tenant } = await operator.post<{ id: string }>('/v1/tenants', { name: 'sdk' });
+  const [personKey, agentKey] = [newKeyPair(), newKeyPair()];
+  const { id } = await operator.in(tenant).post<{ id: string }>('/v1/people', {
+    name: 'Ada',
+    jwk: JSON.stringify(personKey.publicJwk),
+    capabilities: [{ actions: ['*'] }],
+  });
+  person = operator.as(keyOf(id, personKey));
+  const { agent } = await person.post<{ agent: { id: string } }>('/v1/agents', {
+    name: 'examples',
+    jwk: JSON.stringify(agentKey.publicJwk),
+    capabilities: [{ actions: agentHolds }],
+  });
+  const text = 'permit (principal is Writ::Agent, action, resource);';
+  await person.put('/v1/policies', { files: [{ name: 'all.cedar', text }], mode: 'POLICY_MODE_ENFORCE' });
+  agentKeyFile = path.join(folder, 'agent.key.json');
+  writeFileSync(agentKeyFile, JSON.stringify(keyOf(agent.id, agentKey)), { mode: 0o600 });
+  ada = connect({ url: stack.url, token: () => person.accessToken() });
+}, 120_000);
+
+afterAll(async () => {
+  await ada?.[Symbol.asyncDispose]();
+  await stack?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, 60_000);
+
+const keyOf = (clientId: string, { jwk }: { jwk: Key['jwk'] }): Key => ({ client_id: clientId, jwk });
+
+/** Runs an example to its end. @param onLine sees each line of its output as it comes. @returns all of it */
+async function example(name: string, onLine: (line: string) => void = () => {}): Promise<string> {
+  const main = path.join(projectRoot, 'libs/sdk/examples', name, 'main.ts');
+  const child = spawn(process.execPath, [main], {
+    cwd: projectRoot,
+    env: { ...process.env, NODE_OPTIONS: '', WRIT_URL: stack.url, WRIT_KEY_FILE: agentKeyFile },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [out, err]: [string[], string[]] = [[], []];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    out.push(line);
+    onLine(line);
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => err.push(line));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`${name} ended with ${code}\n${err.join('\n')}\n${out.join('\n')}`);
+  return out.join('\n');
+}
+
+test('01 greets', async () => {
+  verifies('sdk.examples');
+  expect(await example('01-hello')).toMatch(/^hello, world \(\d{4}-/);
+});
+
+test('02 tries again, sleeps and pays', async () => {
+  const out = await example('02-retry-and-sleep');
+  expect(out.match(/run\.step_failed\.v1/g)).toHaveLength(2);
+  expect(out).toContain("reservation: 'blue-3'");
+});
+
+test('03 waits for a message and for a person', async () => {
+  const decided: Promise<unknown>[] = [];
+  const out = await example('03-message-and-approval', (line) => {
+    const [, approval] = /writ approval approve (apr_\S+)/.exec(line) ?? [];
+    if (approval) decided.push(ada.decide(approval, 'approve', { reason: 'the photo shows it' }));
+  });
+  expect(await Promise.all(decided)).toMatchObject([{ outcome: 'allow' }]);
+  expect(out).toContain(`approvedBy: '${person.key.client_id}'`);
+});
+
+test('04 works in a sandbox, calls a tool and remembers', async () => {
+  expect(await example('04-sandbox-and-tool')).toContain('news: true');
+  expect(await example('04-sandbox-and-tool')).toContain('news: false');
+});
+
+test('05 starts children, and is refused one with more rights than its own', async () => {
+  const out = await example('05-children');
+  expect(out).toContain('the: 3, writ: 2, agent: 2');
+  expect(out).toContain("tooMuch: 'identity.exceeds_parent'");
+});
+
+test('what a run did is proven offline', async () => {
+  const run = 'hello-world';
+  const { bundle, events } = await person.get<{ bundle: string; events: number }>(`/v1/audit/bundle?run=${run}`);
+  const { verifierKey } = await person.get<{ verifierKey: string }>('/v1/audit/checkpoint');
+  const verified = await verify(bundle, { log: verifierKey });
+  expect(verified).toMatchObject({ ok: true });
+  if (verified.ok) expect(verified.events.filter(({ subject }) => subject === run).length).toBeGreaterThan(1);
+  expect(events).toBeGreaterThan(1);
+  expect(await verify(bundle.replace(run, `${run}x`), { log: verifierKey })).toMatchObject({
+    ok: false,
+    error: { code: 'proof.not_included' },
+  });
+});
