@@ -1,23 +1,25 @@
 import { ProtocolError, ProtocolErrorCode, Server, type CallToolResult, type Tool } from '@modelcontextprotocol/server';
 import { failureOf } from '@writ/api';
 import type { ActingCaller, Performed } from '@writ/enforcement';
-import { DomainError, permits, type Json } from '@writ/ledger/domain';
-import type { ToolCalls } from '../call/tool-calls.js';
-import { stateOf, WORKER } from '../server/server.js';
+import { DomainError, newId, permits, type Json } from '@writ/ledger/domain';
+import type { ToolCall, ToolCalls } from '../call/tool-calls.js';
+import { WORKER } from '../server/server.js';
 import type { ToolQueries, ToolRow } from '../server/server.view.js';
 import type { ToolResult } from '../upstream/upstream.js';
+import type { WaitingCalls } from './waiting-calls.js';
 
 /** What a request over MCP reaches. */
 export interface McpDoorParts {
   readonly calls: Pick<ToolCalls, 'call'>;
   readonly tools: Pick<ToolQueries, 'tools'>;
+  readonly waiting: WaitingCalls;
 }
 
 /** Member of `_meta` by which a caller names the effect, so that a repeat is one: a call without it is always a new one. */
 export const EFFECT_META = 'writ/effect-id';
 
 /** The MCP server of one request: what its caller may see and call, in either era of the protocol. */
-export function mcpServer({ calls, tools }: McpDoorParts, caller: ActingCaller): Server {
+export function mcpServer(parts: McpDoorParts, caller: ActingCaller): Server {
   const server = new Server(
     { name: 'writ', title: 'Writ tools', version: '1' },
     {
@@ -27,23 +29,32 @@ export function mcpServer({ calls, tools }: McpDoorParts, caller: ActingCaller):
     },
   );
   server.setRequestHandler('tools/list', async () => {
-    const rows = await tools.tools(caller.tenant);
+    const rows = await parts.tools.tools(caller.tenant);
     return { tools: rows.filter((row) => isServed(row, caller)).map(toolOf) };
   });
-  server.setRequestHandler('tools/call', async ({ params }): Promise<CallToolResult> => {
-    const effectId = params._meta?.[EFFECT_META];
-    try {
-      const performed = await calls.call(caller, {
-        tool: toolNamed(params.name),
-        input: (params.arguments ?? {}) as { [key: string]: Json },
-        ...(typeof effectId === 'string' && { effectId }),
-      });
-      return resultOf(performed);
-    } catch (error) {
-      return refused(error);
-    }
+  server.setRequestHandler('tools/call', async ({ params }) => {
+    const tool = toolNamed(params.name);
+    const input = (params.arguments ?? {}) as { [key: string]: Json };
+    const named = params._meta?.[EFFECT_META];
+    return callTool(parts, caller, { tool, input, ...(typeof named === 'string' && { effectId: named }) });
   });
   return server;
+}
+
+async function callTool(parts: McpDoorParts, caller: ActingCaller, asked: ToolCall): Promise<CallToolResult> {
+  const { calls, waiting } = parts;
+  const { tool, input } = asked;
+  const effectId = asked.effectId ?? waiting.effectOf(caller, tool, input) ?? newId('act');
+  try {
+    const performed = await calls.call(caller, { ...asked, effectId });
+    if (performed.outcome !== 'ask') waiting.settled(caller, tool, input);
+    else if (asked.effectId === undefined) waiting.asked(caller, tool, input, effectId, performed.expires);
+    const result = resultOf(performed);
+    return { ...result, _meta: { ...result._meta, [EFFECT_META]: effectId } };
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'approval.expired') waiting.settled(caller, tool, input);
+    return refused(error);
+  }
 }
 
 /** Over MCP a tool is `<server>.<tool>`: a slash is not among the characters that every client takes. */
@@ -53,9 +64,10 @@ function toolNamed(name: string): string {
   return `${name.slice(0, dot)}/${name.slice(dot + 1)}`;
 }
 
+/** What changed is listed as it was approved, so that its call says why it is refused; it does not just vanish. */
 function isServed({ server, name, seen, approved }: ToolRow, { grant }: ActingCaller): boolean {
-  const state = stateOf({ seen: seen ?? undefined, approved: approved ?? undefined });
-  return server !== WORKER && state === 'approved' && permits(grant, 'tool.call', `${server}/${name}`);
+  const offered = seen !== null && approved !== null && server !== WORKER;
+  return offered && permits(grant, 'tool.call', `${server}/${name}`);
 }
 
 /** The approved copy, never what the server says at the moment. */

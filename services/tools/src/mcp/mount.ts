@@ -7,17 +7,20 @@ import {
   PROBLEM_TYPE,
   problemOf,
   requestIdOf,
+  traceparentOf,
   type Authenticator,
   type Identity,
 } from '@writ/api';
+import type { ActingCaller } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config.js';
 import { challengeOf, metadataOf, metadataUrlOf } from './protected-resource.js';
 import { mcpServer, type McpDoorParts } from './mcp-server.js';
+import { WaitingCalls } from './waiting-calls.js';
 
 /** What the MCP endpoint stands on. */
-export interface McpParts extends McpDoorParts {
+export interface McpParts extends Omit<McpDoorParts, 'waiting'> {
   /** For tokens that were made for this endpoint. */
   readonly authenticator: Authenticator;
   readonly log: Logger;
@@ -34,7 +37,8 @@ const method = { name: 'mcp', requires: 'tool.call', public: false } as const;
  * authenticated by itself: there is no session that could outlive a token.
  */
 export async function mountMcp(fastify: FastifyInstance, parts: McpParts): Promise<void> {
-  const handler = createMcpHandler(({ authInfo }) => mcpServer(parts, authInfo?.extra?.['caller'] as Identity), {
+  const door = { calls: parts.calls, tools: parts.tools, waiting: new WaitingCalls() };
+  const handler = createMcpHandler(({ authInfo }) => mcpServer(door, authInfo?.extra?.['caller'] as ActingCaller), {
     legacy: 'stateless',
     onerror: (error) => parts.log.debug({ err: error }, 'an MCP request was refused'),
   });
@@ -82,6 +86,8 @@ async function serve(
       .type(PROBLEM_TYPE)
       .send(JSON.stringify(problemOf(failure, requestId)));
   }
+  const trace = traceparentOf(headers.get('traceparent'));
+  const caller: ActingCaller = { ...identity, requestId, ...(trace !== undefined && { trace }) };
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const response = await handler.fetch(webRequest(request, parts.url, gone.signal), {
@@ -90,7 +96,7 @@ async function serve(
       clientId: identity.principal,
       scopes: [],
       expiresAt: Math.floor(identity.expires.getTime() / 1000),
-      extra: { caller: { ...identity, requestId } },
+      extra: { caller },
     },
   });
   for (const [name, value] of response.headers) reply.header(name, value);

@@ -1,4 +1,4 @@
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
@@ -9,41 +9,35 @@ export class ExampleServer implements AsyncDisposable {
   readonly calls: { tool: string; input: unknown }[] = [];
   /** The headers of every request. */
   readonly headers: Record<string, unknown>[] = [];
-  /** Where a request is sent instead of being answered. */
+  /** Where requests are sent instead of being answered. */
   redirectTo: string | undefined;
-  /** The answer of the next call waits for it. */
+  /** Calls are answered when it resolves. */
   gate: Promise<void> = Promise.resolve();
-  private constructor(
-    private readonly http: HttpServer,
-    private readonly handler: McpHttpHandler,
-    private readonly state: { tools: Tool[] },
-  ) {}
+  /** What a call answers. */
+  text = 'done';
+  private readonly http: HttpServer;
+  private readonly handler: McpHttpHandler;
 
-  static async start(tools: Tool[]): Promise<ExampleServer> {
-    const state = { tools };
-    let example: ExampleServer;
-    const handler = createMcpHandler(() => example.server(), { legacy: 'stateless' });
-    const http = createServer((request, response) => {
-      void (async () => {
-        example.headers.push(request.headers);
-        if (example.redirectTo !== undefined) {
-          response.writeHead(307, { location: example.redirectTo }).end();
-          return;
-        }
-        const answer = await handler.fetch(
-          new Request(`${example.url}`, {
-            method: request.method ?? 'GET',
-            headers: request.headers as Record<string, string>,
-            ...(request.method === 'POST' && { body: Readable.toWeb(request) as ReadableStream, duplex: 'half' }),
-          } as RequestInit),
-        );
+  private constructor(private tools: Tool[]) {
+    this.handler = createMcpHandler(() => this.server());
+    this.http = createServer((request, response) => {
+      this.headers.push(request.headers);
+      if (this.redirectTo !== undefined) {
+        response.writeHead(307, { location: this.redirectTo }).end();
+        return;
+      }
+      void this.handler.fetch(webRequest(request, this.url)).then((answer) => {
         response.writeHead(answer.status, Object.fromEntries(answer.headers));
         if (answer.body === null) response.end();
         else Readable.fromWeb(answer.body as ReadableStream).pipe(response);
-      })();
+      });
     });
-    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-    return (example = new ExampleServer(http, handler, state));
+  }
+
+  static async start(tools: Tool[]): Promise<ExampleServer> {
+    const example = new ExampleServer(tools);
+    await new Promise<void>((resolve) => example.http.listen(0, '127.0.0.1', resolve));
+    return example;
   }
 
   get host(): string {
@@ -56,29 +50,43 @@ export class ExampleServer implements AsyncDisposable {
 
   /** Offers other tools, and says so. */
   offer(tools: Tool[]): void {
-    this.state.tools = tools;
+    this.tools = tools;
     this.handler.notify.toolsChanged();
   }
 
   /** Offers other tools without a word. */
   exchange(tools: Tool[]): void {
-    this.state.tools = tools;
+    this.tools = tools;
+  }
+
+  /** Cuts every connection in the middle of whatever it carries. */
+  cut(): void {
+    this.http.closeAllConnections();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.handler.close();
-    this.http.closeAllConnections();
+    this.cut();
     await new Promise((resolve) => this.http.close(resolve));
   }
 
   private server(): Server {
     const server = new Server({ name: 'example', version: '1' }, { capabilities: { tools: { listChanged: true } } });
-    server.setRequestHandler('tools/list', () => ({ tools: this.state.tools }));
+    server.setRequestHandler('tools/list', () => ({ tools: this.tools }));
     server.setRequestHandler('tools/call', async ({ params }) => {
       this.calls.push({ tool: params.name, input: params.arguments });
       await this.gate;
-      return { content: [{ type: 'text', text: `did ${params.name} ${JSON.stringify(params.arguments)}` }] };
+      return { content: [{ type: 'text', text: this.text }] };
     });
     return server;
   }
+}
+
+function webRequest(request: IncomingMessage, url: string): Request {
+  const body = request.method === 'POST' ? (Readable.toWeb(request) as ReadableStream) : undefined;
+  return new Request(url, {
+    method: request.method ?? 'GET',
+    headers: request.headers as Record<string, string>,
+    ...(body !== undefined && { body, duplex: 'half' }),
+  } as RequestInit);
 }

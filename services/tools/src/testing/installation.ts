@@ -5,7 +5,7 @@ import { TestIdentity, type TestClaims } from '@writ/enforcement/testing';
 import { Ledger } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
 import type { RunningService } from '@writ/platform';
-import { startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
+import { eventually, startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
 import { start } from '../service.js';
 import { LocalProcesses } from './local-processes.js';
 
@@ -69,6 +69,7 @@ export class Installation implements AsyncDisposable {
   async restart(env: Record<string, string> = {}): Promise<void> {
     await (this.tools as RunningService | undefined)?.stop();
     this.tools = await start({ ...this.parts.environment, ...env }, { stdio: this.processes });
+    await eventually(async () => (await this.call('GET', '/v1/tools')).status === 200, { what: 'callers are let in' });
   }
 
   /** One REST call of the gateway, by default of a person who may do everything in `tnt_1`. */

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Client,
   ProtocolError,
   SdkError,
   SdkErrorCode,
   SdkHttpError,
+  type McpSubscription,
   type Transport,
 } from '@modelcontextprotocol/client';
 import { digestOf } from '@writ/enforcement';
@@ -15,6 +17,8 @@ const CONNECT_TIMEOUT_MS = 30_000;
 /** How long a server may think about which era of the protocol it speaks. */
 const PROBE_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 120_000;
+/** Before a lost stream of announcements is opened again: a server may end it each time at once. */
+const LISTEN_PAUSE_MS = 1_000;
 
 type McpTool = Awaited<ReturnType<Client['listTools']>>['tools'][number];
 
@@ -47,7 +51,9 @@ export class McpUpstream implements Upstream {
       await client.close().catch(() => undefined);
       throw error;
     }
-    return new McpUpstream(client, promise);
+    const upstream = new McpUpstream(client, promise);
+    upstream.keepListening(client.autoOpenedSubscription, onListChanged);
+    return upstream;
   }
 
   async list(): Promise<ToolDefinition[]> {
@@ -73,6 +79,20 @@ export class McpUpstream implements Upstream {
 
   close(): Promise<void> {
     return this.client.close();
+  }
+
+  /** From 2026-07-28 on announcements come over a stream of their own; what was announced while it was lost is looked up. */
+  private keepListening(subscription: McpSubscription | undefined, onListChanged: () => void): void {
+    void subscription?.closed.then(async (how) => {
+      if (how === 'local' || this.client.transport === undefined) return;
+      await sleep(LISTEN_PAUSE_MS, undefined, { ref: false });
+      try {
+        this.keepListening(await this.client.listen({ toolsListChanged: true }), onListChanged);
+        onListChanged();
+      } catch {
+        await this.close(); // the next call meets it anew
+      }
+    });
   }
 }
 
