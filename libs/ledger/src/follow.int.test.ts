@@ -1,4 +1,5 @@
 import { jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/nats-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { NatsServer } from '@writ/servers';
 import { eventually, startSuiteNats, verifies } from '@writ/testkit';
@@ -106,10 +107,9 @@ describe.each(await testedServers())('following on nats-server %s', (_, binary) 
     verifies('ledger.chain');
     await send(5);
     await writer.drain();
-    const head = { 'Writ-Epoch': '1', 'Writ-Prev': 'f'.repeat(64) };
-    const { headers } = await import('@nats-io/nats-core');
     const h = headers();
-    for (const [key, value] of Object.entries(head)) h.set(key, value);
+    h.set('Writ-Epoch', '1');
+    h.set('Writ-Prev', 'f'.repeat(64));
     await reader.nc.request(commitSubject(service, 0), '{}', { headers: h, timeout: 2_000 });
     const broken = read();
     await expect(broken).rejects.toBeInstanceOf(ChainBroken);

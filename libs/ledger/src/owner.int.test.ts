@@ -1,8 +1,9 @@
 import { jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/nats-core';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { NatsServer } from '@writ/servers';
 import { eventually, startSuiteNats, verifies } from '@writ/testkit';
-import { streamName, type PartitionModel } from './domain.js';
+import { commitSubject, streamName, type PartitionModel } from './domain.js';
 import { Ledger, type Commit, type Host, type PartitionHandle } from './index.js';
 import { CollectedLog } from './testing/collect-log.js';
 import { add, counterModel, totalOf } from './testing/counter.js';
@@ -185,6 +186,29 @@ describe.each(await testedServers())('an owner on nats-server %s', (_, binary) =
     await limit(-1);
     await client.send(add(5));
     expect(totalOf(handle().model)).toBe(8);
+  });
+
+  test('a deposed owner cannot even refuse: what it answers is proven to be of the newest state', async () => {
+    verifies('ledger.no_stale_answer');
+    const { ledger, host, handle, log } = await own();
+    const near = ledger.commands(host.service);
+    await near.send(add(3));
+    // Somebody else writes, as the next owner does while this one is paused.
+    const last = (await logOf(ledger, host.service)).at(-1) as Commit;
+    const head = headers();
+    head.set('Writ-Epoch', String(last.epoch + 1));
+    head.set('Writ-Prev', last.hash);
+    const [event] = last.events;
+    const body = JSON.stringify({ ...event, id: 'evt_other', cause: 'cmd_other' });
+    await ledger.nc.request(commitSubject(host.service, 0), body, { headers: head, timeout: 2_000 });
+    const before = handle();
+    const [nothing, refused] = await Promise.allSettled([near.send(add(0)), near.send(add(-1))]);
+    expect(log.has('deposed')).toBe(true);
+    expect(nothing).toMatchObject({ value: { position: `${host.service}/00/${last.commit + 2}/0` } });
+    expect(refused).toMatchObject({ reason: { code: 'counter.negative' } });
+    expect(handle().epoch).toBe(last.epoch + 2);
+    expect(totalOf(handle().model)).toBe(6);
+    await expect(before.execute(add(1))).rejects.toMatchObject({ code: 'ledger.unavailable' });
   });
 
   test('an acknowledgement that is lost is found in the log: the change is there once', async () => {

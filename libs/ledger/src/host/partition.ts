@@ -4,6 +4,7 @@ import { serveCommands } from '../commands/serve.js';
 import type { CommandResult } from '../commands/client.js';
 import { LedgerCommands } from '../commands/client.js';
 import { partitionLabel } from '../domain/partitioning.js';
+import { refuse } from '../domain/refusals.js';
 import type { Leases } from '../lease/leases.js';
 import type { Logger } from '../ledger.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
@@ -240,7 +241,9 @@ export class Partition {
       execute: (command): Promise<CommandResult> =>
         owner.serving
           ? commands.send({ ...command, partition })
-          : Promise.reject(new Error(`partition ${service}/${partitionLabel(partition)} is lost`)),
+          : Promise.reject(
+              refuse('ledger.unavailable', `${service}/${partitionLabel(partition)} is not owned here any more`),
+            ),
     };
   }
 
