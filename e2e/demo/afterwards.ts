@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Cast } from './cast.js';
 import { Problem } from './rest.js';
@@ -23,8 +24,19 @@ export interface Decided {
   readonly reasons: readonly { code: string; policy: string; text: string }[];
 }
 
-/** Everything that the agent did, oldest first. */
-export async function recordOf({ person, agent }: Cast): Promise<RecordedEvent[]> {
+const RECORD_TIMEOUT_MS = 20_000;
+
+/** Everything that the agent did up to the end of its run, oldest first. The record takes about a second to have it. */
+export async function recordOf(cast: Cast, run: string): Promise<RecordedEvent[]> {
+  for (const until = performance.now() + RECORD_TIMEOUT_MS; ; await delay(100)) {
+    const events = await recordNow(cast);
+    if (events.some((event) => event.subject === run && event.type === 'run.succeeded.v1')) return events;
+    if (performance.now() > until)
+      throw new Error(`the record does not have the end of ${run} after ${RECORD_TIMEOUT_MS} ms`);
+  }
+}
+
+async function recordNow({ person, agent }: Cast): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   let pageToken = '';
   do {

@@ -63,35 +63,68 @@ export function page(outcome: Outcome): string {
   ].join('\n');
 }
 
-/** One line for each act that was decided and each turn of a run; repeats in a row are counted. */
-function timeline(events: readonly RecordedEvent[]): string[] {
-  const lines: { text: string; why: string; at: string; times: number }[] = [];
-  for (const event of events) {
-    const line = lineOf(event);
-    if (!line) continue;
-    const last = lines.at(-1);
-    if (last?.text === line.text && last.why === line.why) last.times++;
-    else lines.push({ ...line, at: event.time.slice(11, 23), times: 1 });
-  }
-  const shown = lines.length > 40 ? [...lines.slice(0, 30), undefined, ...lines.slice(-9)] : lines;
-  return shown.map((line) =>
-    line === undefined
-      ? dim(`    … ${lines.length - 39} more`)
-      : `    ${dim(line.at)}  ${line.text}${line.times > 1 ? ` ×${line.times}` : ''}${line.why && dim(`  ${line.why}`)}`,
-  );
+interface Line {
+  readonly at: string;
+  /** The reviewer, or the sub-agent by its name. */
+  readonly who: string;
+  readonly what: string;
+  readonly why: string;
+  times: number;
 }
 
-function lineOf(event: RecordedEvent): { text: string; why: string } | undefined {
-  const decision = decisionOf(event);
-  const { action, resource } = event.data as { action?: string; resource?: { id: string } };
-  if (decision && action !== undefined) {
-    const verb = { allow: 'permitted', deny: styleText('red', 'denied'), ask: styleText('yellow', 'asked') }[
-      decision.outcome
-    ];
-    const why = decision.reasons.map((reason) => [reason.policy, reason.text].filter(Boolean).join(': ')).join('; ');
-    return { text: `${verb} ${action} ${resource?.id.slice(0, 60) ?? ''}`, why: why.slice(0, 100) };
+/** How far back the same line is counted instead of repeated: sub-agents work side by side. */
+const LOOK_BACK = 10;
+const SHOWN = 44;
+
+/** One line for each act that was decided and each turn of a run; the same line within a few is counted. */
+function timeline(events: readonly RecordedEvent[]): string[] {
+  const lines: Line[] = [];
+  for (const event of events) {
+    const told = lineOf(event);
+    if (!told) continue;
+    const again = lines
+      .slice(-LOOK_BACK)
+      .find(({ who, what, why }) => who === told.who && what === told.what && why === told.why);
+    if (again) again.times++;
+    else lines.push({ ...told, at: event.time.slice(11, 23), times: 1 });
   }
-  if (event.type.startsWith('run.'))
-    return { text: event.type.replace(/\.v\d+$/, '').replace(/[._]/g, ' '), why: event.subject.slice(-24) };
-  return undefined;
+  const hidden = Math.max(0, lines.length - SHOWN);
+  const drawn = lines.map(({ at, who, what, why, times }) => {
+    const count = times > 1 ? ` ×${times}` : '';
+    return `    ${dim(at)}  ${who.padEnd(13)} ${what}${count}${why && dim(`  ${why}`)}`;
+  });
+  return hidden === 0 ? drawn : [...drawn.slice(0, SHOWN - 10), dim(`    … ${hidden} more`), ...drawn.slice(-10)];
+}
+
+const VERBS = {
+  allow: 'permitted',
+  deny: styleText('red', 'denied'),
+  ask: styleText('yellow', 'a person is asked for'),
+};
+
+function lineOf(event: RecordedEvent): Pick<Line, 'who' | 'what' | 'why'> | undefined {
+  const decision = decisionOf(event);
+  const { action, resource, kind, name } = event.data as {
+    action?: string;
+    resource?: { id: string };
+    kind?: string;
+    name?: string;
+  };
+  const run = event.type.startsWith('run.') ? event.subject : event.actor.run;
+  const who = run.includes('.') ? run.slice(run.lastIndexOf('.') + 1) : 'reviewer';
+  if (decision && action !== undefined) {
+    const on = action.startsWith('tool.') ? ` ${resource?.id}` : '';
+    const why = decision.reasons.map(({ policy, text }) => policy || text).join(', ');
+    return { who, what: `${VERBS[decision.outcome]} ${action}${on}`, why };
+  }
+  switch (event.type) {
+    case 'run.started.v1':
+      return { who, what: 'started', why: '' };
+    case 'run.succeeded.v1':
+      return { who, what: 'succeeded', why: '' };
+    case 'run.step_completed.v1':
+      return kind === 'step' ? { who, what: `step '${name}' is in the ledger`, why: '' } : undefined;
+    default:
+      return undefined;
+  }
 }

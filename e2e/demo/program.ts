@@ -95,7 +95,7 @@ async function demonstrate(
       `/v1/runs/${conducted.runId}:replay`,
       {},
     );
-    const events = await recordOf(cast);
+    const events = await recordOf(cast, conducted.runId);
     const audit = await verifyOffline(cast, options.data, events.at(-1)?.position ?? '');
     const revocation = await revokeWhileCalling(cast, scope);
     const refused = await tokenAfterRevocation(cast);
