@@ -113,6 +113,10 @@ export const requirements: readonly Requirement[] = [
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {
+    id: 'platform.health_enforcement',
+    promise: 'a service that would refuse everything, for want of identity or of policies, is not ready',
+  },
+  {
     id: 'platform.discovery',
     promise: 'a restart of the broker loses nobody: whoever was announced is announced and found again',
   },

@@ -4,10 +4,11 @@ import { parseConfig, type Config } from './config.js';
 import { gatewayErrors } from './events/event.errors.js';
 import { EventHub } from './events/event-hub.js';
 import { GatewayModule } from './gateway.module.js';
+import { serveHealth } from './health/services.js';
 import { servePages } from './page/page.js';
 import { Directory } from './routing/directory.js';
 import { proxyHttp } from './routing/http-proxy.js';
-import { implementedBy, isStream, serviceOfGrpc } from './routing/routes.js';
+import { implementedBy, isStream, serviceOfGrpc, servicesBehind } from './routing/routes.js';
 
 /** Starts the gateway: the one door in front of every service. It owns no partition and no table. */
 export async function start(env: Record<string, string | undefined>): Promise<RunningService> {
@@ -29,7 +30,9 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     routes: async (context: ServiceContext<Config>, fastify) => {
       replicas = await Replicas.follow(context.ledger.nc);
       directory = new Directory(replicas);
+      context.health.tell(installation(context, directory));
       await proxyHttp(fastify, directory);
+      serveHealth(fastify, replicas);
       servePages(fastify, () => ({
         issuer: config.WRIT_ISSUER,
         audience: config.WRIT_AUDIENCE,
@@ -62,5 +65,16 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       await proxy.close();
       await running.stop();
     },
+  };
+}
+
+/**
+ * What `/health/ready` of the door tells beyond its own state. A service that is missing does not close the door: the
+ * others can be used, and calls to the missing one are refused by name.
+ */
+function installation({ ledger }: ServiceContext<Config>, directory: Directory): () => object {
+  return () => {
+    const services = directory.states(servicesBehind);
+    return { natsServer: ledger.server.version, complete: services.every(({ replicas }) => replicas > 0), services };
   };
 }

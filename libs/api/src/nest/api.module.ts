@@ -22,7 +22,7 @@ export interface ApiModuleOptions extends RestOptions {
   /** Shown as the title of the OpenAPI document. */
   title: string;
   /** Whether this process takes calls, for `grpc.health.v1`. Default: yes. */
-  ready?: () => boolean;
+  ready?: () => boolean | Promise<boolean>;
   /** What the OpenAPI document and reflection tell of, for a door in front of other services. Default: what is served here. */
   documents?: readonly DescService[];
   /** How long HTTP requests in flight may take to end when the application closes; default 10 s. Then they are cut. */

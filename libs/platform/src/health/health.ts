@@ -1,3 +1,4 @@
+import type { Enforcement } from '@writ/enforcement';
 import type { Host, HostHealth, Ledger } from '@writ/ledger';
 import type { DataSource } from 'typeorm';
 
@@ -13,10 +14,15 @@ export interface Readiness {
   postgres: { ok: boolean; latencyMs?: number; error?: string };
   /** Absent where the service owns no partitions. */
   ownership?: { ok: boolean } & HostHealth;
-  /** Absent where the service lets no agent act. `ok: false`: it refuses everything. */
-  revocation?: { ok: boolean; ageMs: number };
+  /**
+   * Absent where the service follows neither identity nor policy. `ok: false`: it refuses everything, because it has heard
+   * nothing from identity for two seconds (`null`: never), or because policy's ledger has not been read yet.
+   */
+  enforcement?: { ok: boolean; revocationAgeMs: number | null; policyPosition: string };
   /** What the service itself adds. */
   checks: Record<string, { ok: boolean; detail?: string }>;
+  /** What it tells beside; decides nothing. */
+  [told: string]: unknown;
 }
 
 export interface HealthOptions {
@@ -25,19 +31,17 @@ export interface HealthOptions {
   ledger: Ledger;
   dataSource: DataSource;
   host?: Host;
-  revocationAgeMs?: () => number;
+  enforcement?: Enforcement['health'];
   draining: () => boolean;
 }
 
-/** Older than this, an enforcement point trusts nobody. */
-const REVOCATION_LIMIT_MS = 2000;
 const PATIENCE_MS = 1000;
 
 /** Asks what the service stands on; asks again at most twice a second, however often it is read. */
 export class Health {
   private readonly checks = new Map<string, () => { ok: boolean; detail?: string }>();
+  private readonly facts: (() => object)[] = [];
   private last: { at: number; answer: Promise<Readiness> } | undefined;
-  private known = false;
 
   constructor(private readonly options: HealthOptions) {}
 
@@ -46,9 +50,9 @@ export class Health {
     this.checks.set(name, check);
   }
 
-  /** The last answer's verdict, without asking. */
-  get ready(): boolean {
-    return this.known && !this.options.draining();
+  /** Adds what is told and decides nothing. */
+  tell(fact: () => object): void {
+    this.facts.push(fact);
   }
 
   read(): Promise<Readiness> {
@@ -60,35 +64,52 @@ export class Health {
   }
 
   private async ask(): Promise<Readiness> {
-    const { service, replica, ledger, host, revocationAgeMs } = this.options;
+    const { service, replica, ledger } = this.options;
     const [nats, postgres] = await Promise.all([this.askNats(), this.askPostgres()]);
     const draining = this.options.draining();
-    const health = host?.health();
-    const owned = health?.partitions.every((each) => each.state === 'owned' || each.state === 'idle') ?? true;
-    const parked = [...(health?.projections ?? [])].some((each) => each.parked !== undefined);
-    const ageMs = revocationAgeMs?.();
+    const ownership = this.ownership();
+    const enforcement = this.enforcement();
     const checks = Object.fromEntries([...this.checks].map(([name, check]) => [name, check()]));
-    const fresh = ageMs === undefined || ageMs < REVOCATION_LIMIT_MS;
-    const ready =
-      !draining &&
-      nats.ok &&
-      postgres.ok &&
-      owned &&
-      !parked &&
-      fresh &&
-      Object.values(checks).every((each) => each.ok);
-    this.known = ready;
+    const conditions = [
+      nats,
+      postgres,
+      ...Object.values(ownership),
+      ...Object.values(enforcement),
+      ...Object.values(checks),
+    ];
     return {
-      ready,
+      ready: !draining && conditions.every(({ ok }) => ok),
       service,
       replica,
       draining,
       durability: ledger.server.durability,
       nats,
       postgres,
-      ...(health && { ownership: { ok: owned && !parked, ...health } }),
-      ...(ageMs !== undefined && { revocation: { ok: fresh, ageMs: Math.round(ageMs) } }),
+      ...ownership,
+      ...enforcement,
       checks,
+      ...(Object.assign({}, ...this.facts.map((fact) => fact())) as object),
+    };
+  }
+
+  private ownership(): Pick<Readiness, 'ownership'> {
+    const health = this.options.host?.health();
+    if (!health) return {};
+    const owned = health.partitions.every((each) => each.state === 'owned' || each.state === 'idle');
+    const parked = health.projections.some((each) => each.parked !== undefined);
+    return { ownership: { ok: owned && !parked, ...health } };
+  }
+
+  private enforcement(): Pick<Readiness, 'enforcement'> {
+    const point = this.options.enforcement;
+    if (!point) return {};
+    const ageMs = Math.round(point.revocationAgeMs());
+    return {
+      enforcement: {
+        ok: point.ready(),
+        revocationAgeMs: Number.isFinite(ageMs) ? ageMs : null,
+        policyPosition: point.policyPosition(),
+      },
     };
   }
 

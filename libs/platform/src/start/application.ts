@@ -35,7 +35,7 @@ export async function startApplication<C extends BaseConfig>(
     kernel,
     title: `Writ ${spec.name}`,
     ...(spec.documents && { documents: spec.documents }),
-    ready: () => context.health.ready,
+    ready: async () => (await context.health.read()).ready,
     graceMs: config.WRIT_GRACE_MS,
   });
   const root = rootModule([api, withProviders(spec.module(context), context)]);

@@ -3,7 +3,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { clientOf, GrpcChannel } from '@writ/api';
 import { CaseApi, caseErrors, FakeAuthenticator, fakeToken } from '@writ/api/testing';
 import type { Caller } from '@writ/api';
+import { jetstream } from '@nats-io/jetstream';
+import { TestIdentity } from '@writ/enforcement/testing';
+import { Ledger } from '@writ/ledger';
 import { aggregates, type Aggregate, type EventDraft, type LedgerEvent } from '@writ/ledger/domain';
+import { Health, HealthCheckResponse_ServingStatus } from '@writ/proto/grpc/health/v1/health';
 import { CaseService, type StopItemRequest } from '@writ/proto/testing/v1/case';
 import { eventually, startBackends, verifies, type Backends } from '@writ/testkit';
 import { EntitySchema, type EntityManager, type QueryRunner } from 'typeorm';
@@ -207,6 +211,43 @@ describe('a running service', () => {
     expect((await fetch(`${service.httpUrl}/health/live`)).status).toBe(200);
     await backends.postgres?.restart();
     await eventually(async () => expect(await readiness()).toMatchObject({ ready: true }) === undefined);
+  });
+});
+
+describe('a service that enforces', () => {
+  const enforcing: Partial<ServiceSpec<BaseConfig>> = { name: 'enforcer', enforcement: 'follow' };
+  const readiness = async (service: RunningService) => {
+    const channel = new GrpcChannel(service.grpcUrl);
+    const { status } = await clientOf(Health, channel).check({});
+    channel.close();
+    return { grpc: HealthCheckResponse_ServingStatus[status], ...(await getJson(`${service.httpUrl}/health/ready`)) };
+  };
+
+  test('is ready only while it hears identity and knows the policies', async () => {
+    verifies('platform.health_enforcement');
+    await using ledger = await Ledger.connect({ servers: backends.nats.url });
+    const service = await startService(specFor(enforcing));
+    expect(await readiness(service)).toMatchObject({
+      status: 503,
+      grpc: 'NOT_SERVING',
+      json: { ready: false, enforcement: { ok: false, revocationAgeMs: null, policyPosition: 'policy/00/0/0' } },
+    });
+    const identity = await TestIdentity.start(ledger);
+    const serving = { status: 200, grpc: 'SERVING', json: { ready: true, enforcement: { ok: true } } };
+    await eventually(async () => expect(await readiness(service)).toMatchObject(serving) === undefined);
+    identity.silence();
+    const refusing = { status: 503, grpc: 'NOT_SERVING', json: { ready: false, enforcement: { ok: false } } };
+    await eventually(async () => expect(await readiness(service)).toMatchObject(refusing) === undefined);
+    identity.beat();
+    await eventually(async () => expect(await readiness(service)).toMatchObject(serving) === undefined);
+    // What is no commit cannot be taken in, so policy's ledger is not known to its end.
+    await jetstream(ledger.nc).publish('ledger.policy.00', 'no commit');
+    await eventually(async () => expect(await readiness(service)).toMatchObject(refusing) === undefined);
+    expect((await getJson(`${service.httpUrl}/health/ready`)).json).toMatchObject({
+      enforcement: { revocationAgeMs: expect.any(Number) },
+    });
+    await service.stop();
+    await identity.stop();
   });
 });
 

@@ -72,7 +72,6 @@ async function start<C extends BaseConfig>(
   const { app, httpUrl, grpcUrl } = await startApplication(spec, draft, traces);
   undo.add('application', () => app.close());
   await spec.after?.(draft, app);
-  await draft.health.read();
   const address = { name, replica, httpUrl, grpcUrl };
   const announced = await announce(ledger.nc, address, (error) => log.warn({ err: error }, 'cannot be announced'));
   undo.add('announcement', () => announced.stop());
@@ -117,7 +116,7 @@ function healthOf<C extends BaseConfig>(context: ServiceContext<C>, draining: ()
     dataSource,
     draining,
     ...(host && { host }),
-    ...(enforcement && { revocationAgeMs: enforcement.health.revocationAgeMs }),
+    ...(enforcement && { enforcement: enforcement.health }),
   });
 }
 

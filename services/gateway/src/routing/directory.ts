@@ -1,6 +1,12 @@
 import { refuse } from '@writ/ledger/domain';
 import type { Announcement, Replicas } from '@writ/platform';
 
+/** How many replicas of a service are up. */
+export interface ServiceState {
+  readonly name: string;
+  readonly replicas: number;
+}
+
 /** Chooses among the replicas of a service that are up. */
 export class Directory {
   private turn = 0;
@@ -13,5 +19,10 @@ export class Directory {
     const chosen = up[this.turn++ % up.length];
     if (chosen) return chosen;
     throw refuse('gateway.no_service', `no replica of ${service} is up; try again in a moment`, { service });
+  }
+
+  /** The installation as seen from the door: each of these services, also those of which none is up. */
+  states(services: readonly string[]): ServiceState[] {
+    return services.map((name) => ({ name, replicas: this.replicas.up(name).length }));
   }
 }

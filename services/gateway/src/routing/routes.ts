@@ -26,6 +26,11 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [EventService, 'gateway'],
 ];
 
+/** The services behind the gateway, each once. */
+export const servicesBehind: readonly ServiceName[] = [
+  ...new Set(implementedBy.flatMap(([, service]) => (service === 'gateway' ? [] : [service]))),
+];
+
 /** Paths that are not of the contract: protocols with an own shape. */
 const protocols: readonly (readonly [string, ServiceName])[] = [
   ['/oauth', 'identity'],
