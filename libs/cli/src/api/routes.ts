@@ -1,0 +1,59 @@
+import type { AuditService } from '@writ/proto/audit/v1/audit';
+import type { EventService } from '@writ/proto/event/v1/event';
+import type { IdentityService } from '@writ/proto/identity/v1/identity';
+import type { MemoryService } from '@writ/proto/memory/v1/memory';
+import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
+import type { RunService } from '@writ/proto/run/v1/run';
+import type { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
+import type { ToolService } from '@writ/proto/tools/v1/tools';
+import { routesOf } from './route.js';
+
+const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityService');
+const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
+const policies = routesOf<typeof PolicyService>('writ.policy.v1.PolicyService');
+const approvals = routesOf<typeof ApprovalService>('writ.policy.v1.ApprovalService');
+const audit = routesOf<typeof AuditService>('writ.audit.v1.AuditService');
+const events = routesOf<typeof EventService>('writ.event.v1.EventService');
+const sandboxes = routesOf<typeof SandboxService>('writ.sandbox.v1.SandboxService');
+const memory = routesOf<typeof MemoryService>('writ.memory.v1.MemoryService');
+const tools = routesOf<typeof ToolService>('writ.tools.v1.ToolService');
+
+/** Everything that the commands call. */
+export const routes = {
+  createTenant: identity('createTenant', 'POST', '/v1/tenants'),
+  listTenants: identity('listTenants', 'GET', '/v1/tenants'),
+  createAgent: identity('createAgent', 'POST', '/v1/agents'),
+  getAgent: identity('getAgent', 'GET', '/v1/agents/{id}'),
+  listAgents: identity('listAgents', 'GET', '/v1/agents'),
+  revoke: identity('revoke', 'POST', '/v1/revocations'),
+  whoAmI: identity('whoAmI', 'GET', '/v1/whoami'),
+
+  startRun: runs('startRun', 'POST', '/v1/runs'),
+  getRun: runs('getRun', 'GET', '/v1/runs/{id}'),
+  listRuns: runs('listRuns', 'GET', '/v1/runs'),
+  getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),
+  sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),
+  cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
+  replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
+
+  pushPolicySet: policies('pushPolicySet', 'PUT', '/v1/policies'),
+  getPolicySet: policies('getPolicySet', 'GET', '/v1/policies'),
+  checkDecision: policies('checkDecision', 'POST', '/v1/policies:check'),
+  listApprovals: approvals('listApprovals', 'GET', '/v1/approvals'),
+  getApproval: approvals('getApproval', 'GET', '/v1/approvals/{id}'),
+  decideApproval: approvals('decideApproval', 'POST', '/v1/approvals/{id}:decide'),
+
+  searchEvents: audit('searchEvents', 'GET', '/v1/audit/events'),
+  getAuditEvent: audit('getAuditEvent', 'GET', '/v1/audit/events/{id}'),
+  getCheckpoint: audit('getCheckpoint', 'GET', '/v1/audit/checkpoint', { public: true }),
+  exportBundle: audit('exportBundle', 'GET', '/v1/audit/bundle'),
+  checkIntegrity: audit('checkIntegrity', 'POST', '/v1/audit/integrity:check'),
+  watchEvents: events('watchEvents', 'GET', '/v1/events'),
+
+  listSandboxes: sandboxes('listSandboxes', 'GET', '/v1/sandboxes'),
+  exec: sandboxes('exec', 'POST', '/v1/sandboxes/{id}:exec'),
+
+  recall: memory('recall', 'GET', '/v1/memory:search'),
+  listTools: tools('listTools', 'GET', '/v1/tools'),
+  callTool: tools('callTool', 'POST', '/v1/tools:call'),
+} as const;

@@ -1,0 +1,94 @@
+import { writeFile } from 'node:fs/promises';
+import { routes } from '../api/routes.js';
+import type { Call } from '../command/call.js';
+import { readInput } from '../command/input.js';
+import { exit } from '../failure/exit-code.js';
+import { Refused, problemOf, type Problem } from '../failure/refused.js';
+import { report } from '../failure/report.js';
+import { filterOf, type Filters } from './audit.actions.js';
+
+export async function exportBundle(call: Call, options: Filters & { out?: string | undefined }): Promise<void> {
+  const body = await (await call.api()).call(routes.exportBundle, filterOf(options), { timeoutMs: 120_000 });
+  const { out } = options;
+  if (out === undefined) {
+    // The bundle itself is the data: it is what `verify` takes.
+    call.out.data(`${body.bundle}\n`);
+    return;
+  }
+  await writeFile(out, `${body.bundle}\n`).catch((error: NodeJS.ErrnoException) => {
+    throw new Refused('cli.bad_input', `${out} cannot be written: ${error.code ?? error.message}`);
+  });
+  call.out.receipt(
+    { ...body, bundle: out },
+    out,
+    `${body.events} events; verify them with \`writ audit verify ${out}\``,
+  );
+}
+
+interface VerifyOptions {
+  logKey?: string | undefined;
+  witness: string[];
+  online: boolean;
+}
+
+/** What `--json` prints. */
+interface Verdict {
+  ok: boolean;
+  events?: number;
+  treeSize?: string;
+  logKey: string;
+  /** Whom the log's key was taken from. */
+  keyFrom: 'given' | 'server';
+  problem?: Problem;
+  integrity?: unknown;
+}
+
+export async function verifyBundle(call: Call, file: string, options: VerifyOptions): Promise<number> {
+  const [bundle, log, witnesses] = await Promise.all([
+    readInput(file),
+    logKeyOf(call, options),
+    Promise.all(options.witness.map(keyText)),
+  ]);
+  const { verify } = await import('@writ/sdk/verify');
+  const verified = await verify(bundle, { log, witnesses });
+  const keyFrom = options.logKey === undefined ? 'server' : 'given';
+  const verdict: Verdict = verified.ok
+    ? { ok: true, events: verified.events.length, treeSize: String(verified.treeSize), logKey: log, keyFrom }
+    : { ok: false, logKey: log, keyFrom, problem: problemOf(verified.error) };
+  if (options.online) await askServer(call, verdict);
+  if (call.out.machine) call.out.document(verdict);
+  else tell(call, verdict);
+  return verdict.ok ? exit.ok : exit.found;
+}
+
+function tell(call: Call, { ok, events, treeSize, logKey, keyFrom, problem, integrity }: Verdict): void {
+  if (problem) report(problem, false);
+  if (events !== undefined)
+    call.out.data(`${events} events are in the log of ${treeSize}, signed by ${logKey.split('+')[0]}\n`);
+  if (integrity !== undefined && ok) call.out.data('the record holds every commit of every partition, unchanged\n');
+  if (keyFrom === 'server')
+    call.out.say('the key came from the same server; pin it with --log-key to trust nobody: ' + logKey);
+}
+
+/** Lets the server read every partition again and compare it with what went into the record. */
+async function askServer(call: Call, verdict: Verdict): Promise<void> {
+  const body = await (await call.api()).call(routes.checkIntegrity, {}, { timeoutMs: 120_000 });
+  verdict.integrity = body.integrity;
+  for (const { kind, service, partition, firstCommit, lastCommit, text } of body.integrity?.problems ?? []) {
+    verdict.ok = false;
+    call.out.say(`${kind}: ${service}/${partition} commits ${firstCommit} to ${lastCommit}: ${text}`);
+  }
+}
+
+async function logKeyOf(call: Call, { logKey, online }: VerifyOptions): Promise<string> {
+  if (logKey !== undefined) return keyText(logKey);
+  if (!online)
+    throw new Refused('cli.usage', 'whose signature should be on it?', {
+      hint: 'give the verifier key of the log with --log-key; `writ status` shows what the server says it is',
+    });
+  return (await (await call.api()).call(routes.getCheckpoint, {})).verifierKey;
+}
+
+async function keyText(given: string): Promise<string> {
+  return (given.startsWith('@') ? await readInput(given.slice(1)) : given).trim();
+}

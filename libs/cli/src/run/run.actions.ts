@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import type { Answer } from '../api/route.js';
+import { routes } from '../api/routes.js';
+import type { Call } from '../command/call.js';
+import { jsonOf, timeOf } from '../command/input.js';
+import { exit } from '../failure/exit-code.js';
+import { Refused } from '../failure/refused.js';
+import type { Column } from '../output/table.js';
+import { ago } from '../output/text.js';
+import { watch } from './run.watch.js';
+
+type Run = Answer<typeof routes.listRuns>['runs'][number];
+type Result = Answer<typeof routes.getRunResult>;
+
+/** `RUN_STATE_WAITING` is `waiting`. */
+export const stateOf = (state: string): string => state.replace(/^RUN_STATE_/, '').toLowerCase();
+
+interface StartOptions {
+  input?: string | undefined;
+  id?: string | undefined;
+  onConflict?: string | undefined;
+  queue?: string | undefined;
+  agent?: string | undefined;
+  at?: string | undefined;
+  wait: boolean;
+  watch: boolean;
+}
+
+export async function start(call: Call, workflow: string, options: StartOptions): Promise<number> {
+  const [api, settings] = await Promise.all([call.api(), call.settings()]);
+  const { input, queue, onConflict, wait } = options;
+  const startTime = timeOf(options.at, '--at');
+  const agent = options.agent ?? settings.agent?.value;
+  const body = await api.call(routes.startRun, {
+    workflow,
+    id: options.id ?? `run_${randomUUID()}`,
+    ...(input !== undefined && { jsonInput: (await jsonOf(input, '--input')) as never }),
+    ...(queue !== undefined && { queue }),
+    ...(onConflict !== undefined && { onConflict }),
+    ...(agent !== undefined && { agent }),
+    ...(startTime !== undefined && { startTime }),
+  });
+  if (options.watch) {
+    call.out.say(body.id);
+    return watch(call, body.id);
+  }
+  if (wait) return printEnd(call, body.id, await awaitEnd(call, body.id));
+  const what = body.attached ? 'was there already' : 'started';
+  call.out.receipt(body, body.id, `${what}; see it with \`writ run watch ${body.id}\``);
+  return exit.ok;
+}
+
+export async function get(call: Call, id: string): Promise<void> {
+  const body = await (await call.api()).call(routes.getRun, { id });
+  const run = body.run as Run;
+  const { workflow, state, waitingOn, queue, agent, parent, createTime, endTime, error, entries } = run;
+  call.out.thing(body, {
+    name: run.id,
+    fields: [
+      ['id', run.id],
+      ['workflow', workflow],
+      ['state', stateOf(state)],
+      ['waiting on', waitingOn],
+      ['queue', queue],
+      ['agent', agent],
+      ['parent', parent],
+      ['started', createTime && `${createTime} (${ago(createTime)})`],
+      ['ended', endTime],
+      ['entries', entries],
+      ['error', error && `${error.message} (${error.code})`],
+    ],
+  });
+}
+
+/** The result as it is now; nothing is waited for. */
+export async function getResult(call: Call, id: string): Promise<number> {
+  return printEnd(call, id, await (await call.api()).call(routes.getRunResult, { id }));
+}
+
+async function awaitEnd(call: Call, id: string): Promise<Result> {
+  const api = await call.api();
+  for (;;) {
+    const result = await api.call(routes.getRunResult, { id, wait: '30s' }, { timeoutMs: 60_000 });
+    if (['succeeded', 'failed', 'cancelled'].includes(stateOf(result.state))) return result;
+  }
+}
+
+function printEnd(call: Call, id: string, body: Result): number {
+  const state = stateOf(body.state);
+  if (state === 'succeeded') {
+    if (call.out.format === 'name') call.out.data(`${id}\n`);
+    else call.out.document(call.out.machine ? body : (body.jsonResult ?? null));
+    return exit.ok;
+  }
+  if (state !== 'failed' && state !== 'cancelled')
+    throw new Refused('run.not_ended', `${id} is ${state}`, { status: 409, hint: `writ run watch ${id}` });
+  if (call.out.machine) call.out.document(body);
+  else {
+    const { message = '', code = '' } = body.error ?? {};
+    call.out.say(`${id} ${state}${message && `: ${message}`}${code && ` (${code})`}`);
+  }
+  return exit.endedBadly;
+}
+
+const columns: readonly Column<Run>[] = [
+  { head: 'ID', of: ({ id }) => id },
+  { head: 'WORKFLOW', of: ({ workflow }) => workflow, flexible: true },
+  { head: 'STATE', of: ({ state }) => stateOf(state) },
+  { head: 'WAITING ON', of: ({ waitingOn, error }) => waitingOn || error?.code, flexible: true },
+  { head: 'ENTRIES', of: ({ entries }) => entries, right: true },
+  { head: 'STARTED', of: ({ createTime }) => ago(createTime) },
+];
+
+interface ListOptions {
+  state?: string | undefined;
+  workflow?: string | undefined;
+  filter?: string | undefined;
+  limit?: number | undefined;
+  pageToken?: string | undefined;
+}
+
+export async function list(call: Call, options: ListOptions): Promise<void> {
+  const { state, workflow, filter, limit: pageSize = 50, pageToken = '' } = options;
+  const conditions = [
+    ...(state === undefined ? [] : [`state = ${JSON.stringify(state)}`]),
+    ...(workflow === undefined ? [] : [`workflow = ${JSON.stringify(workflow)}`]),
+    ...(filter === undefined ? [] : [filter]),
+  ];
+  const body = await (
+    await call.api()
+  ).call(routes.listRuns, { filter: conditions.join(' AND '), pageSize, pageToken });
+  call.out.list(body, {
+    rows: body.runs,
+    columns,
+    name: (run) => run.id,
+    empty: 'no runs; start one with `writ run start <workflow>`',
+    more: body.nextPageToken,
+  });
+}
+
+export async function send(
+  call: Call,
+  id: string,
+  message: string,
+  { data, idempotencyKey = randomUUID() }: { data?: string | undefined; idempotencyKey?: string | undefined },
+): Promise<void> {
+  const request = { id, message, idempotencyKey };
+  const jsonData = data === undefined ? {} : { jsonData: (await jsonOf(data, '--data')) as never };
+  const body = await (await call.api()).call(routes.sendMessage, { ...request, ...jsonData });
+  call.out.receipt(body, '', `sent '${message}' to ${id}`);
+}
+
+export async function cancel(call: Call, id: string, options: { reason: string; force: boolean }): Promise<void> {
+  const body = await (await call.api()).call(routes.cancelRun, { id, ...options });
+  const unknown = body.outcomeUnknown.length;
+  const left =
+    unknown === 0
+      ? ''
+      : `; of ${unknown} effects nobody can say whether they happened: ${body.outcomeUnknown.join(', ')}`;
+  call.out.receipt(body, body.stopped.join('\n'), `stopped ${body.stopped.length}${left}`);
+}
+
+export async function replay(call: Call, id: string): Promise<number> {
+  const body = await (await call.api()).call(routes.replayRun, { id }, { timeoutMs: 120_000 });
+  const { same, entries, liveCalls, firstDifference, expected, actual } = body;
+  if (same) {
+    call.out.receipt(body, id, `the same: ${entries} entries, ${liveCalls} live calls`);
+    return exit.ok;
+  }
+  call.out.thing(body, {
+    name: id,
+    fields: [
+      ['first difference', firstDifference],
+      ['recorded', JSON.stringify(expected)],
+      ['replayed', JSON.stringify(actual)],
+    ],
+  });
+  return exit.found;
+}

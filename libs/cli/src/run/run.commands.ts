@@ -1,0 +1,92 @@
+import { choice, flag, needed, number, one, text, verb, type Noun } from '../command/command.js';
+
+const actions = () => import('./run.actions.js');
+const id = one('id of the run');
+
+/** `writ run …` */
+export const run: Noun = {
+  name: 'run',
+  about: 'durable workflows that are or were executed',
+  verbs: [
+    verb({
+      name: 'start',
+      about: 'start a run of a workflow',
+      more: 'Prints the id. The same --id with the same input gives the same run, so a repeat is harmless.',
+      arguments: { workflow: one('name of the workflow') },
+      options: {
+        input: text('<json>', 'input: JSON, @file, or - for stdin'),
+        id: text('<id>', 'chosen by you; default: made'),
+        onConflict: choice(['fail', 'attach'], 'when the id is taken; default fail'),
+        queue: text('<name>', 'queue of workers; default: default'),
+        agent: text('<id>', 'agent that the run acts as; people and operators must name one'),
+        at: text('<time>', 'not before this time'),
+        wait: flag('wait for the end and print the result; exit 8 if it ended badly'),
+        watch: flag('show what happens until the end; exit 8 if it ended badly'),
+      },
+      examples: [
+        'run start hello --input \'{"name":"Ada"}\' --watch',
+        'run start review --input @review.json --id review-42 --on-conflict attach --wait --json',
+      ],
+      act: async (call, { workflow }, options) => (await actions()).start(call, workflow, options),
+    }),
+    verb({
+      name: 'get',
+      about: 'show one run',
+      arguments: { id },
+      options: { result: flag('its result or error instead, once it has ended') },
+      examples: ['run get run_…', 'run get review-42 --result --json'],
+      act: async (call, given, { result }) => {
+        const { get, getResult } = await actions();
+        return result ? getResult(call, given.id) : get(call, given.id);
+      },
+    }),
+    verb({
+      name: 'list',
+      about: 'list runs, newest first',
+      options: {
+        state: choice(['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'], 'only in this state'),
+        workflow: text('<name>', 'only of this workflow'),
+        filter: text('<filter>', 'AIP-160, such as: state = "waiting" AND workflow = "review"'),
+        limit: number('<n>', 'at most this many; default 50'),
+        pageToken: text('<token>', 'go on after an earlier page'),
+      },
+      examples: ['run list --state waiting', 'run list --workflow review -o name', 'run list --json | jq ".runs[].id"'],
+      act: async (call, _given, options) => (await actions()).list(call, options),
+    }),
+    verb({
+      name: 'watch',
+      about: 'show the events of a run from its first one, live, until it ends',
+      more: 'Exit 0 if it succeeded, 8 if it failed or was cancelled. With --json one event a line.',
+      arguments: { id },
+      examples: ['run watch run_…', 'run watch run_… --json | jq -r .type'],
+      act: async (call, given) => (await import('./run.watch.js')).watch(call, given.id),
+    }),
+    verb({
+      name: 'send',
+      about: 'send a message to a run: kept in order until the run takes it',
+      arguments: { id, message: one('name of the message') },
+      options: {
+        data: text('<json>', 'JSON, @file, or - for stdin'),
+        idempotencyKey: text('<key>', 'makes a repeat harmless'),
+      },
+      examples: ['run send run_… approve --data true'],
+      act: async (call, given, options) => (await actions()).send(call, given.id, given.message, options),
+    }),
+    verb({
+      name: 'cancel',
+      about: 'stop a run and all that it owns',
+      arguments: { id },
+      options: { reason: needed('<text>', 'why; it is in the record'), force: flag('do not wait for its clean-up') },
+      examples: ["run cancel run_… --reason 'wrong branch'"],
+      act: async (call, given, options) => (await actions()).cancel(call, given.id, options),
+    }),
+    verb({
+      name: 'replay',
+      about: 'execute a run again from its record alone, without any effect, and compare',
+      more: 'Exit 10 if it takes another way than the record.',
+      arguments: { id },
+      examples: ['run replay run_…'],
+      act: async (call, given) => (await actions()).replay(call, given.id),
+    }),
+  ],
+};
