@@ -93,6 +93,50 @@ export const requirements: readonly Requirement[] = [
   { id: 'sandbox.limits', promise: 'a sandbox cannot exceed its memory, process count or time' },
   { id: 'sandbox.leaves_nothing', promise: 'a sandbox leaves no process, mount or cgroup behind' },
 
+  { id: 'tools.quarantine', promise: 'what a server offers waits until a person approves exactly what they saw' },
+  { id: 'tools.changed_definition', promise: 'a definition that changes goes back into quarantine' },
+  {
+    id: 'tools.pinned_connection',
+    promise: 'a call goes only over a connection on which the server offered what was approved',
+  },
+  { id: 'tools.arguments', promise: 'a tool is called with the arguments that the policy allows, and with no others' },
+  { id: 'tools.bad_arguments', promise: 'arguments outside the schema do not reach the server' },
+  { id: 'tools.schema_dialects', promise: 'a schema is JSON Schema 2020-12 unless it says draft-07' },
+  { id: 'tools.no_external_ref', promise: 'nothing that a schema points to outside is fetched' },
+  { id: 'tools.refusals_recorded', promise: 'what the tool gateway refuses by itself is in the ledger too' },
+  { id: 'tools.approval', promise: 'a call that a policy asks about waits for a person and is then made once' },
+  { id: 'tools.replayed', promise: 'a repeated effect gets the answer of then, and the server is not called again' },
+  { id: 'tools.unknown_outcome', promise: 'a call that was sent and not answered is unknown, unless it only reads' },
+  { id: 'tools.no_token_upstream', promise: 'nothing of the caller goes to the server behind a tool' },
+  { id: 'tools.tenants', promise: 'the servers of one tenant are nothing to another' },
+  { id: 'tools.worker', promise: 'a tool of a worker is decided and recorded by the gateway around its code' },
+  {
+    id: 'tools.http_hosts',
+    promise: 'servers over HTTP are on hosts that the operator named, and no redirect leads away',
+  },
+  { id: 'tools.upstream_failed', promise: 'a server that cannot be reached says why, and is left alone for a while' },
+  {
+    id: 'tools.reconnect',
+    promise: 'a connection that ended is made anew, and what is offered over it looked at again',
+  },
+  { id: 'tools.list_filtered', promise: 'a list of tools shows what the token names, and nothing else' },
+  { id: 'tools.approved_copy', promise: 'agents see the approved copy of a definition, whatever its server says now' },
+  { id: 'tools.mcp_eras', promise: 'the MCP endpoint serves clients of 2026-07-28 and of 2025-11-25, old SDK and new' },
+  { id: 'tools.mcp_denial', promise: 'a denial comes back over MCP as a result that says why' },
+  {
+    id: 'tools.mcp_approval',
+    promise: 'an MCP client that was told to wait makes the same call again, and it is made once',
+  },
+  { id: 'tools.mcp_metadata', promise: 'the MCP endpoint says where its tokens come from' },
+  {
+    id: 'tools.mcp_audience',
+    promise: 'the MCP endpoint takes only tokens that were made for it, and challenges the others',
+  },
+  {
+    id: 'tools.mcp_origin',
+    promise: 'no page of the web speaks to the MCP endpoint but those that the operator named',
+  },
+
   {
     id: 'audit.proof',
     promise: 'every event becomes a leaf whose proof verifies with a program that is not ours alone',

@@ -26,6 +26,10 @@ test('adding the same server again changes nothing, in another way is refused', 
   );
 });
 
+test('no server takes the name that stands for workers', () => {
+  expect(() => decide({ type: 'add', spec }, given(), 'worker')).toThrow('kept for the tools of workers');
+});
+
 test('a tool that was never approved is in quarantine', () => {
   expect(stateOf(tool(given(added, seen('read', 'sha256:a')), 'read'))).toBe('new');
 });

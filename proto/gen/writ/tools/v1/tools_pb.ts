@@ -60,6 +60,8 @@ export type Stdio = Message<"writ.tools.v1.Stdio"> & {
   argv: string[];
 
   /**
+   * Stands in the ledger with the rest: no place for secrets.
+   *
    * @generated from field: map<string, string> env = 2;
    */
   env: { [key: string]: string };
@@ -111,13 +113,15 @@ export type ToolServer = Message<"writ.tools.v1.ToolServer"> & {
   spec?: ServerSpec | undefined;
 
   /**
-   * `connected`, `connecting` or `failed`.
+   * `connected`, `connecting`, `failed`, or `idle`: connected when it is next needed.
    *
    * @generated from field: string state = 3;
    */
   state: string;
 
   /**
+   * Why it failed.
+   *
    * @generated from field: string error = 4;
    */
   error: string;
@@ -482,7 +486,7 @@ export type Decision = Message<"writ.tools.v1.Decision"> & {
   revocationEpoch: bigint;
 
   /**
-   * With `ask`: the approval to wait for.
+   * With `ask`: the approval to wait for, and, in the first answer, until when people may decide.
    *
    * @generated from field: string approval_id = 6;
    */
