@@ -246,13 +246,15 @@ describe.each(await testedServers())('an owner on nats-server %s', (_, binary) =
 
   test('a draining owner answers what it has taken', async () => {
     verifies('ledger.drain');
-    const { ledger, host } = await own();
+    const { ledger, host, handle } = await own();
     const far = (await connect()).commands(host.service);
     const sends = Array.from({ length: 100 }, () => far.send(add(1), { timeoutMs: 3_000 }));
     await eventually(async () => (await ledger.last(host.service, 0)) > 1, { everyMs: 1 });
+    const taken = Array.from({ length: 50 }, () => handle().execute(add(1)));
     await host.stop();
+    expect((await Promise.allSettled(taken)).every(({ status }) => status === 'fulfilled')).toBe(true);
     const settled = await Promise.allSettled(sends);
-    const done = settled.filter(({ status }) => status === 'fulfilled').length;
+    const done = taken.length + settled.filter(({ status }) => status === 'fulfilled').length;
     const added = (await logOf(open.at(-1) as Ledger, host.service)).flatMap(({ events }) => events).length - 1;
     expect(done).toBe(added);
     for (const result of settled)

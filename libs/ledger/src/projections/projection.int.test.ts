@@ -20,12 +20,12 @@ const totals: Projection = {
   async apply(events, manager) {
     for (const { event } of events) {
       const { by, text } = event.data as { by: number; text?: string };
-      if (text === 'poison') throw new Error('this event is poison');
       await manager.query(
         `INSERT INTO totals VALUES ($1, $2, 1)
          ON CONFLICT (subject) DO UPDATE SET total = totals.total + $2, events = totals.events + 1`,
         [event.subject, by],
       );
+      if (text === 'poison') throw new Error('this event is poison');
     }
   },
   reset: async (_partition: number, manager: EntityManager) => void (await manager.query('DELETE FROM totals')),
@@ -100,8 +100,17 @@ describe('a projection', () => {
     await checkpoints.prepare();
     // Both read the same log from the same checkpoint, as a paused owner and its successor do.
     const source = (ledger as unknown as { source: LedgerSource }).source;
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
+    const together: Projection = {
+      ...totals,
+      async apply(events, manager) {
+        // Only goes on when the other one is at the same checkpoint too.
+        await eventually(async () => (await dataSource.query<unknown[]>(waiting)).length > 0);
+        await totals.apply(events, manager);
+      },
+    };
     const runners = [1, 2].map(
-      () => new ProjectionRunner(totals, address, { checkpoints, tail: new Tail(source, address, head), log }),
+      () => new ProjectionRunner(together, address, { checkpoints, tail: new Tail(source, address, head), log }),
     );
     await eventually(() => runners.every((runner) => runner.health().commit === head));
     await Promise.all(runners.map((runner) => runner.stop()));
