@@ -31,12 +31,12 @@ export class Checkouts {
     private readonly keep: number,
   ) {}
 
-  /** A checkout of a commit that `repository` has. */
-  async take(id: string, repository: string, commit: string): Promise<Checkout> {
-    const key = `${id}/${commit}`;
+  /** A checkout of a commit that `repository` has; `name` is the repository's among all. */
+  async take(name: string, repository: string, commit: string): Promise<Checkout> {
+    const key = `${name}/${commit}`;
     let entry = this.entries.get(key);
     if (entry === undefined) {
-      const ready = this.make(path.join(this.folder, id, commit), repository, commit);
+      const ready = this.make(path.join(this.folder, key), repository, commit);
       entry = { ready, users: 0, lastUsed: Date.now() };
       this.entries.set(key, entry);
       ready.catch(() => this.entries.delete(key));

@@ -14,6 +14,7 @@ const marker = path.join(folder, 'executed');
 const git = new Git(path.join(folder, 'home'));
 const caps = { repositoryMib: 64, files: 1000, treeMib: 64 };
 const repositories = new Repositories(git, path.join(folder, 'repositories'), caps);
+const at = (id: string): string => repositories.path('tnt_1', id);
 const checkouts = new Checkouts(git, path.join(folder, 'checkouts'), 2);
 
 const inSource = (...args: string[]): string =>
@@ -31,7 +32,6 @@ const commit = (name: string, content: string): string => {
 };
 
 beforeAll(() => {
-  fs.mkdirSync(path.join(folder, 'repositories'));
   fs.mkdirSync(source);
   inSource('init', '-q', '-b', 'trunk');
   commit('a.txt', 'first\n');
@@ -44,7 +44,7 @@ describe('a repository is imported', () => {
   test('at its HEAD, and only what was committed', async () => {
     fs.writeFileSync(path.join(source, 'dirty.txt'), 'not committed');
     fs.writeFileSync(path.join(source, 'a.txt'), 'changed, not committed');
-    const imported = await repositories.import('art_1', source, '');
+    const imported = await repositories.import(at('art_1'), source, '');
     expect(imported).toEqual({
       commit: inSource('rev-parse', 'HEAD'),
       branch: 'trunk',
@@ -59,8 +59,8 @@ describe('a repository is imported', () => {
   test('again, with what is new, and keeps what was there', async () => {
     const before = inSource('rev-parse', 'HEAD');
     const after = commit('c.txt', 'third\n');
-    expect((await repositories.import('art_1', source, '')).commit).toBe(after);
-    const repository = repositories.path('art_1');
+    expect((await repositories.import(at('art_1'), source, '')).commit).toBe(after);
+    const repository = at('art_1');
     expect(await repositories.resolve(repository, before.slice(0, 10))).toBe(before);
     expect(await repositories.resolve(repository, 'trunk')).toBe(after);
     await expect(repositories.resolve(repository, 'nowhere')).rejects.toMatchObject({ code: 'artifact.no_such_ref' });
@@ -69,7 +69,7 @@ describe('a repository is imported', () => {
   test.each(['--upload-pack=x', 'a..b', 'HEAD@{1}', ':/x', '-x', 'a b', '../x', 'x^{tree}'])(
     'never by an expression: %s',
     async (ref) => {
-      await expect(repositories.resolve(repositories.path('art_1'), ref)).rejects.toMatchObject({
+      await expect(repositories.resolve(at('art_1'), ref)).rejects.toMatchObject({
         code: 'artifact.no_such_ref',
       });
     },
@@ -79,10 +79,10 @@ describe('a repository is imported', () => {
     const shallow = path.join(folder, 'shallow');
     execFileSync('git', ['clone', '-q', '--depth', '1', `file://${source}`, shallow], { stdio: 'ignore' });
     execFileSync('git', ['-C', shallow, 'checkout', '-q', '--detach'], { stdio: 'ignore' });
-    const imported = await repositories.import('art_shallow', shallow, '');
+    const imported = await repositories.import(at('art_shallow'), shallow, '');
     expect(imported).toMatchObject({ commit: inSource('rev-parse', 'HEAD'), shallow: true, files: 4 });
     expect(imported.branch).toBeUndefined();
-    const checkout = await checkouts.take('art_shallow', repositories.path('art_shallow'), imported.commit);
+    const checkout = await checkouts.take('art_shallow', at('art_shallow'), imported.commit);
     expect(fs.existsSync(path.join(checkout.folder, 'c.txt'))).toBe(true);
     checkout.release();
   });
@@ -90,14 +90,18 @@ describe('a repository is imported', () => {
   test('or says what is wrong with it, and leaves nothing', async () => {
     const empty = path.join(folder, 'empty');
     execFileSync('git', ['init', '-q', empty]);
-    await expect(repositories.import('art_2', empty, '')).rejects.toMatchObject({ code: 'artifact.empty' });
-    await expect(repositories.import('art_2', os.tmpdir(), '')).rejects.toMatchObject({
+    await expect(repositories.import(at('art_2'), empty, '')).rejects.toMatchObject({ code: 'artifact.empty' });
+    await expect(repositories.import(at('art_2'), os.tmpdir(), '')).rejects.toMatchObject({
       code: 'artifact.not_a_repository',
     });
-    await expect(repositories.import('art_2', source, 'nope')).rejects.toMatchObject({ code: 'artifact.no_such_ref' });
+    await expect(repositories.import(at('art_2'), source, 'nope')).rejects.toMatchObject({
+      code: 'artifact.no_such_ref',
+    });
     const small = new Repositories(git, path.join(folder, 'repositories'), { ...caps, files: 2 });
-    await expect(small.import('art_2', source, '')).rejects.toMatchObject({ code: 'artifact.too_large' });
-    expect(fs.readdirSync(path.join(folder, 'repositories')).filter((name) => name.startsWith('art_2'))).toEqual([]);
+    await expect(small.import(at('art_2'), source, '')).rejects.toMatchObject({ code: 'artifact.too_large' });
+    expect(fs.readdirSync(path.join(folder, 'repositories/tnt_1')).filter((name) => name.startsWith('art_2'))).toEqual(
+      [],
+    );
   });
 
   test('and nothing that it says is executed', async () => {
@@ -118,19 +122,19 @@ describe('a repository is imported', () => {
     ];
     for (const key of keys) inSource('config', key, evil);
     fs.rmSync(marker, { force: true });
-    const imported = await repositories.import('art_evil', source, '');
-    const checkout = await checkouts.take('art_evil', repositories.path('art_evil'), imported.commit);
+    const imported = await repositories.import(at('art_evil'), source, '');
+    const checkout = await checkouts.take('art_evil', at('art_evil'), imported.commit);
     expect(fs.readFileSync(path.join(checkout.folder, 'new.txt'), 'utf8')).toBe('x');
     checkout.release();
     expect(fs.existsSync(marker)).toBe(false);
-    await expect(repositories.import('art_ext', `ext::${evil}`, '')).rejects.toThrow();
+    await expect(repositories.import(at('art_ext'), `ext::${evil}`, '')).rejects.toThrow();
     expect(fs.existsSync(marker)).toBe(false);
   });
 });
 
 describe('a checkout', () => {
   test('has the files of its commit, with links as links, and a repository that borrows its objects', async () => {
-    const repository = repositories.path('art_1');
+    const repository = at('art_1');
     const first = await repositories.resolve(repository, 'trunk');
     const [one, two] = await Promise.all([
       checkouts.take('art_1', repository, first),
@@ -146,7 +150,7 @@ describe('a checkout', () => {
   });
 
   test('is removed when others are wanted and nobody uses it', async () => {
-    const repository = repositories.path('art_1');
+    const repository = at('art_1');
     const commits = (await git.run(['-C', repository, 'rev-list', 'trunk'])).trim().split('\n');
     const taken: Checkout[] = [];
     for (const each of commits) taken.push(await checkouts.take('art_1', repository, each));

@@ -27,7 +27,7 @@ const IMPORT_TIMEOUT_MS = 30 * 60_000;
 const WATCH_MS = 500;
 const HEAD = 'refs/writ/HEAD';
 
-/** Bare repositories that the runner keeps, by the id of their artifact. */
+/** Bare repositories that the runner keeps, by tenant and id of their artifact. */
 export class Repositories {
   constructor(
     private readonly git: Git,
@@ -36,22 +36,23 @@ export class Repositories {
   ) {}
 
   /** Where a repository lies. Its objects are never removed while the artifact exists, so every commit ever imported stays. */
-  path(id: string): string {
-    if (!/^art_[\w-]+$/.test(id)) throw refuse('artifact.not_found', `there is no artifact ${id}`, { id });
-    return path.join(this.folder, `${id}.git`);
+  path(tenant: string, id: string): string {
+    if (!/^art_[\w-]+$/.test(id) || !/^[\w-]+$/.test(tenant))
+      throw refuse('artifact.not_found', `there is no artifact ${id}`, { id });
+    return path.join(this.folder, tenant, `${id}.git`);
   }
 
   /**
-   * Brings the branches and tags of a source in, into a new repository or one that is there. Uncommitted changes of a working
+   * Brings the branches and tags of a source in, into a new repository or one that is there (`target`, a `path`). Uncommitted changes of a working
    * tree are not part of it. Throws `artifact.*`.
    */
-  async import(id: string, source: string, ref: string, signal?: AbortSignal): Promise<ImportedRepository> {
-    const target = this.path(id);
+  async import(target: string, source: string, ref: string, signal?: AbortSignal): Promise<ImportedRepository> {
     const isNew = !(await exists(target));
     const repository = isNew ? `${target}.new` : target;
     try {
       if (isNew) {
         await fs.rm(repository, { recursive: true, force: true });
+        await fs.mkdir(path.dirname(repository), { recursive: true });
         await this.git.run(['init', '--bare', '--quiet', '--template=', '--initial-branch=main', repository]);
       }
       const branch = await this.fetch(repository, source, ref, signal);
