@@ -238,6 +238,8 @@ export class Ledger implements AsyncDisposable {
       this.source.requests.giveUp();
       for (const listener of this.reconnected) listener();
     }
+    const error = await this.nc.closed();
+    if (error) this.log.error({ err: error }, 'the connection to the ledger was closed');
   }
 }
 

@@ -54,6 +54,10 @@ class Reply {
     if (this.text === '') return;
     const { text } = this;
     this.text = '';
-    this.message.respond(text);
+    try {
+      this.message.respond(text);
+    } catch {
+      // The connection was closed for good. Whoever waits sends the same id to the next owner, and gets its answer there.
+    }
   }
 }

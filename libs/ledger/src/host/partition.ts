@@ -92,7 +92,9 @@ export class Partition {
       this.renewal ??= this.renew().finally(() => (this.renewal = undefined));
     if (this.tenure && !mine) this.tenure.end.abort('handing over');
     if (mine && !this.busy) {
-      this.busy = this.compete().finally(() => (this.busy = undefined));
+      this.busy = this.compete()
+        .catch((error: unknown) => this.failed(String(error), error))
+        .finally(() => (this.busy = undefined));
     }
   }
 

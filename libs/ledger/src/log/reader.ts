@@ -152,6 +152,7 @@ export class CommitReader {
   /** Only one pull is under way: between two of them lies one round trip for up to 500 commits. */
   private pull(): void {
     if (this.pulling || this.consumer === undefined || this.closed || this.arrived.length > 0) return;
+    if (this.source.nc.isClosed()) return;
     this.pulling = true;
     this.outstanding = pullMessages;
     const request = {
