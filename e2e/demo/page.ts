@@ -23,7 +23,6 @@ export interface Outcome {
   readonly report: string;
   /** Where the exported record lies. */
   readonly record: string;
-  readonly events: readonly RecordedEvent[];
 }
 
 const bold = (text: string) => styleText('bold', text);
@@ -31,7 +30,7 @@ const dim = (text: string) => styleText('dim', text);
 const mark = (good: boolean) => (good ? styleText('green', '✓') : styleText('red', '✗'));
 
 /** @returns the page, with a line feed at its end */
-export function page(outcome: Outcome): string {
+export function page(outcome: Outcome, events: readonly RecordedEvent[]): string {
   const { audit, replay, revocation, steps, findings, decisions, denied, timings } = outcome;
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
   return [
@@ -45,7 +44,7 @@ export function page(outcome: Outcome): string {
     `  report      ${outcome.report}`,
     '',
     bold('  What happened'),
-    ...timeline(outcome.events),
+    ...timeline(events),
     '',
     bold('  What can be shown'),
     `  ${mark(steps.reexecuted === 0)} its worker was killed; ${steps.executed} steps ran to their end, ${steps.reexecuted} of them again, on ${outcome.workers} workers`,

@@ -4,7 +4,14 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { decisionOf, recordOf, revokeWhileCalling, tokenAfterRevocation, verifyOffline } from './afterwards.js';
+import {
+  decisionOf,
+  recordOf,
+  revokeWhileCalling,
+  tokenAfterRevocation,
+  verifyOffline,
+  type RecordedEvent,
+} from './afterwards.js';
 import { castOf, type Cast } from './cast.js';
 import { conduct } from './conduct.js';
 import { page, type Outcome } from './page.js';
@@ -62,7 +69,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     say(`the stack is up (${stack.natsServer}, durability ${stack.durability})`);
     const outcome = await demonstrate(stack, options, say, began);
-    process.stdout.write(options.json ? `${JSON.stringify(outcome)}\n` : page(outcome));
+    const { events, ...facts } = outcome;
+    process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : page(facts, events));
     return outcome.ok ? 0 : 1;
   } finally {
     await stack.stop();
@@ -74,7 +82,7 @@ async function demonstrate(
   options: Options,
   say: (line: string) => void,
   began: number,
-): Promise<Outcome> {
+): Promise<Outcome & { events: readonly RecordedEvent[] }> {
   const cast = await castOf(new Rest(stack.url, stack.operator), options.data);
   say(
     `tenant, person, agent and ${cast.policies.policies} policies (${cast.policies.version.slice(0, 19)}…) are there`,
