@@ -119,6 +119,11 @@ export const requirements: readonly Requirement[] = [
     id: 'tools.reconnect',
     promise: 'a connection that ended is made anew, and what is offered over it looked at again',
   },
+  { id: 'tools.stdio_sandbox', promise: 'a server over stdio runs in a sandbox with the folders that it was given' },
+  {
+    id: 'tools.stdio_leftovers',
+    promise: 'a gateway that was killed does not keep the volume of a server from the next one',
+  },
   { id: 'tools.list_filtered', promise: 'a list of tools shows what the token names, and nothing else' },
   { id: 'tools.approved_copy', promise: 'agents see the approved copy of a definition, whatever its server says now' },
   { id: 'tools.mcp_eras', promise: 'the MCP endpoint serves clients of 2026-07-28 and of 2025-11-25, old SDK and new' },

@@ -7,6 +7,8 @@ import type { LedgerEvent } from '@writ/ledger/domain';
 import type { RunningService } from '@writ/platform';
 import { eventually, startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
 import { start } from '../service.js';
+import { Runners } from '../upstream/runners.js';
+import { SandboxedServers, type StdioServers } from '../upstream/sandboxed-server.js';
 import { LocalProcesses } from './local-processes.js';
 
 interface Parts {
@@ -15,6 +17,12 @@ interface Parts {
   readonly policy: ProjectProcess;
   readonly policyUrl: string;
   readonly environment: Record<string, string>;
+  readonly undo: (() => unknown)[];
+}
+
+export interface InstallationOptions {
+  /** Servers over stdio run in sandboxes of a real runner, which may show them this folder of the host. */
+  readonly sandboxes?: { readonly mounts: string };
 }
 
 export interface Answer {
@@ -26,6 +34,8 @@ export interface Answer {
 export class Installation implements AsyncDisposable {
   readonly processes = new LocalProcesses();
   tools!: RunningService;
+  stdio: StdioServers = this.processes;
+  private runner: ProjectProcess | undefined;
 
   private constructor(
     private readonly parts: Parts,
@@ -34,7 +44,7 @@ export class Installation implements AsyncDisposable {
     readonly folder: string,
   ) {}
 
-  static async start(env: Record<string, string> = {}): Promise<Installation> {
+  static async start(env: Record<string, string> = {}, options: InstallationOptions = {}): Promise<Installation> {
     const backends = await startBackends();
     const folder = await realpath(await mkdtemp(path.join(tmpdir(), 'writ-tools-')));
     const ledger = await Ledger.connect({ servers: backends.nats.url });
@@ -50,8 +60,9 @@ export class Installation implements AsyncDisposable {
     const policy = startProcess('services/policy/src/main.ts', { env: environment });
     const [, line = ''] = await policy.line(/^(\{"ready".*)$/, 60_000);
     const { ready } = JSON.parse(line) as { ready: { httpUrl: string } };
-    const parts = { backends, ledger, policy, policyUrl: ready.httpUrl, environment };
+    const parts = { backends, ledger, policy, policyUrl: ready.httpUrl, environment, undo: [] };
     const installation = new Installation(parts, identity, folder);
+    if (options.sandboxes !== undefined) await installation.startRunner(options.sandboxes.mounts);
     await installation.restart(env);
     return installation;
   }
@@ -68,7 +79,7 @@ export class Installation implements AsyncDisposable {
   /** Starts the gateway, again where it runs. */
   async restart(env: Record<string, string> = {}): Promise<void> {
     await (this.tools as RunningService | undefined)?.stop();
-    this.tools = await start({ ...this.parts.environment, ...env }, { stdio: this.processes });
+    this.tools = await start({ ...this.parts.environment, ...env }, { stdio: this.stdio });
     await eventually(async () => (await this.call('GET', '/v1/tools')).status === 200, { what: 'callers are let in' });
   }
 
@@ -115,13 +126,44 @@ export class Installation implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { backends, ledger, policy } = this.parts;
+    const { backends, ledger, policy, undo } = this.parts;
     await this.tools.stop();
+    for (const step of undo) await step();
     await policy.stop();
     await this.identity.stop();
     await ledger.drain();
     await backends.stop();
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** The gateway has no identity service to ask for a token of its own; it gets one as it would be. */
+  private async startRunner(mounts: string): Promise<void> {
+    this.parts.undo.push(() => this.runner?.stop());
+    await this.runAgain(mounts);
+    const capabilities = ['sandbox.create', 'sandbox.exec', 'sandbox.read', 'sandbox.stop'];
+    const token = {
+      clientId: 'svc_tools',
+      metadata: async (tenant: string) => ({
+        authorization: `Bearer ${await this.identity.token({
+          sub: 'svc_tools',
+          kind: 'operator',
+          tenant: 'system',
+          authorization_details: [{ type: 'writ', actions: capabilities }],
+        })}`,
+        'writ-tenant': tenant,
+      }),
+    };
+    const runners = new Runners(this.ledger);
+    this.parts.undo.unshift(() => runners.close());
+    this.stdio = new SandboxedServers(runners, token);
+  }
+
+  /** Starts the sandbox runner, where one runs after killing it. */
+  async runAgain(mounts: string): Promise<void> {
+    await this.runner?.kill();
+    const env = { ...this.parts.environment, WRIT_SANDBOX_MOUNTS: mounts, WRIT_SANDBOX_READY: '0' };
+    this.runner = startProcess('services/sandbox-runner/src/main.ts', { env });
+    await this.runner.line(/^(\{"ready".*)$/, 60_000);
   }
 
   private async request(

@@ -1,5 +1,4 @@
 import { GrpcChannel } from '@writ/api';
-import { refuse } from '@writ/ledger/domain';
 import type { Ledger } from '@writ/ledger';
 import { openServices, type Announcement } from '@writ/platform';
 
@@ -13,24 +12,27 @@ export class Runners {
 
   constructor(private readonly ledger: Ledger) {}
 
-  /** One of them, each in turn. @throws DomainError `tools.upstream_failed` where none is up */
-  async any(): Promise<GrpcChannel> {
+  /** All of them, each first in its turn: one that died is announced for a moment longer. */
+  async inTurn(): Promise<GrpcChannel[]> {
     const bucket = await openServices(this.ledger.nc);
-    const up: Announcement[] = [];
+    const up: string[] = [];
     for await (const key of await bucket.keys('sandbox-runner.*')) {
       const entry = await bucket.get(key);
-      if (entry?.operation === 'PUT' && Date.now() - entry.created.getTime() < STALE_MS) up.push(entry.json());
+      if (entry?.operation === 'PUT' && Date.now() - entry.created.getTime() < STALE_MS)
+        up.push(entry.json<Announcement>().grpcUrl);
     }
-    const chosen = up[this.turn++ % up.length];
-    if (chosen === undefined)
-      throw refuse('tools.upstream_failed', 'no sandbox runner is up, and a server over stdio runs in a sandbox');
-    let channel = this.channels.get(chosen.grpcUrl);
-    if (channel === undefined) this.channels.set(chosen.grpcUrl, (channel = new GrpcChannel(chosen.grpcUrl)));
-    return channel;
+    const first = up.length === 0 ? 0 : this.turn++ % up.length;
+    return [...up.slice(first), ...up.slice(0, first)].map((url) => this.channel(url));
   }
 
   close(): void {
     for (const channel of this.channels.values()) channel.close();
     this.channels.clear();
+  }
+
+  private channel(url: string): GrpcChannel {
+    const known = this.channels.get(url) ?? new GrpcChannel(url);
+    this.channels.set(url, known);
+    return known;
   }
 }
