@@ -48,6 +48,7 @@ export async function* watch(
         WritError.is(error) &&
         (error.retryable || error.code === 'auth.token_expired' || error.code === 'request.cancelled');
       if (!mayHeal || ++failures > 20) throw error;
+      session.askAgainWhere();
       await pause(Math.min(100 * 2 ** failures, 5_000), signal);
     }
 }

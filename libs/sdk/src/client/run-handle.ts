@@ -13,9 +13,11 @@ import { readBlob } from '../worker/blobs.js';
 import { watch } from './events.js';
 import { newId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
-import type { Session } from './session.js';
+import { pause, type Session } from './session.js';
 
 const longPollMs = 30_000;
+/** An outage that a waiter rides out. */
+const outageMs = 120_000;
 const ends = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
 
 /** `writ.start` */
@@ -81,7 +83,9 @@ async function awaitResult(session: Session, id: string, opts: CallOptions = {})
   const until = opts.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + durationMs(opts.timeout);
   for (;;) {
     const wait = durationFromMs(Math.max(0, Math.min(longPollMs, until - Date.now())));
-    const response = await session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal });
+    const response = await patiently(until, opts.signal, () =>
+      session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal }),
+    );
     if (response.state === RunState.SUCCEEDED) {
       if (response.result) return readPayload(session, response.result, opts.signal);
       return response.jsonResult && decode(toJson(ValueSchema, response.jsonResult) as Encoded);
@@ -94,6 +98,18 @@ async function awaitResult(session: Session, id: string, opts: CallOptions = {})
     }
     if (Date.now() >= until) throw new TimeoutError(`the run ${id} did not end in time`, { details: { run: id } });
   }
+}
+
+/** Who waits for a run of days does not give up because the platform restarts. */
+async function patiently<T>(until: number, signal: AbortSignal | undefined, ask: () => Promise<T>): Promise<T> {
+  const patience = Math.min(until, Date.now() + outageMs);
+  for (;;)
+    try {
+      return await ask();
+    } catch (error) {
+      if (!WritError.is(error) || !error.retryable || signal?.aborted || Date.now() >= patience) throw error;
+      await pause(1_000, signal);
+    }
 }
 
 async function readPayload(session: Session, payload: Payload, signal: AbortSignal | undefined): Promise<unknown> {

@@ -49,7 +49,7 @@ export const keyFile = (path: string) => {
 export class Session {
   #beginnings: Promise<Beginnings> | undefined;
   #oauth: Promise<OAuthClient> | undefined;
-  #channel: Channel | undefined;
+  #channel: { address: string; open: Channel } | undefined;
   readonly #own: TokenCache;
   readonly #ofRuns = new Map<string, TokenCache>();
 
@@ -67,10 +67,17 @@ export class Session {
   }
 
   async channel(): Promise<Channel> {
-    if (this.#channel) return this.#channel;
     const { grpc } = await this.beginnings();
+    if (this.#channel?.address === grpc) return this.#channel.open;
+    this.#channel?.open.close();
     const scheme = new URL(this.options.url).protocol;
-    return (this.#channel ??= new Channel(grpc.includes('://') ? grpc : `${scheme}//${grpc}`));
+    this.#channel = { address: grpc, open: new Channel(grpc.includes('://') ? grpc : `${scheme}//${grpc}`) };
+    return this.#channel.open;
+  }
+
+  /** Nobody answers there: the platform may have come back elsewhere, behind the same door. */
+  askAgainWhere(): void {
+    this.#beginnings = undefined;
   }
 
   /** A valid access token: the caller's own, or that of a run. */
@@ -108,8 +115,9 @@ export class Session {
     calling: Calling = {},
   ): Promise<MessageShape<O>> {
     for (let attempt = 1; ; attempt++) {
-      const token = await this.token(calling.run);
+      let token: string | undefined;
       try {
+        token = await this.token(calling.run);
         return await (await this.channel()).unary(method, request, { ...calling, token, headers: this.headers() });
       } catch (error) {
         if (!this.#mayTryAgain(error, token, attempt, calling)) throw error;
@@ -129,16 +137,17 @@ export class Session {
   }
 
   close(): void {
-    this.#channel?.close();
+    this.#channel?.open.close();
     this.#channel = undefined;
   }
 
-  #mayTryAgain(error: unknown, token: string, attempt: number, { run, signal }: Calling): boolean {
+  #mayTryAgain(error: unknown, token: string | undefined, attempt: number, { run, signal }: Calling): boolean {
     if (!WritError.is(error) || signal?.aborted) return false;
-    if (staleToken.has(error.code)) {
+    if (token !== undefined && staleToken.has(error.code)) {
       (run === undefined ? this.#own : this.#ofRun(run)).drop(token);
       return attempt === 1 && this.options.token === undefined;
     }
+    if (error.code === 'service.unavailable') this.askAgainWhere();
     return error.retryable && error.code !== 'request.deadline_exceeded' && attempt < maxAttempts;
   }
 
@@ -166,7 +175,11 @@ export class Session {
 
   async #discover(): Promise<Beginnings> {
     const { url, fetch } = this.options;
-    if (!URL.canParse(url)) throw new WritError(`'${url}' is no URL of a platform`, { code: 'input.invalid', hint: 'set WRIT_URL to its address' });
+    if (!URL.canParse(url))
+      throw new WritError(`'${url}' is no URL of a platform`, {
+        code: 'input.invalid',
+        hint: 'set WRIT_URL to its address',
+      });
     const unreachable = (why: string, cause?: unknown) =>
       new WritError(`no Writ at ${url}: ${why}`, {
         code: 'service.unavailable',

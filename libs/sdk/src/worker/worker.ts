@@ -16,8 +16,8 @@ import { WorkerStream, type Offer } from './stream.js';
 /** What is under way gets this long when the worker stops; Kubernetes kills after 30 s. */
 const drainMs = 25_000;
 /** What was under way when the connection broke goes on this long, waiting for its run to come back. */
-const adoptionMs = 10_000;
-const [firstDelayMs, maxDelayMs] = [100, 5_000];
+const adoptionMs = 30_000;
+const [firstDelayMs, maxDelayMs] = [100, 2_000];
 
 /** Wrong for good: the same identity asking again gets the same answer. */
 const hopeless =
@@ -121,6 +121,7 @@ class ServeLoop {
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         if (!WritError.is(error) || hopeless.test(error.code)) throw error;
+        this.session.askAgainWhere();
         const delayMs = Math.min(firstDelayMs * 2 ** failures++, maxDelayMs) * (0.75 + Math.random() / 2);
         this.#say(error, failures, delayMs);
         await pause(delayMs, this.#stopping.signal).catch(() => {});
