@@ -107,6 +107,11 @@ export const requirements: readonly Requirement[] = [
   { id: 'tools.approval', promise: 'a call that a policy asks about waits for a person and is then made once' },
   { id: 'tools.replayed', promise: 'a repeated effect gets the answer of then, and the server is not called again' },
   { id: 'tools.unknown_outcome', promise: 'a call that was sent and not answered is unknown, unless it only reads' },
+  {
+    id: 'tools.caller_gone',
+    promise: 'a call whose caller goes away is made to its end, and its repeat gets the answer',
+  },
+  { id: 'tools.revoked_call', promise: 'a call ends when the authority of its caller is revoked' },
   { id: 'tools.no_token_upstream', promise: 'nothing of the caller goes to the server behind a tool' },
   { id: 'tools.tenants', promise: 'the servers of one tenant are nothing to another' },
   { id: 'tools.worker', promise: 'a tool of a worker is decided and recorded by the gateway around its code' },

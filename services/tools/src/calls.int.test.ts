@@ -177,6 +177,35 @@ describe('a call', () => {
     expect(example.calls).toHaveLength(1);
   });
 
+  test('is made to its end when its caller goes away, and its repeat gets the answer', async () => {
+    verifies('tools.caller_gone');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    example.gate = promise;
+    example.text = 'made';
+    const leaving = new AbortController();
+    const left = expect(
+      all.callTool('mail/send', { to: 'a' }, { effectId: 'act_left' }, {}, leaving.signal),
+    ).rejects.toThrow('aborted');
+    await eventually(() => example.calls.length > 0, { what: 'the call is at the server' });
+    leaving.abort();
+    await left;
+    const again = all.callTool('mail/send', { to: 'a' }, { effectId: 'act_left' });
+    resolve();
+    example.gate = Promise.resolve();
+    expect((await again).body).toMatchObject({ isError: false, content: [{ text: 'made' }] });
+    expect(example.calls).toHaveLength(1);
+  });
+
+  test('ends when the authority of its caller is revoked', async () => {
+    verifies('tools.revoked_call');
+    example.gate = new Promise(() => undefined);
+    const answer = all.callTool('mail/send', { to: 'a' }, { effectId: 'act_revoked' }, { sub: 'agt_revoked' });
+    await eventually(() => example.calls.length > 0, { what: 'the call is at the server' });
+    await all.identity.revoke('agt_revoked', 'agent');
+    expect(code(await answer)).toBe('401 auth.revoked');
+    example.gate = Promise.resolve();
+  });
+
   test('carries nothing of its caller to the server', async () => {
     verifies('tools.no_token_upstream');
     example.headers.splice(0);

@@ -44,7 +44,7 @@ interface Answered {
 
 /** What the calls stand on. */
 export interface ToolCallsParts {
-  readonly tools: Pick<ToolQueries, 'tool' | 'spec'>;
+  readonly tools: Pick<ToolQueries, 'tool'>;
   readonly connections: Pick<Connections, 'get'>;
   readonly enforcement: Pick<Enforcement, 'perform' | 'begin' | 'recordRefusal'>;
   readonly blobs: Pick<Blobs, 'put' | 'get'>;
@@ -109,8 +109,7 @@ export class ToolCalls {
     const server = full.slice(0, Math.max(0, slash));
     const tool = full.slice(slash + 1);
     const row = await this.parts.tools.tool(tenant, server, tool);
-    const spec = row && (await this.parts.tools.spec(tenant, server));
-    if (row === undefined || spec === undefined) throw refuse('tools.not_found', `there is no tool ${full}`);
+    if (row === undefined) throw refuse('tools.not_found', `there is no tool ${full}`);
     switch (stateOf({ seen: row.seen ?? undefined, approved: row.approved ?? undefined })) {
       case 'new':
         throw refuse('tools.quarantined', `${full} waits for a person to approve its definition`);
@@ -122,7 +121,7 @@ export class ToolCalls {
       case 'gone':
         throw refuse('tools.not_found', `${server} does not offer ${tool} any more`);
       case 'approved':
-        return { server, tool, spec, definition: row.approved as ToolDefinition };
+        return { server, tool, spec: row.spec, definition: row.approved as ToolDefinition };
     }
   }
 

@@ -10,6 +10,7 @@ export const toolErrors = {
   'tools.definition_changed': { status: 409, title: 'The definition of this tool is another one now' },
   'tools.duplicate_name': { status: 422, title: 'The server offers two tools of the same name' },
   'tools.bad_arguments': { status: 400, title: 'The arguments do not fit the schema of the tool' },
+  'tools.bad_name': { status: 422, title: 'The name of the tool cannot be used' },
   'tools.bad_schema': { status: 422, title: 'The schema of the tool cannot be used' },
   'tools.runs_in_worker': {
     status: 409,

@@ -50,6 +50,13 @@ test('what was approved is exactly what was looked at', () => {
   ]);
 });
 
+test('a tool that no policy could name is not approved', () => {
+  const server = given(added, seen('two words', 'sha256:a'));
+  expect(() => decide({ type: 'approve', tool: 'two words', hash: 'sha256:a', by: 'psn_1' }, server, 'files')).toThrow(
+    'is not a name',
+  );
+});
+
 test('a discovery writes only what is different', () => {
   const server = given(added, seen('read', 'sha256:a'), seen('write', 'sha256:w'));
   expect(

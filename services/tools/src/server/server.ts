@@ -50,6 +50,8 @@ export function decide(command: ServerCommand, server: Server, name: string): Se
           'tools.definition_changed',
           `${name}/${command.tool} is now ${tool.seen.hash}, not ${command.hash}; look at it again`,
         );
+      if (!/^\S{1,200}$/.test(command.tool))
+        throw refuse('tools.bad_name', `"${command.tool.slice(0, 200)}" is not a name that a policy can speak about`);
       if (stateOf(tool) === 'approved') return [];
       return [{ type: 'tool.approved.v1', data: { definition: tool.seen, by: command.by } }];
     }

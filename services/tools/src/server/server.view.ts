@@ -80,14 +80,6 @@ export class ToolQueries {
     );
   }
 
-  async spec(tenant: string, name: string): Promise<ServerSpec | undefined> {
-    const rows: { spec: ServerSpec }[] = await this.dataSource.query(
-      'SELECT spec FROM tool_server WHERE tenant = $1 AND name = $2',
-      [tenant, name],
-    );
-    return rows[0]?.spec;
-  }
-
   tools(tenant: string, server?: string): Promise<ToolRow[]> {
     return this.dataSource.query(
       'SELECT server, name, seen, approved FROM tool WHERE tenant = $1 AND ($2::text IS NULL OR server = $2) ORDER BY server, name',
@@ -95,9 +87,12 @@ export class ToolQueries {
     );
   }
 
-  async tool(tenant: string, server: string, name: string): Promise<ToolRow | undefined> {
-    const rows: ToolRow[] = await this.dataSource.query(
-      'SELECT server, name, seen, approved FROM tool WHERE tenant = $1 AND server = $2 AND name = $3',
+  /** One tool, and how its server is reached. */
+  async tool(tenant: string, server: string, name: string): Promise<(ToolRow & { spec: ServerSpec }) | undefined> {
+    const rows: (ToolRow & { spec: ServerSpec })[] = await this.dataSource.query(
+      `SELECT t.server, t.name, t.seen, t.approved, s.spec
+       FROM tool t JOIN tool_server s ON s.tenant = t.tenant AND s.name = t.server
+       WHERE t.tenant = $1 AND t.server = $2 AND t.name = $3`,
       [tenant, server, name],
     );
     return rows[0];

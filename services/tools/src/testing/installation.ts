@@ -89,8 +89,15 @@ export class Installation implements AsyncDisposable {
   }
 
   /** Calls a tool as the agent `agt_1`. */
-  async callTool(tool: string, input: object, more: object = {}, claims: TestClaims = {}): Promise<Answer> {
-    return this.request(this.tools.httpUrl, 'POST', '/v1/tools:call', { tool, arguments: input, ...more }, claims);
+  async callTool(
+    tool: string,
+    input: object,
+    more: object = {},
+    claims: TestClaims = {},
+    signal?: AbortSignal,
+  ): Promise<Answer> {
+    const body = { tool, arguments: input, ...more };
+    return this.request(this.tools.httpUrl, 'POST', '/v1/tools:call', body, claims, signal);
   }
 
   /** One REST call of the policy service, of a person who may do everything in `tnt_1`. */
@@ -172,9 +179,11 @@ export class Installation implements AsyncDisposable {
     route: string,
     body: object | undefined,
     claims: TestClaims,
+    signal?: AbortSignal,
   ): Promise<Answer> {
     const response = await fetch(`${base}${route}`, {
       method,
+      signal: signal ?? null,
       headers: {
         authorization: `Bearer ${await this.identity.token(claims)}`,
         ...(body && { 'content-type': 'application/json' }),

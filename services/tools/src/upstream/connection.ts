@@ -31,7 +31,7 @@ export class Connection {
     const told: { connection?: Connection; early?: true } = {};
     const upstream = await connect(address, () => {
       if (told.connection === undefined) told.early = true;
-      else told.connection.refresh();
+      else void told.connection.refresh();
     });
     const connection = new Connection(address, upstream, discover, log);
     try {
@@ -41,7 +41,7 @@ export class Connection {
       throw error;
     }
     told.connection = connection;
-    if (told.early) connection.refresh();
+    if (told.early) void connection.refresh();
     return { connection, offered: connection.offers.size };
   }
 
@@ -62,6 +62,8 @@ export class Connection {
    */
   async call(tool: string, hash: string, input: { [key: string]: Json }, signal: AbortSignal): Promise<ToolResult> {
     await this.refreshing;
+    // Not every server announces what it changed, and another replica may have seen it first.
+    if (this.offers.get(tool) !== hash) await this.refresh();
     const offered = this.offers.get(tool);
     if (offered !== hash) {
       const now = offered === undefined ? 'is not offered any more' : `is now ${offered}`;
@@ -80,26 +82,24 @@ export class Connection {
   }
 
   /** At most one look at a time, and one more for all that was announced meanwhile. */
-  private refresh(): void {
-    if (this.refreshing !== undefined) {
-      this.stale = true;
-      return;
+  private refresh(): Promise<void> {
+    if (this.refreshing !== undefined) this.stale = true;
+    return (this.refreshing ??= this.lookUntilSettled().finally(() => (this.refreshing = undefined)));
+  }
+
+  private async lookUntilSettled(): Promise<void> {
+    try {
+      do {
+        this.stale = false;
+        await this.look();
+      } while (this.stale);
+    } catch (error) {
+      // What it offers is unknown now; the next call meets it anew.
+      this.offers = new Map();
+      const { tenant, server } = this.address;
+      this.log?.warn({ err: error, tenant, server }, 'an MCP server changed its tools and would not tell them');
+      await this.upstream.close();
     }
-    this.refreshing = this.look()
-      .catch(async (error: unknown) => {
-        // What it offers is unknown now; the next call meets it anew.
-        this.offers = new Map();
-        const { tenant, server } = this.address;
-        this.log?.warn({ err: error, tenant, server }, 'an MCP server changed its tools and would not tell them');
-        await this.upstream.close();
-      })
-      .finally(() => {
-        this.refreshing = undefined;
-        if (this.stale) {
-          this.stale = false;
-          this.refresh();
-        }
-      });
   }
 
   private async look(): Promise<void> {

@@ -67,6 +67,16 @@ describe('a connection', () => {
     expect(await connection.call('send', hashOf(discovered), {}, never)).toMatchObject({ isError: false });
   });
 
+  test('looks again before it says that something changed: not every server announces it', async () => {
+    const { server, connections, discovered } = given();
+    const connection = await connections.get(address);
+    server.exchange('send', () => 'sent', 'another one');
+    expect(discovered).toHaveLength(1);
+    const [now] = await (await server.connect(address, () => undefined)).list();
+    expect(await connection.call('send', now?.hash ?? '', {}, never)).toMatchObject({ isError: false });
+    expect(discovered).toHaveLength(2);
+  });
+
   test('looks again, but not for each of many announcements', async () => {
     const { server, connections, discovered } = given();
     await connections.get(address);

@@ -23,9 +23,14 @@ export class FakeServer {
 
   /** Offers a tool, in the place of the one of this name. */
   offer(name: string, run: FakeTool, description = name): this {
-    this.tools.set(name, { description, run });
+    this.exchange(name, run, description);
     for (const { changed } of this.open) changed();
     return this;
+  }
+
+  /** The same without a word. */
+  exchange(name: string, run: FakeTool, description = name): void {
+    this.tools.set(name, { description, run });
   }
 
   /** Ends every connection, as a server that dies. */
