@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { eventually, startProcess, verifies } from '@writ/testkit';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { Installation } from './testing/installation.js';
 
 let all: Installation;
@@ -141,7 +142,7 @@ describe('a sandbox', () => {
   });
 
   test('is talked to while it runs', async () => {
-    const sandboxes = await all.sandboxes({ sub: 'srv_tools', kind: 'service' });
+    const sandboxes = await all.sandboxes({ sub: 'operator', kind: 'operator', tenant: 'tnt_1' });
     const { sandbox } = await sandboxes.createSandbox({});
     const said: string[] = [];
     let answer: (text: string) => void = () => undefined;
@@ -285,23 +286,17 @@ describe('an artifact', () => {
     const url = `${all.url}/git/${id}.git`;
     const target = path.join(all.folder, `clone-${Date.now()}`);
     const env = { ...process.env, GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
-    const clone = (...options: string[]): string =>
-      execFileSync('git', [...options, 'clone', '-q', url, target], {
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      }).toString();
-    expect(() => clone()).toThrow(/could not read Username|Authentication failed/);
-    clone('-c', `http.extraHeader=Authorization: Bearer ${token}`);
-    expect(execFileSync('git', ['-C', target, 'rev-parse', 'HEAD', '--abbrev-ref', 'HEAD']).toString()).toBe(
-      `${commit}\nmain\n`,
-    );
+    const run = promisify(execFile); // not synchronously: the server is this very process
+    await expect(run('git', ['clone', '-q', url, target], { env })).rejects.toThrow(/could not read Username/);
+    await run('git', ['-c', `http.extraHeader=Authorization: Bearer ${token}`, 'clone', '-q', url, target], { env });
+    const { stdout } = await run('git', ['-C', target, 'rev-parse', 'HEAD', '--abbrev-ref', 'HEAD']);
+    expect(stdout).toBe(`${commit}\nmain\n`);
     fs.rmSync(target, { recursive: true });
     const basic = url.replace('http://', `http://agent:${token}@`);
-    execFileSync('git', ['clone', '-q', '--depth', '1', basic, target], { env, stdio: 'pipe' });
+    await run('git', ['clone', '-q', '--depth', '1', basic, target], { env });
     expect(fs.readFileSync(path.join(target, 'readme.md'), 'utf8')).toBe('hello\n');
-    const push = (): Buffer =>
-      execFileSync('git', ['-C', target, 'push', '-q', basic, 'HEAD:refs/heads/x'], { env, stdio: 'pipe' });
-    expect(push).toThrow(/403/);
+    const pushed = run('git', ['-C', target, 'push', '-q', basic, 'HEAD:refs/heads/x'], { env });
+    await expect(pushed).rejects.toThrow(/403/);
     const narrow = await all.identity.token({ authorization_details: [{ type: 'writ', actions: ['run.read'] }] });
     expect(
       (await fetch(`${url}/info/refs?service=git-upload-pack`, { headers: { authorization: `Bearer ${narrow}` } }))
