@@ -44,9 +44,7 @@ export async function* watch(
       await pause(100, signal); // the server ended it: it goes away, and another one takes over
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const mayHeal =
-        WritError.is(error) &&
-        (error.retryable || error.code === 'auth.token_expired' || error.code === 'request.cancelled');
+      const mayHeal = WritError.is(error) && (error.retryable || error.code === 'auth.token_expired');
       if (!mayHeal || ++failures > 20) throw error;
       session.askAgainWhere();
       await pause(Math.min(100 * 2 ** failures, 5_000), signal);

@@ -13,7 +13,7 @@ import { WritError } from '../errors/errors.js';
 
 /** What gRPC itself says where no code of Writ came along: its own library, a proxy, a server that is none of ours. */
 const foreignCodes: Readonly<Record<number, readonly [code: string, retryable: boolean]>> = {
-  1: ['request.cancelled', false],
+  1: ['service.unavailable', true], // a call that we cancel ourselves never comes here: the other side tore it down
   3: ['request.failed', false],
   4: ['request.deadline_exceeded', true],
   8: ['request.too_large', false],

@@ -97,10 +97,11 @@ function adapted(method: DescMethod, handler: Handler): unknown {
   };
 }
 
+/** A service, and what handles its methods, by their local names. */
+export type FakeService = readonly [DescService, Readonly<Record<string, Handler>>];
+
 /** A gRPC server on a free loopback port whose methods are the given functions; a method without one is unimplemented. */
-export async function grpcFake(
-  ...services: readonly [DescService, Readonly<Record<string, Handler>>][]
-): Promise<{ address: string; stop(): void }> {
+export async function grpcFake(...services: readonly FakeService[]): Promise<{ address: string; stop(): void }> {
   const server = new grpc.Server();
   for (const [service, handlers] of services) {
     const implementation = service.methods.flatMap((method) => {

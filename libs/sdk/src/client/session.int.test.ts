@@ -1,0 +1,252 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { create } from '@bufbuild/protobuf';
+import { EventService, EventSchema } from '@writ/proto/event/v1/event';
+import { IdentityService, type RevokeRequest } from '@writ/proto/identity/v1/identity';
+import {
+  ApprovalService,
+  PolicyService,
+  type CheckDecisionRequest,
+  type DecideApprovalRequest,
+} from '@writ/proto/policy/v1/policy';
+import { RunService, RunState, type SendMessageRequest, type StartRunRequest } from '@writ/proto/run/v1/run';
+import * as z from 'zod';
+import { decodeBytes, encodeBytes } from '../codec/codec.js';
+import { workflow } from '../define/workflow.js';
+import { FakeRefusal, grpcFake, type FakeService } from '../worker/fake/grpc-fake.js';
+import { connect } from './connect.js';
+
+const open: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+/** A platform that can move: its door stays, the address of its gRPC changes. */
+async function platform(...services: FakeService[]) {
+  const door = { address: '', asked: 0 };
+  const start = async (...these: FakeService[]) => {
+    const server = await grpcFake(...these);
+    open.push(() => server.stop());
+    door.address = server.address;
+    return server;
+  };
+  const server = await start(...services);
+  const fetch = (async () => {
+    door.asked++;
+    return Response.json({ issuer: 'http://i.test', audience: 'a', grpc: door.address });
+  }) as unknown as typeof globalThis.fetch;
+  let tokens = 0;
+  const writ = connect({ url: 'http://writ.test', fetch, token: async () => `t${++tokens}` });
+  open.push(() => writ[Symbol.asyncDispose]());
+  return { writ, server, start, door };
+}
+
+const greet = workflow({
+  name: 'greet',
+  version: '3',
+  input: z.object({ name: z.string() }),
+  messages: { stop: z.date() },
+  run: async (_, { name }) => name,
+});
+
+describe('a client', () => {
+  test('starts a run with an id of its own, so that a repeat is harmless, and waits for the result', async () => {
+    const requests: StartRunRequest[] = [];
+    let waits = 0;
+    const { writ } = await platform([
+      RunService,
+      {
+        startRun: (request: StartRunRequest) => {
+          requests.push(request);
+          if (requests.length === 1) throw new FakeRefusal('ledger.unavailable', 'later', true);
+          return { id: request.id };
+        },
+        getRunResult: () =>
+          ++waits < 3
+            ? { state: RunState.RUNNING }
+            : { state: RunState.SUCCEEDED, result: { data: encodeBytes(new Date(5)) } },
+      },
+    ]);
+    const run = await writ.start(greet, { name: 'ada' }, { grant: [{ actions: ['run.read'] }], onConflict: 'attach' });
+    expect(await run.result()).toEqual(new Date(5));
+    expect(new Set(requests.map(({ id }) => id))).toEqual(new Set([run.id]));
+    expect(run.id).toMatch(/^run_[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(requests[1]).toMatchObject({
+      workflow: 'greet',
+      version: '3',
+      onConflict: 'attach',
+      grant: [{ actions: ['run.read'], resources: [] }],
+    });
+    expect(decodeBytes(requests[1]!.input!.data)).toEqual({ name: 'ada' });
+  });
+
+  test.each([
+    [
+      {
+        state: RunState.FAILED,
+        error: { code: 'mine.broken', message: 'broken', details: { at: { $date: '1970-01-01T00:00:00.000Z' } } },
+      },
+      { code: 'mine.broken', message: 'broken', details: { at: new Date(0) } },
+    ],
+    [
+      {
+        state: RunState.FAILED,
+        error: {
+          code: 'policy.denied',
+          message: 'no',
+          details: { decision: { outcome: 'deny', id: 'dec_1', reasons: [] } },
+        },
+      },
+      { name: 'DeniedError', decision: { id: 'dec_1' } },
+    ],
+    [
+      { state: RunState.CANCELLED, error: { code: 'run.cancelled', message: 'enough' } },
+      { name: 'CancelledError', message: 'enough' },
+    ],
+    [{ state: RunState.WAITING }, { name: 'TimeoutError', code: 'request.deadline_exceeded' }],
+  ])('gives the end %j as an error of its kind', async (response, error) => {
+    const { writ } = await platform([RunService, { getRunResult: () => response }]);
+    await expect(writ.run('r').result({ timeout: 20 })).rejects.toMatchObject(error);
+  });
+
+  test('checks a message before it sends it', async () => {
+    const sent: SendMessageRequest[] = [];
+    const { writ } = await platform([
+      RunService,
+      { sendMessage: (request: SendMessageRequest) => (sent.push(request), {}) },
+    ]);
+    const run = writ.run('r', greet);
+    await expect(run.send('stop', 'now' as never)).rejects.toMatchObject({ code: 'input.invalid' });
+    await run.send('stop', new Date(7), { idempotencyKey: 'k' });
+    expect(sent).toMatchObject([{ id: 'r', message: 'stop', idempotencyKey: 'k' }]);
+    expect(decodeBytes(sent[0]!.data!.data)).toEqual(new Date(7));
+  });
+
+  test('finds the platform again that came back elsewhere', async () => {
+    const answers: FakeService = [RunService, { cancelRun: () => ({ stopped: ['step a/1'] }) }];
+    const { writ, server, start, door } = await platform(answers);
+    expect(await writ.run('r').cancel()).toEqual({ stopped: ['step a/1'], outcomeUnknown: [] });
+    server.stop();
+    await start(answers);
+    expect(await writ.run('r').cancel()).toEqual({ stopped: ['step a/1'], outcomeUnknown: [] });
+    expect(door.asked).toBeGreaterThanOrEqual(2);
+  });
+
+  test('stops waiting when its signal says so', async () => {
+    const { writ } = await platform([RunService, { getRunResult: () => new Promise(() => {}) }]);
+    await expect(writ.run('r').result({ signal: AbortSignal.timeout(50) })).rejects.toMatchObject({
+      name: 'TimeoutError',
+      code: 23,
+    });
+  });
+
+  test('does not repeat what was refused for good', async () => {
+    let asked = 0;
+    const { writ } = await platform([
+      RunService,
+      {
+        replayRun: () => {
+          asked++;
+          throw new FakeRefusal('run.not_found', 'there is none');
+        },
+      },
+    ]);
+    await expect(writ.run('r').replay()).rejects.toMatchObject({ code: 'run.not_found', retryable: false });
+    expect(asked).toBe(1);
+  });
+});
+
+describe('events', () => {
+  const event = (n: number, type = 'run.step_completed.v1') =>
+    create(EventSchema, {
+      id: `e${n}`,
+      type,
+      subject: 'r',
+      actor: { principal: 'agt_1' },
+      data: { kind: { case: 'numberValue', value: n } },
+    });
+
+  test('go on behind the last one when the connection breaks: none is lost, none comes twice', async () => {
+    const asked: { after: string; run: string; types: string[] }[] = [];
+    async function* watchEvents(request: { after: string; run: string; types: string[] }) {
+      asked.push(request);
+      const from = request.after === 'start' ? 0 : Number(request.after);
+      for (let n = from + 1; n <= from + 2; n++) yield { event: event(n), cursor: `${n}` };
+      throw new FakeRefusal('service.draining', 'elsewhere', true);
+    }
+    const { writ } = await platform([EventService, { watchEvents: watchEvents as never }]);
+    const seen: string[] = [];
+    for await (const each of writ.events({ type: ['run.*'], after: 'start' })) if (seen.push(each.id) === 5) break;
+    expect(seen).toEqual(['e1', 'e2', 'e3', 'e4', 'e5']);
+    expect(asked.map(({ after }) => after)).toEqual(['start', '2', '4']);
+    expect(asked[0]?.types).toEqual(['run.*']);
+  });
+
+  test('of a run begin at its start and end with it', async () => {
+    async function* watchEvents({ run }: { run: string }) {
+      yield { event: event(1), cursor: '1' };
+      yield { event: { ...event(2, 'run.succeeded.v1'), subject: 'a child' }, cursor: '2' };
+      yield { event: event(3, 'run.succeeded.v1'), cursor: '3' };
+      yield { event: event(4, `never of ${run}`), cursor: '4' };
+    }
+    const { writ } = await platform([EventService, { watchEvents: watchEvents as never }]);
+    const seen: unknown[] = [];
+    for await (const { id, actor, data } of writ.run('r')) seen.push([id, actor, data]);
+    expect(seen).toEqual([1, 2, 3].map((n) => [`e${n}`, 'agt_1', n]));
+  });
+});
+
+test('people decide on what they saw, and authority is asked for and taken away', async () => {
+  const decided: DecideApprovalRequest[] = [];
+  const checked: CheckDecisionRequest[] = [];
+  const { writ } = await platform(
+    [
+      ApprovalService,
+      {
+        getApproval: () => ({ approval: { argumentsDigest: 'sha256:1' } }),
+        decideApproval: (request: DecideApprovalRequest) => (decided.push(request), { approval: { state: 'denied' } }),
+      },
+    ],
+    [
+      PolicyService,
+      {
+        checkDecision: (request: CheckDecisionRequest) => (
+          checked.push(request),
+          { outcome: 'ask', reasons: [{ code: 'c', policy: 'p', text: 't' }] }
+        ),
+      },
+    ],
+    [
+      IdentityService,
+      { revoke: ({ subject }: RevokeRequest) => ({ grants: 2, runs: [`run of ${subject}`], eventId: 'evt_1' }) },
+    ],
+  );
+  expect(await writ.decide('apr_1', 'deny', { reason: 'no', input: { a: 1 } })).toMatchObject({
+    outcome: 'deny',
+    approvalId: 'apr_1',
+    reasons: [{ text: 'no' }],
+  });
+  expect(decided).toMatchObject([{ id: 'apr_1', verdict: 'deny', argumentsDigest: 'sha256:1' }]);
+  expect(await writ.authorize({ agent: 'agt_1', tool: 'files/write', input: { path: '/x' } })).toMatchObject({
+    outcome: 'ask',
+    reasons: [{ policy: 'p' }],
+  });
+  expect(checked).toMatchObject([
+    {
+      principal: 'agt_1',
+      action: 'tool.call',
+      resourceType: 'Tool',
+      resource: 'files/write',
+      arguments: { path: '/x' },
+    },
+  ]);
+  expect(await writ.revoke('agt_1', { reason: 'leaked' })).toEqual({
+    grants: 2,
+    runsStopped: ['run of agt_1'],
+    eventId: 'evt_1',
+  });
+});
+
+test('an address that is none is said at the first use', async () => {
+  const writ = connect({ url: 'nowhere', token: 't' });
+  await expect(writ.run('r').cancel()).rejects.toMatchObject({ code: 'input.invalid' });
+});
