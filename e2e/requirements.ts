@@ -161,6 +161,10 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'api.admitted_first', promise: 'nothing of a request is read before its caller was admitted' },
   { id: 'api.strict', promise: 'unknown fields, malformed bytes, broken rules and too much are refused, each by name' },
+  {
+    id: 'api.unfit_text',
+    promise: 'a text with U+0000 or half of a surrogate pair does not get in, wherever in a request it stands',
+  },
   { id: 'api.one_refusal', promise: 'a refusal is the same over gRPC and REST, and a bug tells nothing of its text' },
   { id: 'api.backpressure', promise: 'a reader that stops reading stops the writer, over gRPC, REST and the door' },
   { id: 'api.frees_handler', promise: 'a caller that cancels, leaves, dies or runs out of time frees its handler' },

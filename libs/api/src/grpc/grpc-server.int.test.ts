@@ -102,6 +102,19 @@ describe('unary calls', () => {
     expect(error).toMatchObject({ code: Code.INVALID_ARGUMENT, details: expect.stringContaining('GetItemRequest') });
   });
 
+  test('U+0000 in a text and values that nest deep are refused, in a frame of a stream too', async () => {
+    verifies('api.unfit_text');
+    const violation = { code: 'request.invalid', message: expect.stringContaining('U+0000') };
+    await expect(client.getItem({ id: 'a\u0000' })).rejects.toMatchObject(violation);
+    await expect(collect(client.echo(frames({ text: 'fine' }, { text: '\u0000' })))).rejects.toMatchObject(violation);
+    const picture = new Uint8Array(8);
+    expect((await client.createItem({ item: { id: 'a', picture } })).item?.picture).toEqual(picture);
+    const deep = JSON.parse(`${'['.repeat(60)}${']'.repeat(60)}`) as never;
+    await expect(client.createItem({ item: { id: 'a', extra: { deep } } })).rejects.toMatchObject({
+      code: 'request.malformed',
+    });
+  });
+
   test('a request above the limit is refused', async () => {
     const tooLarge = client.createItem({ item: { id: 'a', picture: new Uint8Array(5 * 1024 * 1024) } }, {});
     await expect(tooLarge).rejects.toMatchObject({ code: 'request.too_large' });

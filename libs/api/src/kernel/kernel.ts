@@ -17,6 +17,7 @@ import { readContract, type MethodContract } from '../contract/contract.js';
 import { failureOf, invalid, type Failure } from '../errors/failure.js';
 import { anonymous, type Authenticator, type Caller, type Headers } from './caller.js';
 import type { ServiceImplementation } from './implementation.js';
+import { unfitText } from './texts.js';
 import { traceOnly, traceparentOf, type CallObserver, type ObservedCall } from './trace.js';
 
 /** The part of a pino logger that the API layer uses. */
@@ -46,6 +47,13 @@ export interface KernelOptions {
 }
 
 type Validator = ReturnType<typeof createValidator>;
+
+/**
+ * Messages and free JSON may nest about 35 deep. Whatever of it goes into an event comes back inside a few more levels, and
+ * every protobuf library reads 100 at most: without this limit one caller's value would end the streams of all who watch.
+ * Over gRPC one level of JSON is two messages.
+ */
+const nesting = { json: 40, binary: 80 };
 
 /**
  * What every transport asks, in this order: admit (authenticate, capability) → decode → validate → dispatch. Nothing of a
@@ -146,18 +154,23 @@ export class Kernel {
   decode(schema: DescMessage, bytes: Uint8Array): Message {
     let message: Message;
     try {
-      message = fromBinary(schema, bytes);
+      message = fromBinary(schema, bytes, { recursionLimit: nesting.binary });
     } catch (error) {
       throw new DomainError('request.malformed', `the bytes are no ${schema.typeName}`, {}, { cause: error });
     }
-    return this.check(schema, message);
+    // Bytes that are no UTF-8 were refused above, so only U+0000 is left to look for, and most requests have no such byte.
+    return this.check(schema, message, bytes.includes(0));
   }
 
   /** Reads the JSON mapping; unknown fields are refused. @throws DomainError `request.malformed`, `request.invalid` */
   decodeJson(schema: DescMessage, json: JsonValue): Message {
     let message: Message;
     try {
-      message = fromJson(schema, json, { ignoreUnknownFields: false, registry: this.types });
+      message = fromJson(schema, json, {
+        ignoreUnknownFields: false,
+        registry: this.types,
+        recursionLimit: nesting.json,
+      });
     } catch (error) {
       throw new DomainError(
         'request.malformed',
@@ -166,10 +179,12 @@ export class Kernel {
         { cause: error },
       );
     }
-    return this.check(schema, message);
+    return this.check(schema, message, true);
   }
 
-  private check(schema: DescMessage, message: Message): Message {
+  private check(schema: DescMessage, message: Message, mayHoldUnfitText: boolean): Message {
+    const unfit = mayHoldUnfitText ? unfitText(schema, message) : undefined;
+    if (unfit) throw invalid([unfit]);
     const result = this.validator.validate(schema, message);
     if (result.kind === 'valid') return message;
     if (result.kind === 'error') throw result.error;

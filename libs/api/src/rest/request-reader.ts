@@ -46,10 +46,10 @@ export class RequestReader {
   /**
    * @param values decoded path variables, in the template's order.
    * @param query the raw query string, or undefined.
-   * @param body the text of the body, or undefined when there is none.
+   * @param body the bytes of the body, or undefined when there is none.
    * @throws DomainError `request.malformed`, `request.invalid`
    */
-  read(values: readonly string[], query: string | undefined, body: string | undefined, headers: Headers): Message {
+  read(values: readonly string[], query: string | undefined, body: Uint8Array | undefined, headers: Headers): Message {
     const json: JsonObject = this.readBody(body);
     const violations: FieldViolation[] = [];
     const note = (violation: FieldViolation | undefined) => violation && violations.push(violation);
@@ -63,9 +63,11 @@ export class RequestReader {
     return this.kernel.decodeJson(this.input, json);
   }
 
-  private readBody(body: string | undefined): JsonObject {
-    if (this.binding.body === undefined || body === undefined || body.trim() === '') return {};
-    const value = parseJson(body);
+  private readBody(body: Uint8Array | undefined): JsonObject {
+    if (this.binding.body === undefined || body === undefined) return {};
+    const text = textOf(body);
+    if (text.trim() === '') return {};
+    const value = parseJson(text);
     if (this.bodyField !== undefined) return { [this.bodyField]: value };
     if (value === null || typeof value !== 'object' || Array.isArray(value))
       throw refuse('request.malformed', 'the body must be a JSON object');
@@ -101,6 +103,17 @@ export class RequestReader {
     const field = this.input.fields.find((each) => each.name === protoName);
     if (!field) throw new Error(`${method}: ${this.input.typeName} has no field ${protoName}`);
     return field.jsonName;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** JSON between systems is UTF-8 (RFC 8259 section 8.1); anything else would be stored as something that nobody sent. */
+function textOf(body: Uint8Array): string {
+  try {
+    return utf8.decode(body);
+  } catch {
+    throw refuse('request.malformed', 'the body is no UTF-8');
   }
 }
 

@@ -116,6 +116,7 @@ describe('query', () => {
     ['page_size=1001', 'request.invalid', '#/pageSize'],
     ['page_token=a&page_token=b', 'request.invalid', '#/pageToken'],
     ['page_size=many', 'request.malformed', undefined],
+    ['page_token=a%00b', 'request.invalid', '#/pageToken'],
     ['__proto__=1', 'request.invalid', '#/__proto__'],
   ])('%s is refused', async (query, code, pointer) => {
     const { status, json } = await call('GET', `/v1/items?${query}`);
@@ -156,10 +157,27 @@ describe('bodies', () => {
     ['a rule over fields (CEL)', {}, 400, 'request.invalid'],
     ['what is no JSON', '{', 400, 'request.malformed'],
     ['a wrong type', { id: 1 }, 400, 'request.malformed'],
+    ['U+0000 in a text', { id: 'a', name: 'a\u0000b' }, 400, 'request.invalid'],
+    ['half of a surrogate pair in free JSON', '{"id":"a","extra":{"k":"\\ud800"}}', 400, 'request.invalid'],
+    ['JSON that nests deep', `{"id":"a","extra":{"k":${'['.repeat(50)}${']'.repeat(50)}}}`, 400, 'request.malformed'],
+    ['a bomb of brackets', `{"id":"a","extra":{"k":${'['.repeat(500_000)}`, 400, 'request.malformed'],
     ['too much', { id: 'a', picture: 'A'.repeat(5 * 1024 * 1024) }, 413, 'request.too_large'],
   ])('%s is refused', async (_, body, status, code) => {
     verifies('api.strict');
     expect(await call('POST', '/v1/items', body)).toMatchObject({ status, json: { code } });
+  });
+
+  test('a body that is no UTF-8 is refused, not stored as something else', async () => {
+    const response = await fetch(`${api.httpUrl}/v1/items`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: Buffer.concat([Buffer.from('{"id":"a","name":"'), Buffer.of(0xff, 0xc0), Buffer.from('"}')]),
+    });
+    expect(await response.json()).toMatchObject({
+      status: 400,
+      code: 'request.malformed',
+      detail: 'the body is no UTF-8',
+    });
   });
 
   test('another media type is refused, and so is a body that Nest would have parsed', async () => {

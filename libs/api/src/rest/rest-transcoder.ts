@@ -67,8 +67,8 @@ export class RestTranscoder {
   mount(fastify: FastifyInstance): void {
     fastify.register(async (scope) => {
       scope.removeAllContentTypeParsers();
-      // As text: what it means is decided after the caller was admitted.
-      scope.addContentTypeParser(/^application\/(.+\+)?json\b/, { parseAs: 'string' }, (_request, body, done) =>
+      // As bytes: what they mean is decided after the caller was admitted.
+      scope.addContentTypeParser(/^application\/(.+\+)?json\b/, { parseAs: 'buffer' }, (_request, body, done) =>
         done(null, body),
       );
       scope.setErrorHandler((error, request, reply) => this.refuse(error, request, reply));
@@ -121,7 +121,7 @@ export class RestTranscoder {
     const { caller } = admitted;
     const url = request.raw.url as string;
     const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : undefined;
-    const message = reader.read(match.values, query, request.body as string | undefined, caller.headers);
+    const message = reader.read(match.values, query, request.body as Buffer | undefined, caller.headers);
     if (served.contract.desc.methodKind === 'unary') {
       const json = writer.json(await served.handle(message, caller));
       admitted.finish();
