@@ -11,12 +11,14 @@ export interface Beginnings {
 
 /** Tokens of whoever the settings name; got when the first is needed, and again shortly before it ends. */
 export function tokensOf(settings: Settings, beginnings: () => Promise<Beginnings>): () => Promise<string> {
-  const { token, keyFile } = settings;
+  const { token, keyFile, foreign } = settings;
   if (token) return async () => token.value;
   if (!keyFile)
     return async () => {
       throw new Refused('auth.missing_token', `there is no identity to call ${settings.url.value} with`, {
-        hint: 'name a key file with --key-file or WRIT_KEY_FILE; `writ dev` brings one of its own',
+        hint: foreign
+          ? `the identity from ${foreign.source} is for ${foreign.url}; name a key file with --key-file`
+          : 'name a key file with --key-file or WRIT_KEY_FILE; `writ dev` brings one of its own',
       });
     };
   let current: Promise<{ value: string; expires: Date }> | undefined;

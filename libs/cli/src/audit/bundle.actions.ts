@@ -11,8 +11,8 @@ export async function exportBundle(call: Call, options: Filters & { out?: string
   const body = await (await call.api()).call(routes.exportBundle, filterOf(options), { timeoutMs: 120_000 });
   const { out } = options;
   if (out === undefined) {
-    // The bundle itself is the data: it is what `verify` takes.
-    call.out.data(`${body.bundle}\n`);
+    if (call.out.machine) call.out.document(body);
+    else call.out.data(`${body.bundle}\n`);
     return;
   }
   await writeFile(out, `${body.bundle}\n`).catch((error: NodeJS.ErrnoException) => {
@@ -50,7 +50,7 @@ export async function verifyBundle(call: Call, file: string, options: VerifyOpti
     Promise.all(options.witness.map(keyText)),
   ]);
   const { verify } = await import('@writ/sdk/verify');
-  const verified = await verify(bundle, { log, witnesses });
+  const verified = await verify(bundleOf(bundle), { log, witnesses });
   const keyFrom = options.logKey === undefined ? 'server' : 'given';
   const verdict: Verdict = verified.ok
     ? { ok: true, events: verified.events.length, treeSize: String(verified.treeSize), logKey: log, keyFrom }
@@ -77,6 +77,16 @@ async function askServer(call: Call, verdict: Verdict): Promise<void> {
   for (const { kind, service, partition, firstCommit, lastCommit, text } of body.integrity?.problems ?? []) {
     verdict.ok = false;
     call.out.say(`${kind}: ${service}/${partition} commits ${firstCommit} to ${lastCommit}: ${text}`);
+  }
+}
+
+/** The bundle of an answer of the API, too: what `audit export --json` prints. */
+function bundleOf(text: string): string {
+  try {
+    const { bundle } = JSON.parse(text) as { bundle?: unknown };
+    return typeof bundle === 'string' ? bundle : text;
+  } catch {
+    return text; // `verify` says what is wrong with it
   }
 }
 

@@ -19,6 +19,8 @@ export interface Settings {
   readonly agent?: Setting;
   /** Process of the stack that `.writ/stack.json` tells of, where that file was found. */
   readonly stackPid?: number;
+  /** An identity that was found and not taken, because it stands beside another address. */
+  readonly foreign?: { readonly url: string; readonly source: string };
 }
 
 type Name = 'url' | 'token' | 'keyFile' | 'project' | 'agent';
@@ -71,6 +73,7 @@ function merged(layers: readonly Layer[]): Settings {
   const tokenAt = beside.findIndex(({ values }) => values.token);
   // A key that was named by a flag is meant, also where a token stands in the environment.
   const token = tokenAt >= 0 && (keyAt < 0 || tokenAt <= keyAt) ? find('token') : {};
+  const aside = layers.find((layer) => !beside.includes(layer) && (layer.values.token ?? layer.values.keyFile));
   const stackPid = layers.find((layer) => layer.stackPid !== undefined && layer.values.url === url)?.stackPid;
   return {
     url: { value: url, source: place?.source ?? 'default' },
@@ -79,6 +82,7 @@ function merged(layers: readonly Layer[]): Settings {
     ...find('project'),
     ...find('agent'),
     ...(stackPid !== undefined && { stackPid }),
+    ...(aside?.values.url !== undefined && { foreign: { url: aside.values.url, source: aside.source } }),
   };
 }
 

@@ -20,7 +20,7 @@ export class Refused extends Error {
 
   constructor(code: string, detail: string, { cause, ...more }: More = {}) {
     super(detail, cause === undefined ? undefined : { cause });
-    this.problem = { type: `urn:writ:error:${code}`, title: titles[code] ?? code, detail, code, ...more };
+    this.problem = { type: `urn:writ:error:${code}`, title: titles[code] ?? titleOf(code), detail, code, ...more };
   }
 
   /** The document that a server answered with. */
@@ -45,6 +45,9 @@ const titles: Readonly<Record<string, string>> = {
   'request.deadline_exceeded': 'The time for this call ran out',
   'auth.missing_token': 'There is no identity to call with',
 };
+
+/** `proof.not_included` of a library that has codes and no titles. */
+const titleOf = (code: string): string => code.replace(/[._]/g, ' ');
 
 /** The problem that an error of any kind stands for; those of the SDK carry their code too. */
 export function problemOf(error: unknown): Problem {

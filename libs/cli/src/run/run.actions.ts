@@ -152,12 +152,10 @@ export async function send(
 
 export async function cancel(call: Call, id: string, options: { reason: string; force: boolean }): Promise<void> {
   const body = await (await call.api()).call(routes.cancelRun, { id, ...options });
-  const unknown = body.outcomeUnknown.length;
-  const left =
-    unknown === 0
-      ? ''
-      : `; of ${unknown} effects nobody can say whether they happened: ${body.outcomeUnknown.join(', ')}`;
-  call.out.receipt(body, body.stopped.join('\n'), `stopped ${body.stopped.length}${left}`);
+  const { stopped, outcomeUnknown } = body;
+  const more = stopped.length > 0 ? `; stopped with it: ${stopped.join(', ')}` : '';
+  const unknown = outcomeUnknown.length > 0 ? `; may or may not have happened: ${outcomeUnknown.join(', ')}` : '';
+  call.out.receipt(body, id, `cancelled${more}${unknown}`);
 }
 
 export async function replay(call: Call, id: string): Promise<number> {

@@ -6,7 +6,7 @@ import { routes } from '../api/routes.js';
 import type { Call } from '../command/call.js';
 import { exit } from '../failure/exit-code.js';
 import { Refused } from '../failure/refused.js';
-import { clockTime, plainLine, styled } from '../output/text.js';
+import { clockTime, cut, plainLine, styled } from '../output/text.js';
 
 type Watched = Answer<typeof routes.watchEvents>;
 type Event = NonNullable<Watched['event']>;
@@ -24,7 +24,7 @@ export async function watch(call: Call, id: string): Promise<number> {
   for await (const { value } of eventsOf(api, id, call.signal)) {
     const event = value.event as Event;
     if (call.out.machine) call.out.line(event);
-    else call.out.data(call.out.format === 'name' ? `${event.id}\n` : lineOf(event));
+    else call.out.data(call.out.format === 'name' ? `${event.id}\n` : lineOf(event, id));
     if (event.subject === id && event.type in ends) return ends[event.type] as number;
   }
   return exit.failed;
@@ -50,17 +50,9 @@ async function* eventsOf(api: ApiClient, run: string, signal: AbortSignal): Asyn
 
 const mayHeal = new Set(['service.unavailable', 'service.draining', 'auth.token_expired', 'gateway.no_service']);
 
-function lineOf({ time, type, subject, actor, data }: Event): string {
-  const name = type.replace(/\.v\d+$/, '');
+function lineOf({ time, type, subject, data }: Event, run: string): string {
   const told = plainLine(JSON.stringify(data ?? {}));
-  const short = told.length > 160 ? `${told.slice(0, 159)}…` : told;
   const dim = (text: string) => styled('dim', text, process.stdout);
-  const parts = [
-    dim(clockTime(time as unknown as string)),
-    name.padEnd(24),
-    dim(subject),
-    dim(actor?.principal ?? ''),
-    short,
-  ];
-  return `${parts.join('  ')}\n`;
+  const about = subject === run ? '' : `${dim(plainLine(subject))}  `;
+  return `${dim(clockTime(time))}  ${type.replace(/\.v\d+$/, '').padEnd(22)}  ${about}${cut(told, 160)}\n`;
 }
