@@ -17,39 +17,45 @@ export interface AskFirst {
  * process, the attempt that is still going on (or whose outcome did not get through) is taken up, not made a second time.
  */
 export class Attempts {
-  readonly #live = new Map<string, LiveAttempt & { orphan?: NodeJS.Timeout }>();
+  readonly #live = new Map<string, LiveAttempt & { owner: object; orphan?: NodeJS.Timeout }>();
 
   /** @param graceMs how long an attempt whose run was lost may go on before it is aborted */
   constructor(private readonly graceMs: number) {}
 
   /** Makes the attempt, or takes up the one that is there. */
-  make(effect: string, start: (abort: AbortController) => Promise<Done | AskFirst>): LiveAttempt {
+  make(effect: string, owner: object, start: (abort: AbortController) => Promise<Done | AskFirst>): LiveAttempt {
     const found = this.#live.get(effect);
     if (found) {
       clearTimeout(found.orphan);
       delete found.orphan;
+      found.owner = owner;
       return found;
     }
     const abort = new AbortController();
-    const attempt = { abort, done: start(abort) };
+    const attempt = { abort, owner, done: start(abort) };
     this.#live.set(effect, attempt);
     return attempt;
   }
 
-  /** Its outcome is in the ledger, or nobody wants it any more. */
+  /** Its outcome is in the ledger. */
   forget(effect: string): void {
     clearTimeout(this.#live.get(effect)?.orphan);
     this.#live.delete(effect);
   }
 
-  /** The run was lost together with the stream: it may come back here within the grace period. */
-  orphan(effect: string, reason: unknown): void {
+  /** Nobody wants it any more, unless another owner has taken it up. */
+  giveUp(effect: string, owner: object, reason: unknown): void {
     const attempt = this.#live.get(effect);
-    if (!attempt) return;
-    attempt.orphan = setTimeout(() => {
-      this.#live.delete(effect);
-      attempt.abort.abort(reason);
-    }, this.graceMs);
+    if (attempt?.owner !== owner) return;
+    this.forget(effect);
+    attempt.abort.abort(reason);
+  }
+
+  /** The run was lost together with the stream: it may come back here within the grace period. */
+  orphan(effect: string, owner: object, reason: unknown): void {
+    const attempt = this.#live.get(effect);
+    if (attempt?.owner !== owner) return;
+    attempt.orphan = setTimeout(() => this.giveUp(effect, owner, reason), this.graceMs);
     attempt.orphan.unref();
   }
 }

@@ -1,4 +1,4 @@
-import { CancelledError, type WritError } from '../errors/errors.js';
+import { CancelledError, WritError } from '../errors/errors.js';
 import type { Attempts } from './attempts.js';
 import { Cancellation } from './cancellation.js';
 import { cancelledAttempt, makeAttempt, refusal, type Performer } from './perform.js';
@@ -16,6 +16,16 @@ import { outsideSteps } from './inside.js';
 import { feed } from './replay.js';
 import { rest } from './rest.js';
 import { callOfApproval, Slot, type Request } from './slot.js';
+
+/** Of a command. */
+const maxNameLength = 256;
+
+function checkName(name: string): void {
+  if (typeof name !== 'string' || name.length === 0 || name.length > maxNameLength)
+    throw new WritError(`a name has 1 to ${maxNameLength} characters, not '${String(name).slice(0, 20)}'`, {
+      code: 'input.invalid',
+    });
+}
 
 /** Where an executor reports to. */
 export interface RunPort {
@@ -110,7 +120,7 @@ export class RunExecutor {
     this.#dropped = true;
     for (const slot of this.open()) {
       if (!slot.perform) continue;
-      if (lost) this.attempts.orphan(this.#effect(slot), reason);
+      if (lost) this.attempts.orphan(this.#effect(slot), this, reason);
       else this.#giveUp(slot, reason);
     }
     if (!lost) this.cancellation.abort(reason);
@@ -118,6 +128,7 @@ export class RunExecutor {
 
   /** The command of the function, as a promise that an entry settles. */
   issue(request: Request): Slot {
+    checkName(request.name);
     const occurrence = (this.#counts.get(request.name) ?? 0) + 1;
     this.#counts.set(request.name, occurrence);
     const slot = new Slot(request, occurrence, this.cancellation.requested);
@@ -235,7 +246,7 @@ export class RunExecutor {
     }
     slot.phase = 'performing';
     this.#performing++;
-    const live = this.attempts.make(this.#effect(slot), (abort) =>
+    const live = this.attempts.make(this.#effect(slot), this, (abort) =>
       makeAttempt(this.performer, slot, perform, attempt, abort),
     );
     slot.abort = live.abort;
@@ -269,8 +280,7 @@ export class RunExecutor {
   }
 
   #giveUp(slot: Slot, reason: unknown): void {
-    slot.abort?.abort(reason);
-    this.attempts.forget(this.#effect(slot));
+    this.attempts.giveUp(this.#effect(slot), this, reason);
   }
 
   #effect(slot: Slot): string {

@@ -1,9 +1,13 @@
+import { createHash } from 'node:crypto';
 import type { Logger, StepContext, StepOptions } from '../define/context.js';
 import type { Messages, WorkflowDefinition } from '../define/workflow.js';
 import type { Effects } from './effects.js';
 import type { RunExecutor } from './executor.js';
 import { logger, type LogSink } from './log.js';
 import type { Slot } from './slot.js';
+
+/** What every service takes; a longer id is shortened by a hash of the command's name. */
+const maxEffectId = 255;
 
 /** How to take back a step that succeeded. */
 export interface Undo {
@@ -31,7 +35,9 @@ export class RunScope {
 
   /** `run/name#occurrence/attempt`: the same id is performed once. */
   effectId(slot: Slot, attempt: number): string {
-    return `${this.executor.runId}/${slot.key}/${attempt}`;
+    const id = `${this.executor.runId}/${slot.key}/${attempt}`;
+    if (id.length <= maxEffectId) return id;
+    return `${this.executor.runId}/${createHash('sha256').update(slot.key).digest('base64url')}/${attempt}`;
   }
 
   /** Silent while results are replayed. */

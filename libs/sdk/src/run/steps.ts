@@ -2,7 +2,6 @@ import { decodeBytes } from '../codec/codec.js';
 import type { StepContext, StepOptions } from '../define/context.js';
 import { durationMs, type Duration } from '../define/duration.js';
 import type { Retry } from '../define/workflow.js';
-import { WritError } from '../errors/errors.js';
 import { errorOfFailure } from './failure.js';
 import { assertNotInStep } from './inside.js';
 import type { Outcome, RetryPolicy } from './record.js';
@@ -23,14 +22,6 @@ export function policyOf(retry: Retry | undefined): RetryPolicy {
 export const limitMs = (timeout: Duration | undefined) =>
   timeout === undefined ? 0 : Math.max(1, durationMs(timeout));
 
-/** @throws WritError `input.invalid` */
-export function checkStepName(name: string): void {
-  if (typeof name !== 'string' || name.length === 0 || name.length > 256)
-    throw new WritError(`a step has a name of 1 to 256 characters, not '${String(name).slice(0, 20)}'`, {
-      code: 'input.invalid',
-    });
-}
-
 /** The value that an entry carries. @throws the error that it carries */
 export function valueOf(outcome: Outcome): unknown {
   if (outcome.type === 'failed') throw errorOfFailure(outcome.error);
@@ -45,7 +36,6 @@ export async function step<T>(
   opts: StepOptions<T> = {},
 ): Promise<T> {
   assertNotInStep(`ctx.step('${name}')`);
-  checkStepName(name);
   const { executor, undos } = scope;
   const slot = executor.issue({
     kind: 'step',

@@ -100,7 +100,7 @@ export class GovernedEffects implements Effects {
       id: runId,
       message,
       ...(data ? { data: { data } } : {}),
-      idempotencyKey: about.effectId.slice(0, 255),
+      idempotencyKey: about.effectId,
     };
     await this.session.call(RunService.method.sendMessage, request, { run: about.runId, signal: about.signal });
   }
