@@ -95,7 +95,7 @@ function resultOf(performed: Performed<ToolResult>): CallToolResult {
       return told(`Denied by policy: ${why}`, { ...about, 'writ/code': 'policy.denied' });
     case 'ask':
       return told(
-        `A person must approve this call first: ${why}. It waits as ${performed.approvalId}; repeat the call, unchanged, once it is approved.`,
+        `A person must approve this call first (${why}). It waits as ${performed.approvalId}; repeat it, unchanged, once it is approved.`,
         { ...about, 'writ/code': 'policy.approval_required', 'writ/approval': performed.approvalId },
       );
     case 'unknown':
