@@ -36,6 +36,31 @@ describe('schedulers', () => {
     expect(replayed).toMatchObject({ same: true, liveCalls: 0 });
   }, 60_000);
 
+  test('hand over a journal of any length, to a worker of either', async () => {
+    const [one] = [stack.runs({}, 0)];
+    const code = async (ctx: TestContext) => {
+      let length = 0;
+      for (let i = 0; i < 60; i++) length += (await ctx.step('chunk', () => 'x'.repeat(40_000))).length;
+      return length + Number(await ctx.wait('add'));
+    };
+    const first = stack.worker({ long: code }, { at: 0 });
+    const ids = await Promise.all(
+      [1, 2, 3, 4].map(async () => (await one.startRun({ workflow: 'long', input: json(0) })).id),
+    );
+    await eventually(
+      async () => (await one.listRuns({ filter: 'workflow = "long" AND state = "waiting"' })).runs.length === 4,
+      {
+        timeoutMs: 30_000,
+      },
+    );
+    first.kill();
+    const second = stack.worker({ long: code }, { at: 1 });
+    await second.welcomed;
+    await Promise.all(ids.map((id) => one.sendMessage({ id, message: 'add', data: json(1) })));
+    for (const id of ids) expect(read((await one.getRunResult({ id, wait })).result)).toBe(2_400_001);
+    expect(second.activated.map(({ journalLength }) => journalLength)).toEqual([61, 61, 61, 61]);
+  }, 90_000);
+
   test('one of them leaves: its runs go on with the other', async () => {
     const [one, two] = [stack.runs({}, 0), stack.runs({}, 1)];
     stack.worker({ flow }, { at: 0 });

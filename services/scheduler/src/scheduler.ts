@@ -46,7 +46,10 @@ export class Scheduler {
     this.runs = ledger.commands('scheduler');
     this.table = new RunsTable(dataSource);
     this.values = new Values(blobs);
-    this.sessions = new SessionDirectory(nc, log, (session) => this.owners.sessionGone(session));
+    this.sessions = new SessionDirectory(nc, log, {
+      gone: (session) => this.owners.sessionGone(session),
+      journal: (tenant, run) => this.lookup.journal(tenant, run),
+    });
     this.dispatcher = new Dispatcher(this.sessions);
     this.sessions.dispatcher = this.dispatcher;
     this.owners = new Owners({ nc, log, history, dispatcher: this.dispatcher, outlet: this.sessions });

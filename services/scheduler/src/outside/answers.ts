@@ -5,6 +5,9 @@ import type { Owners } from '../partition/owners.js';
 import type { RunCommand } from '../run/run.commands.js';
 import type { RunModel } from '../run/run-model.js';
 
+/** Decisions that are remembered, for runs that begin to wait for what was decided before. */
+const mostDecided = 100_000;
+
 /**
  * Follows policy's ledger and brings what people decided to the runs that wait for it. It keeps every decision, since a
  * run may begin to wait for an approval that has been decided.
@@ -81,6 +84,8 @@ export class Answers {
 
   private async take(event: LedgerEvent): Promise<void> {
     this.decided.set(`${event.tenant}\n${event.subject}`, event);
+    const [oldest] = this.decided.keys();
+    if (this.decided.size > mostDecided && oldest !== undefined) this.decided.delete(oldest);
     try {
       await this.bring(event);
     } catch (error) {

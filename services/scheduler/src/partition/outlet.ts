@@ -12,9 +12,13 @@ export type WorkerTask =
       started: RunEventData<'run.started.v1'>;
       startedMs: number;
       trace?: string | undefined;
+      /** The first part of the journal; the others follow as tasks of their own. */
       entries: Entry[];
+      /** Entries of the whole journal. */
+      length: number;
       pending: PendingCommand[];
     }
+  | { type: 'journal'; attempt: string; entries: Entry[] }
   | { type: 'entry'; attempt: string; entry: Entry }
   | { type: 'evict'; attempt: string; reason: EvictReason; detail?: string }
   /** A slot that was taken for a run is free again: the run does not come. */

@@ -9,6 +9,7 @@ import type { Refused, RunModel } from '../run/run-model.js';
 import type { Assigner, Dispatcher } from './dispatcher.js';
 import type { EndWaiters } from './end-waiters.js';
 import type { History } from './history.js';
+import { journalParts } from './journal-parts.js';
 import type { Outlet, PendingCommand } from './outlet.js';
 import { PartitionTimers } from './partition-timers.js';
 
@@ -153,12 +154,12 @@ export class PartitionOwner implements Assigner {
   }
 
   private first(run: RunRecord, { token, session }: Attempt): void {
-    const started = run.fresh as NonNullable<RunRecord['fresh']>;
-    run.fresh = undefined;
+    const { started, trace } = run.fresh as NonNullable<RunRecord['fresh']>;
+    this.model.index.keepFresh(run, undefined);
     const { id, startedMs } = run;
     const { partition } = this;
     this.parts.outlet.deliver(session, {
-      type: 'activate', attempt: token, partition, run: id, started, startedMs, entries: [], pending: [],
+      type: 'activate', attempt: token, partition, run: id, started, startedMs, trace, entries: [], length: 0, pending: [],
     }); // prettier-ignore
   }
 
@@ -178,12 +179,15 @@ export class PartitionOwner implements Assigner {
         const { kind, name, occurrence, failures } = open;
         return { kind, name, occurrence, failures, due: dueKeys.has(keyOfOpen(open)) };
       });
-      const { started, startedMs, trace, entries } = journal;
+      const { started, startedMs, trace } = journal;
+      const { length } = journal.entries;
       const { session, token } = attempt;
       const { partition } = this;
+      const [entries = [], ...more] = journalParts(journal.entries);
       this.parts.outlet.deliver(session, {
-        type: 'activate', attempt: token, partition, run: run.id, started, startedMs, trace, entries, pending,
+        type: 'activate', attempt: token, partition, run: run.id, started, startedMs, trace, entries, length, pending,
       }); // prettier-ignore
+      for (const part of more) this.parts.outlet.deliver(session, { type: 'journal', attempt: token, entries: part });
       const held = attempt.building;
       attempt.building = undefined;
       for (const entry of held) this.parts.outlet.deliver(session, { type: 'entry', attempt: token, entry });

@@ -1,13 +1,28 @@
 import type { RunEvent } from './run.events.js';
 import { openChildren, type RunRecord } from './run-record.js';
 
+/** An event has to fit into a commit. */
+const mostCommits = 20_000;
+
+interface Ending {
+  journal: number[];
+  span?: boolean;
+  notify?: string[];
+  cancelChildren?: string[];
+}
+
 /** What every event that ends a run says besides how. */
-export function ending(run: RunRecord): { journal: number[]; notify?: string[]; cancelChildren?: string[] } {
+export function ending(run: RunRecord): Ending {
   const cancelChildren = run.children
     .filter((child) => child.cancelWithParent && child.outcome === undefined)
     .map(({ id }) => id);
+  const { commits } = run;
+  const journal =
+    commits.length > mostCommits
+      ? { journal: [commits[0] as number, commits[commits.length - 1] as number], span: true }
+      : { journal: [...commits] };
   return {
-    journal: [...run.commits],
+    ...journal,
     ...(run.notify.length > 0 && { notify: [...run.notify] }),
     ...(cancelChildren.length > 0 && { cancelChildren }),
   };

@@ -10,6 +10,7 @@ interface At {
   index: RunIndex;
   commit: number;
   timeMs: number;
+  trace: string | undefined;
 }
 interface Key {
   kind: CommandKind;
@@ -22,7 +23,7 @@ type Evolver<T extends RunEventType> = (run: RunRecord, data: RunEventData<T>, a
 export function evolve(index: RunIndex, event: LedgerEvent, commit: number): void {
   const apply = evolvers[event.type as RunEventType] as Evolver<RunEventType> | undefined;
   if (!apply) return;
-  const at: At = { index, commit, timeMs: Date.parse(event.time) };
+  const at: At = { index, commit, timeMs: Date.parse(event.time), trace: event.trace };
   index.forget(at.timeMs);
   let run = index.get(event.tenant, event.subject);
   if (event.type === 'run.started.v1') {
@@ -31,7 +32,7 @@ export function evolve(index: RunIndex, event: LedgerEvent, commit: number): voi
   }
   if (!run || run.ended) return;
   if (run.commits[run.commits.length - 1] !== commit) run.commits.push(commit);
-  run.fresh = undefined;
+  if (run.fresh) index.keepFresh(run, undefined);
   apply(run, event.data as never, at);
   if (!run.ended) rearm(index, run, at.timeMs);
 }
@@ -143,7 +144,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   'run.started.v1': (run, data, at) => {
     if (!at.index.noting) return;
     run.untouched = true;
-    run.fresh = data;
+    at.index.keepFresh(run, { started: data, trace: at.trace });
     if (run.notBeforeMs <= at.timeMs) at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
   'run.watched.v1': (run, { by }) => {

@@ -5,6 +5,8 @@ import { TimerHeap } from './timer-heap.js';
 /** Finished runs stay this long, so that a repeated start or a late message meets them. Later the view knows them. */
 const keepEndedMs = 15 * 60_000;
 const keepEnded = 20_000;
+/** Inputs that are kept for runs no worker has had. An input may have 64 KiB. */
+const mostFresh = 256;
 
 /** What is to be done when a commit is acknowledged; made while its events are applied. */
 export type Note =
@@ -24,6 +26,7 @@ export class RunIndex {
   noting = false;
   private readonly tenants = new Map<string, Map<string, RunRecord>>();
   private readonly strings = new Map<string, string>();
+  private fresh = 0;
   private ended: RunRecord[] = [];
   private endedFrom = 0;
 
@@ -53,6 +56,13 @@ export class RunIndex {
     if (this.strings.size > 10_000) this.strings.clear();
     this.strings.set(text, text);
     return text;
+  }
+
+  /** Keeps what a run was started with until a worker has it; of a long line only the first, the others are read. */
+  keepFresh(run: RunRecord, fresh: RunRecord['fresh']): void {
+    if (run.fresh) this.fresh--;
+    run.fresh = this.fresh < mostFresh ? fresh : undefined;
+    if (run.fresh) this.fresh++;
   }
 
   /** Files a run that has ended; it is forgotten by the time of later events, so that every replay forgets alike. */

@@ -56,8 +56,10 @@ export class RunLookup {
     if (commits[0] === 0) throw refuse('run.not_found', `there is no run ${run}`, { run });
     if (commits.length === 1) {
       const events = await this.history.events(partition, tenant, run, commits);
-      const last = events[events.length - 1]?.data as { journal?: number[] } | undefined;
-      if (last?.journal) commits = [...new Set([...last.journal, ...commits])];
+      const last = events[events.length - 1]?.data as { journal?: number[]; span?: boolean } | undefined;
+      const [from = 0, to = 0] = last?.journal ?? [];
+      const journal = last?.span ? Array.from({ length: to - from + 1 }, (_, i) => from + i) : (last?.journal ?? []);
+      commits = [...new Set([...journal, ...commits])];
     }
     const journal = journalOf(await this.history.events(partition, tenant, run, commits));
     if (!journal) throw refuse('run.journal_lost', `the start of run ${run} is not in its journal`, { run });

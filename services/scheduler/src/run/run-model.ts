@@ -34,8 +34,8 @@ export interface Refused {
   reason: EvictReason;
 }
 
-/** Runs revoked in one commit; the rest follows in the next. */
-const revokedAtOnce = 500;
+/** Runs are revoked in one commit until so much is written about them; the rest follows in the next. */
+const revokedBytes = 256 * 1024;
 
 /** The state of one partition of the scheduler: runs, and what else is recorded beside them. */
 export class RunModel implements PartitionModel {
@@ -107,11 +107,12 @@ export class RunModel implements PartitionModel {
   private revoke(tenant: string, what: Extract<RunCommand, { type: 'revoke' }>, nowMs: number): RunEvent[] {
     const events: RunEvent[] = [];
     const cancel = { type: 'cancel', reason: 'revoked', revoked: true, force: true, graceMs: 0 } as const;
-    let runs = 0;
+    let bytes = 0;
     for (const run of this.index.ofTenant(tenant)) {
       if (run.ended || !isRevoked(run, what)) continue;
       events.push(...decideCancel(run, cancel, nowMs));
-      if (++runs === revokedAtOnce) break;
+      bytes += 1000 + 8 * run.commits.length;
+      if (bytes > revokedBytes) break;
     }
     return events;
   }

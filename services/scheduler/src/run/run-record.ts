@@ -123,7 +123,7 @@ export class RunRecord implements RunOrigin, Sleeper {
   wakeMs = Infinity;
   live: Attempt | undefined = undefined;
   /** What it was started with, as long as that is all there is: its first worker needs no journal. */
-  fresh: RunEventData<'run.started.v1'> | undefined = undefined;
+  fresh: { started: RunEventData<'run.started.v1'>; trace: string | undefined } | undefined = undefined;
   /** No worker ever had it. */
   untouched = false;
   /** It stands in the line for a worker. */

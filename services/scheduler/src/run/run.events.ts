@@ -49,8 +49,10 @@ const ending = {
   notify: z.array(z.string()).optional(),
   /** Children that were started to end with their parent and have not ended. */
   cancelChildren: z.array(z.string()).optional(),
-  /** Commits of this partition that hold the run's events, this one excepted. */
+  /** Commits of this partition that hold the run's events, this one excepted; of a very long run the first and the last. */
   journal: z.array(z.number().int()),
+  /** The journal is everything between the two. */
+  span: z.boolean().optional(),
 };
 
 /** The data of every event of a run, by type. The subject is the run. */

@@ -1,4 +1,5 @@
 import type { Projection } from '@writ/ledger';
+import { storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { RunFilter } from './run-filter.js';
 import { projectRuns, runViewName, type RunRow } from './run-view.js';
@@ -21,7 +22,7 @@ export const runsProjection: Projection = {
     const runs = events.filter(({ event }) => event.type.startsWith('run.'));
     if (runs.length === 0) return;
     const rows = projectRuns(runs, await needed(runs, manager));
-    if (rows.length > 0) await manager.query(upsert, [JSON.stringify(rows)]);
+    if (rows.length > 0) await manager.query(upsert, [storableJson(rows)]);
   },
   async reset(partition, manager) {
     await manager.query('delete from runs where partition = $1', [partition]);

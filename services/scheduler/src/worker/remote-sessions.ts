@@ -1,8 +1,14 @@
-import { createInbox, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { createInbox, RequestError, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import { refuse } from '@writ/ledger/domain';
-import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
+import type { WorkerTask } from '../partition/outlet.js';
 import type { ReplayReport } from './replays.js';
 import { goneSubject, sessionSubject } from './session-subjects.js';
+
+/** A strict replay that another replica is asked for: it reads the journal itself. */
+export interface ReplayWanted {
+  tenant: string;
+  run: string;
+}
 
 const probeMs = 1000;
 const noResponders = 503;
@@ -44,12 +50,13 @@ export class RemoteSessions {
     this.nc.publish(sessionSubject(session), JSON.stringify(task), { reply: `${this.inbox}.${session}` });
   }
 
-  async replay(subject: string, task: ReplayTask, timeoutMs: number): Promise<ReplayReport | undefined> {
+  async replay(subject: string, run: ReplayWanted, timeoutMs: number): Promise<ReplayReport | undefined> {
     let answer;
     try {
-      answer = await this.nc.request(subject, JSON.stringify(task), { timeout: timeoutMs });
-    } catch {
-      return undefined;
+      answer = await this.nc.request(subject, JSON.stringify(run), { timeout: timeoutMs });
+    } catch (error) {
+      if (error instanceof RequestError && error.isNoResponders()) return undefined;
+      throw refuse('run.replay_failed', `no report on the replay of run ${run.run} within ${timeoutMs} ms`);
     }
     const { report, error } = answer.json<{ report?: ReplayReport; error?: string }>();
     if (!report) throw refuse('run.replay_failed', error ?? 'the worker did not say why');

@@ -28,8 +28,8 @@ export class Replays {
         this.asked.delete(id);
         reject(refuse('run.replay_failed', `the worker did not finish the replay within ${timeoutMs} ms`));
       };
-      this.asked.set(id, { resolve, reject, timer: setTimeout(late, timeoutMs) });
       send(id);
+      this.asked.set(id, { resolve, reject, timer: setTimeout(late, timeoutMs) });
     });
   }
 

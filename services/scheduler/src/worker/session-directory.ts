@@ -2,7 +2,8 @@ import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { Logger } from '@writ/ledger';
 import type { Demand, Dispatcher, WorkerDirectory } from '../partition/dispatcher.js';
 import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
-import { RemoteSessions } from './remote-sessions.js';
+import type { Journal } from '../run/journal.js';
+import { RemoteSessions, type ReplayWanted } from './remote-sessions.js';
 import type { ReplayReport } from './replays.js';
 import type { Session } from './session.js';
 import {
@@ -36,6 +37,14 @@ class Offer {
   }
 }
 
+/** What the directory needs of the rest of the scheduler. */
+export interface DirectoryLinks {
+  /** A stream somewhere has ended: its runs have no worker any more. */
+  gone(session: string): void;
+  /** Reads a run's journal. @throws DomainError */
+  journal(tenant: string, run: string): Promise<Journal>;
+}
+
 /** Every worker stream of this process, and the way to those of other replicas. */
 export class SessionDirectory implements WorkerDirectory, Outlet {
   private readonly sessions = new Map<string, { session: Session; subscription: Subscription }>();
@@ -48,10 +57,9 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   constructor(
     private readonly nc: NatsConnection,
     private readonly log: Logger,
-    /** A stream somewhere has ended: its runs have no worker any more. */
-    private readonly gone: (session: string) => void,
+    private readonly links: DirectoryLinks,
   ) {
-    this.remote = new RemoteSessions(nc, gone);
+    this.remote = new RemoteSessions(nc, links.gone);
     this.available = nc.subscribe('worker.available.>', {
       callback: (error, message) => (error ? undefined : this.dispatcher?.available(demandOf(message.subject))),
     });
@@ -77,7 +85,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     this.sessions.get(session.id)?.subscription.unsubscribe();
     this.sessions.delete(session.id);
     for (const demand of demandsOf(session)) this.withdraw(demand, session);
-    this.gone(session.id);
+    this.links.gone(session.id);
     if (!this.nc.isClosed()) this.nc.publish(goneSubject, session.id);
   }
 
@@ -127,7 +135,8 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   async replay(demand: Demand, task: ReplayTask): Promise<ReplayReport | undefined> {
     const [session] = this.offers.get(demandTokens(demand))?.sessions ?? [];
     if (session) return session.replay(task, replayMs);
-    return this.remote.replay(replaySubject(demand), task, replayMs + 1000);
+    const { tenant } = demand;
+    return this.remote.replay(replaySubject(demand), { tenant, run: task.run }, replayMs + 1000);
   }
 
   private offer(demand: Demand): Offer {
@@ -168,7 +177,9 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     const [session] = offer.sessions;
     try {
       if (!session) throw new Error('the worker went away');
-      message.respond(JSON.stringify({ report: await session.replay(message.json<ReplayTask>(), replayMs) }));
+      const { tenant, run } = message.json<ReplayWanted>();
+      const journal = await this.links.journal(tenant, run);
+      message.respond(JSON.stringify({ report: await session.replay({ run, journal }, replayMs) }));
     } catch (error) {
       this.log.warn({ err: error }, 'a replay for another replica failed');
       message.respond(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));

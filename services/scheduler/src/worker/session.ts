@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Logger } from '@writ/ledger';
-import { DomainError, type Actor } from '@writ/ledger/domain';
+import { DomainError, refuse, type Actor } from '@writ/ledger/domain';
 import type { ConnectRequest, ConnectResponseSchema, Hello, Report, TaskSchema } from '@writ/proto/worker/v1/worker';
 import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { ReportItem } from '../run/run.commands.js';
@@ -8,7 +8,7 @@ import { reportSize, withClaims, type ClaimValue } from './large-values.js';
 import { Outbound } from './outbound.js';
 import { Replays, type ReplayReport } from './replays.js';
 import { reportItem } from './report.js';
-import { wireReplay, wireTasks } from './task.js';
+import { wireReplay, wireTask } from './task.js';
 
 type Frame = MessageInitShape<typeof ConnectResponseSchema>;
 
@@ -47,6 +47,8 @@ interface Held {
 const reportBytes = 256 * 1024;
 /** Reports under way before the next frame is read: a worker that is faster than the ledger waits. */
 const mostUnderWay = 64;
+/** The journal of a strict replay goes in one frame. */
+const mostReplayBytes = 3 * 1024 * 1024;
 /** Slots that were promised to another replica and not used are taken back. */
 const leaseMs = 2000;
 
@@ -143,14 +145,21 @@ export class Session {
       }
       case 'evict':
         this.drop(task.attempt);
+        break;
+      case 'journal':
     }
-    for (const [wire, size] of wireTasks(task)) this.out.task(wire, size);
+    this.out.task(...wireTask(task));
   }
 
   /** Has the worker replay a run strictly. @throws DomainError `run.replay_failed` */
   replay(task: ReplayTask, timeoutMs: number): Promise<ReplayReport> {
     return this.replays.ask(timeoutMs, (id) => {
       const [replay, size] = wireReplay(id, task);
+      if (size > mostReplayBytes)
+        throw refuse(
+          'run.replay_failed',
+          `the journal of ${task.run} has ${size} bytes; ${mostReplayBytes} can be replayed`,
+        );
       this.out.task({ task: { case: 'replay', value: replay } } as MessageInitShape<typeof TaskSchema>, size);
     });
   }

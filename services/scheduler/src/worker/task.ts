@@ -35,26 +35,22 @@ const reasons: Record<EvictReason, Evict_Reason> = {
   moved: Evict_Reason.MOVED,
   revoked: Evict_Reason.REVOKED,
 };
-/** Entries of a journal in one frame: the frame stays well below gRPC's limit. */
-const partBytes = 512 * 1024;
-
-/** A task as it goes to the worker; a long journal is several. With its size, roughly. */
-export function* wireTasks(
-  task: Exclude<WorkerTask, { type: 'unused' }>,
-): Iterable<[MessageInitShape<typeof TaskSchema>, number]> {
+/** A task as it goes to the worker, with its size, roughly. */
+export function wireTask(task: Exclude<WorkerTask, { type: 'unused' }>): [MessageInitShape<typeof TaskSchema>, number] {
   const { attempt } = task;
   if (task.type === 'entry') {
     const [entry, size] = wireEntry(task.entry, true);
-    yield [{ task: { case: 'resume', value: { attempt, entries: [entry] } } }, size];
-  } else if (task.type === 'evict') {
-    const { reason, detail = '' } = task;
-    yield [{ task: { case: 'evict', value: { attempt, reason: reasons[reason], detail } } }, 64];
-  } else {
-    const [first, ...rest] = parts(task.entries);
-    const [entries, size] = first ?? [[], 0];
-    yield [{ task: { case: 'activate', value: wireActivate(task, entries) } }, size + 256];
-    for (const [more, bytes] of rest) yield [{ task: { case: 'journal', value: { attempt, entries: more } } }, bytes];
+    return [{ task: { case: 'resume', value: { attempt, entries: [entry] } } }, size];
   }
+  if (task.type === 'evict') {
+    const { reason, detail = '' } = task;
+    return [{ task: { case: 'evict', value: { attempt, reason: reasons[reason], detail } } }, 64];
+  }
+  const all = task.entries.map((entry) => wireEntry(entry, false));
+  const entries = all.map(([entry]) => entry);
+  const size = all.reduce((sum, [, bytes]) => sum + bytes, 256);
+  if (task.type === 'journal') return [{ task: { case: 'journal', value: { attempt, entries } } }, size];
+  return [{ task: { case: 'activate', value: wireActivate(task, entries) } }, size];
 }
 
 /** A strict replay as the worker gets it. Its journal has to fit into one frame. */
@@ -63,7 +59,7 @@ export function wireReplay(id: string, { run, journal }: ReplayTask): [MessageIn
   const pending = end ? [] : journal.pending.map((open) => ({ ...open, due: false }));
   const all = entries.map((entry) => wireEntry(entry, false));
   const size = all.reduce((sum, [, bytes]) => sum + bytes, 0);
-  const activation = { attempt: id, run, started, startedMs, trace, entries, pending };
+  const activation = { attempt: id, run, started, startedMs, trace, length: entries.length, pending };
   const activate = wireActivate(
     activation,
     all.map(([entry]) => entry),
@@ -78,10 +74,10 @@ function wireEnd(end: ReplayTask['journal']['end']): Exclude<MessageInitShape<ty
 }
 
 function wireActivate(
-  task: Omit<Extract<WorkerTask, { type: 'activate' }>, 'type' | 'partition'>,
+  task: Omit<Extract<WorkerTask, { type: 'activate' }>, 'type' | 'partition' | 'entries'>,
   journal: EntryInit[],
 ): MessageInitShape<typeof ActivateSchema> {
-  const { attempt, run, started, startedMs, entries, pending, trace } = task;
+  const { attempt, run, started, startedMs, length, pending, trace } = task;
   const input = wireValue(started);
   return {
     attempt,
@@ -90,7 +86,7 @@ function wireActivate(
     ...(input && { input }),
     startedAtMs: BigInt(startedMs),
     journal,
-    journalLength: entries.length,
+    journalLength: length,
     pending: pending.map(({ kind, name, occurrence, failures, due }) => ({
       kind: kinds[kind],
       name,
@@ -116,24 +112,6 @@ function runInfo(
     ...(grant && { grant: { capabilities: grant.map(({ actions, resources = [] }) => ({ actions, resources })) } }),
     ...(trace !== undefined && { trace }),
   };
-}
-
-function parts(entries: readonly Entry[]): [EntryInit[], number][] {
-  const all: [EntryInit[], number][] = [];
-  let part: EntryInit[] = [];
-  let bytes = 0;
-  for (const entry of entries) {
-    const [wire, size] = wireEntry(entry, false);
-    if (part.length > 0 && bytes + size > partBytes) {
-      all.push([part, bytes]);
-      part = [];
-      bytes = 0;
-    }
-    part.push(wire);
-    bytes += size;
-  }
-  all.push([part, bytes]);
-  return all;
 }
 
 /** @param live what the worker itself reported is not sent back to it */
