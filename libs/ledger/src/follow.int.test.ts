@@ -132,6 +132,19 @@ describe.each(await testedServers())('following on nats-server %s', (_, binary) 
     await expect(writer.host({ service, partitions: 1, model: counterModel })).rejects.toThrow(/discard is old/);
   });
 
+  test('who has seen more than the log holds, or another commit there, is told', async () => {
+    verifies('ledger.chain');
+    await send(3);
+    const onCommit = (): void => undefined;
+    const ahead = reader.follow({ service, partition: 0, from: 9, onCommit });
+    await expect(ahead).rejects.toMatchObject({ commit: 5, reason: 'missing' });
+    const [, second] = await read();
+    const known = await reader.follow({ service, partition: 0, from: 2, hash: second?.hash as string, onCommit });
+    await known.caughtUp;
+    const other = await reader.follow({ service, partition: 0, from: 2, hash: 'f'.repeat(64), onCommit });
+    await expect(other.closed).rejects.toMatchObject({ commit: 3, reason: 'changed' });
+  });
+
   test('a follower whose handler throws stops and says why', async () => {
     await send(3);
     const follower = await reader.follow({

@@ -11,7 +11,7 @@ import { upcasting, type Upcast, type Upcaster } from './domain/upcasters.js';
 import { ServiceHost } from './host/host.js';
 import type { Host, HostSpec } from './host/spec.js';
 import { Leases } from './lease/leases.js';
-import { chainStart } from './log/chain.js';
+import { ChainBroken, chainStart } from './log/chain.js';
 import type { Commit } from './log/commit.js';
 import type { Follower, FollowSpec } from './log/follow.js';
 import { LogFollower } from './log/follower.js';
@@ -134,12 +134,17 @@ export class Ledger implements AsyncDisposable {
     return new LedgerCommands({ nc: this.nc, frames: this.source.frames, service, partitions, local });
   }
 
-  /** In order from a position, then live; for followers that keep their own checkpoint or rebuild at boot. */
+  /**
+   * In order from a position, then live; for followers that keep their own checkpoint or rebuild at boot.
+   * @throws ChainBroken when the log ends before `from`: the broker lost what the caller has seen
+   */
   async follow(spec: FollowSpec): Promise<Follower> {
     await this.ensure(spec.service, spec.partition);
-    const follower = new LogFollower(this.source, spec, await this.last(spec.service, spec.partition));
+    const { service, partition, from = 0 } = spec;
+    const last = await this.last(service, partition);
+    if (last < from) throw new ChainBroken({ service, partition }, last + 1, 'missing');
+    const follower = new LogFollower(this.source, spec, last);
     this.followers.add(follower);
-    const { service, partition } = spec;
     follower.closed
       .catch((err: unknown) => this.log.error({ service, partition, err }, 'a follower stopped'))
       .finally(() => this.followers.delete(follower));

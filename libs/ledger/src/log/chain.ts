@@ -22,7 +22,7 @@ export class ChainBroken extends Error {
     const at = formatPosition({ ...address, commit, index: 0 });
     super(
       reason === 'missing'
-        ? `the ledger lost commit ${at}: the broker holds later ones`
+        ? `the broker lost commit ${at}, which was there, or must be: later ones were seen`
         : `the ledger's chain is broken at ${at}: the commit before it is not the one that was written`,
     );
     this.address = address;

@@ -7,6 +7,8 @@ export interface FollowSpec {
   partition: number;
   /** The last commit that is already known; reading starts behind it. Default 0: from the start. */
   from?: number;
+  /** Hash of that commit, where the caller kept it: shows that the log still goes on from there. */
+  hash?: string;
   /** Called one after another; the next commit waits for the promise, and so does the network. A throw stops the follower. */
   onCommit(commit: Commit): void | Promise<void>;
 }

@@ -20,7 +20,7 @@ export class LogFollower implements Follower {
     this.commit = spec.from ?? 0;
     this.goal = goal;
     const { service, partition } = spec;
-    const link = this.commit === 0 ? chainStart : undefined;
+    const link = this.commit === 0 ? chainStart : spec.hash;
     this.reader = new CommitReader(source, { service, partition }, this.commit, link);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.caughtUp = promise;

@@ -3,6 +3,7 @@ import { createInbox, type Msg, type Subscription } from '@nats-io/nats-core';
 import { streamName } from '../domain/partitioning.js';
 import { epochHeader, prevHeader } from './append.js';
 import { ChainBroken } from './chain.js';
+import { lastCommit } from './streams.js';
 import { LogCommit, type Commit, type PartitionAddress } from './commit.js';
 import type { LedgerSource } from '../source.js';
 
@@ -110,6 +111,8 @@ export class CommitReader {
       const backoff = recreateBackoffMs[Math.min(this.attempts++, recreateBackoffMs.length - 1)];
       if (backoff) await new Promise((resolve) => setTimeout(resolve, backoff));
       try {
+        if (this.attempts > 1 && (await lastCommit(this.source.jsm, this.address)) < this.last)
+          return this.fail(new ChainBroken(this.address, this.last, 'missing'));
         await this.createConsumer();
         this.pull();
         return;

@@ -123,9 +123,9 @@ export class Owner {
       await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  /** Gives everything up at once; what is unanswered is refused, whether or not it was stored. */
+  /** Gives everything up at once, without a report; what is unanswered is refused, whether or not it was stored. */
   stop(): void {
-    if (this.phase !== 'lost') this.lose('failed', 'stopped');
+    this.giveUp('its owner stopped', false);
   }
 
   private decide(command: Command): string[] {
@@ -264,15 +264,20 @@ export class Owner {
   /** @param known the commit under way is not in the log; otherwise nobody knows */
   private lose(why: 'deposed' | 'failed', detail: string, known = false): void {
     if (this.phase === 'lost') return;
+    this.giveUp(why === 'deposed' ? 'another replica owns it now' : detail, known);
+    this.report.lost(why, detail);
+  }
+
+  private giveUp(why: string, known: boolean): void {
+    if (this.phase === 'lost') return;
     this.phase = 'lost';
     this.abort.abort();
-    const refusal = unavailable(this.label, why === 'deposed' ? 'another replica owns it now' : detail);
+    const refusal = unavailable(this.label, why);
     this.flying?.fail(known ? refusal : refuse('ledger.timeout', `whether ${this.label} committed it is not known`));
     for (const batch of this.waiting) batch.fail(refusal);
     this.flying = undefined;
     this.waiting = [];
     for (const resolve of this.idle.splice(0)) resolve();
-    this.report.lost(why, detail);
   }
 
   private now(): string {
