@@ -158,7 +158,8 @@ function authorization(users: readonly NatsUser[]): Record<string, unknown> {
     accounts.set(account, [...(accounts.get(account) ?? []), user]);
   }
   const entries = [...accounts].map(([name, members]) => [name, { jetstream: 'enabled', users: members }]);
-  return { accounts: Object.fromEntries(entries) };
+  // The default of 2 s is too short for a client whose process is busy loading: the stack would not come up on a busy machine.
+  return { authorization: { timeout: 30 }, accounts: Object.fromEntries(entries) };
 }
 
 /** With `port: -1` the server chooses, and says so in a file named after its program and process. */
