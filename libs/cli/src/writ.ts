@@ -20,7 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const problem = problemOf(error);
     if (problem.code === 'cli.failed' && process.env['WRIT_DEBUG']) process.stderr.write(`${(error as Error).stack}\n`);
-    report(problem, json);
+    if (problem.code !== 'cli.interrupted') report(problem, json);
     return exitCodeOf(problem);
   }
 }
@@ -39,7 +39,7 @@ async function parse(argv: readonly string[]): Promise<Chosen | number> {
   const streams = {
     out: (text: string) => void process.stdout.write(text),
     err: (text: string) => void (told += text),
-    columns: process.stdout.columns,
+    columns: process.stdout.columns || undefined,
   };
   const program: Command = programOf(entries, version, streams, (picked) => (chosen = picked));
   try {

@@ -82,7 +82,7 @@ export async function decide(
   const approval = (await api.call(routes.getApproval, { id })).approval as Approval;
   if (verdict === 'approve' && approval.state === 'requested') {
     call.out.say(fields(shown(approval), process.stderr));
-    await confirm(call.globals, 'Approve exactly this?', 'go');
+    await confirm(call, 'Approve exactly this?', 'go');
   }
   const answer = value === undefined ? {} : { value: (await jsonOf(value, '--value')) as never };
   const argumentsDigest = digest ?? approval.argumentsDigest;

@@ -19,7 +19,7 @@ const gap = '  ';
 export function table<T>(rows: readonly T[], shape: readonly Column<T>[], stream: NodeJS.WriteStream): string {
   const cells = rows.map((row) => shape.map((column) => plainLine(String(column.of(row) ?? ''))));
   const widths = shape.map(({ head }, at) => Math.max(widthOf(head), ...cells.map((line) => widthOf(line[at] ?? ''))));
-  if (stream.isTTY) shrink(widths, shape, stream.columns);
+  if (stream.isTTY) shrink(widths, shape, stream.columns || 80);
   const line = (texts: readonly string[]) =>
     shape
       .map(({ right }, at) => {

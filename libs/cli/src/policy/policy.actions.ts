@@ -108,7 +108,7 @@ export async function push(call: Call, given: readonly string[], options: PushOp
     mode: mode === 'enforce' ? 'POLICY_MODE_ENFORCE' : 'POLICY_MODE_LOG_ONLY',
     expectedVersion: expect,
   };
-  if (!dryRun && mode === 'log-only') await confirm(call.globals, 'With log-only nothing is denied. Push it?', 'go');
+  if (!dryRun && mode === 'log-only') await confirm(call, 'With log-only nothing is denied. Push it?', 'go');
   const body = await api.call(routes.pushPolicySet, { ...request, validateOnly: dryRun });
   tellFindings(call, body);
   const bad = body.findings.some(({ severity }) => severity === 'error');

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Answer } from '../api/route.js';
 import { routes } from '../api/routes.js';
 import type { Call } from '../command/call.js';
@@ -30,7 +31,7 @@ export async function listProjects(call: Call, { limit: pageSize = 50, pageToken
   });
 }
 
-export async function createProject(call: Call, name: string, id = ''): Promise<void> {
+export async function createProject(call: Call, name: string, id = `tnt_${randomUUID()}`): Promise<void> {
   const body = await (await call.api()).call(routes.createTenant, { name, id });
   call.out.receipt(body, body.id, `created; act in it with --project ${body.id} or WRIT_PROJECT`);
 }

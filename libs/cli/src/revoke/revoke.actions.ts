@@ -19,7 +19,7 @@ export async function revokeAuthority(
     if (dryRun) return call.out.receipt(would, would.runs.join('\n'), `would stop ${reach(would)}`);
     call.out.say(`revoking ${subject} stops ${reach(would)}`);
   }
-  await confirm(call.globals, `Revoke ${subject} for good?`);
+  await confirm(call, `Revoke ${subject} for good?`);
   const body = await api.call(routes.revoke, { subject, reason });
   call.out.receipt(body, body.eventId, `revoked ${subject}: stopped ${reach(body)}; epoch ${body.epoch}`);
 }
