@@ -168,6 +168,27 @@ export const requirements: readonly Requirement[] = [
   { id: 'api.one_refusal', promise: 'a refusal is the same over gRPC and REST, and a bug tells nothing of its text' },
   { id: 'api.backpressure', promise: 'a reader that stops reading stops the writer, over gRPC, REST and the door' },
   { id: 'api.frees_handler', promise: 'a caller that cancels, leaves, dies or runs out of time frees its handler' },
+  {
+    id: 'gateway.pass_through',
+    promise: 'what is passed on over HTTP arrives as it was sent, unparsed and unbuffered, and so does the answer',
+  },
+  { id: 'gateway.early_refusal', promise: 'a service that refuses a body before it was sent to its end is heard' },
+  {
+    id: 'gateway.grpc_routing',
+    promise: 'a gRPC call at the door reaches whoever implements its service, and a refusal comes back',
+  },
+  { id: 'gateway.openapi', promise: 'the door has one valid OpenAPI 3.1 document with every method of every service' },
+  {
+    id: 'gateway.installation',
+    promise: 'the health of the door tells of every service behind it how many replicas are up',
+  },
+  { id: 'events.tenant_wall', promise: 'no filter and no cursor reaches an event of another tenant' },
+  { id: 'events.resume', promise: 'going on behind a cursor loses and repeats no event, wherever the stream was cut' },
+  {
+    id: 'events.revoked',
+    promise: 'a stream of events ends when the authority behind it is revoked and when its token expires',
+  },
+  { id: 'events.slow_subscriber', promise: 'a subscriber that does not read costs little memory, and loses nothing' },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {

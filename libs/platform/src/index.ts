@@ -6,6 +6,7 @@ export { callFields, openLog } from './log/log.js';
 export { BLOBS, CONTEXT, DATA_SOURCE, ENFORCEMENT, HOST, LEDGER, LOGGER } from './nest/tokens.js';
 export { migrate, type Migration, type MigrationClass } from './postgres/migrations.js';
 export { openPostgres, type PostgresOptions } from './postgres/postgres.js';
+export { storable, storableJson, storableValue } from './postgres/storable.js';
 export { runService } from './start/run-service.js';
 export { startService } from './start/start-service.js';
 export type { RunningService, ServiceContext, ServiceSpec } from './start/spec.js';

@@ -26,12 +26,12 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     enforcement: 'follow',
     recordsIn: 'policy',
     documents: implementedBy.map(([service]) => service),
-    module: (context) => GatewayModule.with((hub = new EventHub(context.ledger))),
+    module: (context) => GatewayModule.with((hub = new EventHub(context.ledger, context.log))),
     routes: async (context: ServiceContext<Config>, fastify) => {
       replicas = await Replicas.follow(context.ledger.nc);
       directory = new Directory(replicas);
-      context.health.tell(installation(context, directory));
-      await proxyHttp(fastify, directory);
+      context.health.tell(installation(context, directory, () => hub?.notFollowed() ?? []));
+      proxyHttp(fastify, directory);
       serveHealth(fastify, replicas);
       servePages(fastify, () => ({
         issuer: config.WRIT_ISSUER,
@@ -72,9 +72,18 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
  * What `/health/ready` of the door tells beyond its own state. A service that is missing does not close the door: the
  * others can be used, and calls to the missing one are refused by name.
  */
-function installation({ ledger }: ServiceContext<Config>, directory: Directory): () => object {
+function installation(
+  { ledger }: ServiceContext<Config>,
+  directory: Directory,
+  notFollowed: () => { partition: string; why: string }[],
+): () => object {
   return () => {
     const services = directory.states(servicesBehind);
-    return { natsServer: ledger.server.version, complete: services.every(({ replicas }) => replicas > 0), services };
+    return {
+      natsServer: ledger.server.version,
+      complete: services.every(({ replicas }) => replicas > 0),
+      services,
+      eventsMissing: notFollowed(),
+    };
   };
 }

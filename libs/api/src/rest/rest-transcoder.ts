@@ -159,6 +159,8 @@ export class RestTranscoder {
 export function sendProblem(reply: FastifyReply, failure: Failure, requestId: string): void {
   if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
   if (failure.retry) reply.header('retry-after', '1');
+  // Fastify would close the connection under a client that is still sending, which then sees a reset and never this answer.
+  if (failure.status === 413) reply.removeHeader('connection');
   const { allow } = failure.details;
   if (failure.status === 405 && Array.isArray(allow)) reply.header('allow', allow.join(', '));
   reply.status(failure.status).header('x-request-id', requestId).type(PROBLEM_TYPE);

@@ -54,7 +54,7 @@ export async function announce(
   await bucket.put(key, value);
   const renewing = (async () => {
     let failed = false;
-    while (await slept(stopping.signal)) {
+    while ((await slept(stopping.signal)) && !nc.isClosed()) {
       try {
         await bucket.put(key, value);
         failed = false;

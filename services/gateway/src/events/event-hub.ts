@@ -1,10 +1,12 @@
-import type { Commit, Follower, Ledger } from '@writ/ledger';
-import { everyPartition, formatCursor, type Cursor } from './cursor.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Commit, Follower, Ledger, Logger } from '@writ/ledger';
+import { formatPosition, partitionLabel, type LedgerEvent } from '@writ/ledger/domain';
+import { everyPartition, formatCursor, type Cursor, type PartitionName } from './cursor.js';
 import { matches, type EventFilter } from './filter.js';
-import type { LedgerEvent } from '@writ/ledger/domain';
 
-/** Commits that wait for one slow subscriber before it is sent back to reading the ledger. */
+/** Commits, and their bytes, that wait for one slow subscriber before it is sent back to reading the ledger. */
 const MAX_WAITING = 1_000;
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
 /** An event on its way to a subscriber. */
 export interface Delivery {
@@ -17,6 +19,7 @@ export interface Delivery {
 
 interface Subscriber {
   waiting: { at: number; commit: Commit }[];
+  waitingBytes: number;
   lagging: boolean;
   wake: () => void;
 }
@@ -28,24 +31,34 @@ interface Subscriber {
 export class EventHub {
   private readonly heads: number[] = everyPartition.map(() => 0);
   private readonly subscribers = new Set<Subscriber>();
-  private followers: Follower[] = [];
+  private readonly followers: Follower[] = [];
+  private readonly broken = new Map<number, string>();
+  private readonly stopping = new AbortController();
 
-  constructor(private readonly ledger: Ledger) {}
+  constructor(
+    private readonly ledger: Pick<Ledger, 'follow' | 'last' | 'read'>,
+    private readonly log?: Logger,
+  ) {}
 
   /** Starts to follow, from the end of each partition. */
   async start(): Promise<void> {
-    this.followers = await Promise.all(
+    await Promise.all(
       everyPartition.map(async ({ service, partition }, at) => {
-        const from = await this.ledger.last(service, partition);
-        this.heads[at] = from;
-        return this.ledger.follow({ service, partition, from, onCommit: (commit) => this.publish(at, commit) });
+        this.heads[at] = await this.ledger.last(service, partition);
+        void this.follow(at);
       }),
     );
   }
 
-  /** Stops following and ends every subscription. */
+  /** Stops following. Subscriptions end by their own signal. */
   async stop(): Promise<void> {
+    this.stopping.abort();
     await Promise.all(this.followers.map((follower) => follower.stop()));
+  }
+
+  /** Partitions whose live events do not arrive, and why; a chain that is broken stays so. */
+  notFollowed(): { partition: string; why: string }[] {
+    return [...this.broken].map(([at, why]) => ({ partition: nameOf(at), why }));
   }
 
   /** Where a subscriber stands that wants only what comes from now on. */
@@ -56,7 +69,7 @@ export class EventHub {
   /** Events behind the cursor, oldest first as far as there is an order between partitions, then live, until aborted. */
   async *subscribe(from: Cursor, filter: EventFilter, signal: AbortSignal): AsyncGenerator<Delivery> {
     const seen = [...from.commits];
-    const subscriber: Subscriber = { waiting: [], lagging: true, wake: () => {} };
+    const subscriber: Subscriber = { waiting: [], waitingBytes: 0, lagging: true, wake: () => {} };
     const onAbort = () => subscriber.wake();
     signal.addEventListener('abort', onAbort);
     this.subscribers.add(subscriber);
@@ -74,14 +87,38 @@ export class EventHub {
     }
   }
 
+  /** Reads until stopped. What fails is taken up again behind the last commit that was published. */
+  private async follow(at: number): Promise<void> {
+    const { service, partition } = everyPartition[at] as PartitionName;
+    for (let delayMs = 100; !this.stopping.signal.aborted; delayMs = Math.min(delayMs * 2, 5_000)) {
+      try {
+        const from = this.heads[at] as number;
+        const onCommit = (commit: Commit) => this.publish(at, commit);
+        const follower = await this.ledger.follow({ service, partition, from, onCommit });
+        this.followers[at] = follower;
+        if (this.stopping.signal.aborted) return await follower.stop();
+        this.broken.delete(at);
+        await follower.closed;
+      } catch (error) {
+        if (this.stopping.signal.aborted) return;
+        this.broken.set(at, error instanceof Error ? error.message : String(error));
+        this.log?.error({ err: error, partition: nameOf(at) }, 'the events of a partition cannot be followed');
+        await sleep(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
   private publish(at: number, commit: Commit): void {
     this.heads[at] = commit.commit;
     for (const subscriber of this.subscribers) {
-      if (subscriber.waiting.length >= MAX_WAITING) {
-        subscriber.waiting = [];
+      if (subscriber.waiting.length >= MAX_WAITING || subscriber.waitingBytes >= MAX_WAITING_BYTES) {
+        take(subscriber);
         subscriber.lagging = true;
       }
-      if (!subscriber.lagging) subscriber.waiting.push({ at, commit });
+      if (!subscriber.lagging) {
+        subscriber.waiting.push({ at, commit });
+        subscriber.waitingBytes += commit.bytes.length;
+      }
       subscriber.wake();
     }
   }
@@ -95,7 +132,7 @@ export class EventHub {
       return;
     }
     if (subscriber.waiting.length === 0 && !signal.aborted) await new Promise<void>((wake) => (subscriber.wake = wake));
-    for (const item of subscriber.waiting.splice(0)) if (item.commit.commit > (seen[item.at] ?? 0)) yield item;
+    for (const item of take(subscriber)) if (item.commit.commit > (seen[item.at] ?? 0)) yield item;
   }
 
   /** Commits of every partition in (from, to], merged by their time. */
@@ -127,6 +164,19 @@ export class EventHub {
   }
 }
 
+/** Empties what waits. */
+function take(subscriber: Subscriber): Subscriber['waiting'] {
+  const { waiting } = subscriber;
+  subscriber.waiting = [];
+  subscriber.waitingBytes = 0;
+  return waiting;
+}
+
+function nameOf(at: number): string {
+  const { service, partition } = everyPartition[at] as PartitionName;
+  return `${service}/${partitionLabel(partition)}`;
+}
+
 function* deliveries(
   at: number,
   commit: Commit,
@@ -138,7 +188,7 @@ function* deliveries(
     if (index <= skip || !matches(event, filter)) continue;
     const last = index === commit.events.length - 1;
     const commits = last ? seen.with(at, commit.commit) : [...seen];
-    const position = `${commit.service}/${String(commit.partition).padStart(2, '0')}/${commit.commit}/${index}`;
+    const position = formatPosition({ ...commit, index });
     yield { event, position, cursor: formatCursor(last ? { commits } : { commits, within: { at, index } }) };
   }
 }
