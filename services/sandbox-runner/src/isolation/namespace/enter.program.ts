@@ -3,7 +3,8 @@ import { Program, type Assembled } from '../launcher/program.js';
 import { failure, record } from '../launcher/records.js';
 import * as linux from '../linux.js';
 import type { Architecture } from '../seccomp/syscalls.js';
-import { becomeUser, forkInto } from './launch.program.js';
+import { OWNER_NAMESPACE_FD } from './prepare.program.js';
+import { becomeUser, forkInto } from './steps.js';
 
 /** Where the keeper holds the namespaces of its sandbox, and the folder of the pipes to the runner. */
 const USER_NAMESPACE_FD = 100;
@@ -46,6 +47,7 @@ export function adoptFrame(plan: AdoptPlan, id: number): Assembled {
   program.call('prctl', linux.PR_SET_PDEATHSIG, linux.SIGKILL); // a change of user clears it
   program.call('prctl', linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   program.call('prctl', linux.PR_SET_DUMPABLE, 0);
+  program.call('close', OWNER_NAMESPACE_FD).orContinue();
   record(program, CHANNEL, 'ready', id);
   program.goTo(KEEPER_LOOP);
   return program.assemble(FRAME_BASE);

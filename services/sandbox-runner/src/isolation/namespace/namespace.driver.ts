@@ -5,14 +5,14 @@ import { LAUNCH_ID } from '../launcher/keeper.program.js';
 import { bubblewrapArguments, LAUNCHER_INSIDE, NODE_FOLDER, type View } from './bubblewrap.js';
 import { adoptFrame } from './enter.program.js';
 import type { NamespaceHost } from './host.js';
-import { launchFrame, type DiskPlan, type LaunchPlan, type StagedFolder } from './launch.program.js';
+import { launchFrame, type LaunchPlan, type StagedFolder } from './launch.program.js';
 import { NamespaceSandbox } from './namespace.sandbox.js';
 import { fitSlot, freeSlot, makeSlot, type Slot } from './slot.js';
 import { systemEntries } from './system.js';
 import { loopDevice } from './uids.js';
 import type { Volumes } from './volumes.js';
 
-const INODES_PER_MIB = 128;
+const REFILL_AFTER_MS = 25;
 
 export interface NamespaceDriverParts {
   readonly host: NamespaceHost;
@@ -21,8 +21,8 @@ export interface NamespaceDriverParts {
   readonly volumes: Volumes | undefined;
   /** How many slots are kept ready. */
   readonly ready: number;
-  /** The disk that ready slots have. */
-  readonly diskMib: number;
+  /** What ready slots are made for. */
+  readonly limits: Limits;
   /** Gives back what the runner holds of the host. */
   release(): Promise<void>;
 }
@@ -33,6 +33,7 @@ export class NamespaceDriver implements IsolationDriver {
   private readonly running = new Set<NamespaceSandbox>();
   private readonly slots: Promise<Slot>[] = [];
   private readonly pending = new Set<Promise<unknown>>();
+  private refilling: NodeJS.Timeout | undefined;
   private closed = false;
 
   constructor(private readonly parts: NamespaceDriverParts) {
@@ -54,6 +55,7 @@ export class NamespaceDriver implements IsolationDriver {
 
   async close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.refilling);
     await Promise.allSettled([...this.pending]);
     await Promise.all([...this.running].map((sandbox) => sandbox.stop()));
     const ready = await Promise.allSettled(this.slots.splice(0));
@@ -70,7 +72,6 @@ export class NamespaceDriver implements IsolationDriver {
     const taken: string[] = [];
     const release = (): void => taken.forEach((volume) => volumes?.release(volume));
     try {
-      await fitSlot(host, slot, spec.limits);
       const folders = await this.folders(spec, slot, taken);
       const initPid = await this.start(this.plan(spec, slot, folders), slot);
       const sandbox: NamespaceSandbox = new NamespaceSandbox(host, slot, {
@@ -88,19 +89,27 @@ export class NamespaceDriver implements IsolationDriver {
       release();
       throw error;
     } finally {
-      this.refill();
+      this.refillSoon();
     }
   }
 
+  /** A ready slot, if it fits; a slot that does not is kept for the next sandbox. */
   private async takeSlot(limits: Limits): Promise<Slot> {
-    const ready = this.slots.shift();
-    return ready ?? makeSlot(this.parts.host, limits.diskMib);
+    const ready = limits.diskMib === this.parts.limits.diskMib ? this.slots.shift() : undefined;
+    const slot = await ready?.catch(() => undefined);
+    return slot !== undefined && fitSlot(slot, limits) ? slot : makeSlot(this.parts.host, limits);
+  }
+
+  /** Not at once: whoever just got a sandbox is about to use it, and making a slot takes the processor for milliseconds. */
+  private refillSoon(): void {
+    clearTimeout(this.refilling);
+    this.refilling = setTimeout(() => this.refill(), REFILL_AFTER_MS).unref();
   }
 
   /** One slot at a time, so that making them never competes with using them. */
   private refill(): void {
     if (this.closed || this.slots.length >= this.parts.ready) return;
-    const slot = makeSlot(this.parts.host, this.parts.diskMib);
+    const slot = makeSlot(this.parts.host, this.parts.limits);
     this.slots.push(slot);
     slot.then(
       () => this.refill(),
@@ -157,7 +166,6 @@ export class NamespaceDriver implements IsolationDriver {
       folders,
       files,
       ...(spec.checkout === undefined ? {} : { lower: 'lower' }),
-      disk: this.disk(slot, spec.limits),
       ...(slot.cgroup === undefined ? {} : { boxCgroup: slot.cgroup.box }),
       initProgram: host.initProgram,
       filter: host.filterFile,
@@ -165,12 +173,6 @@ export class NamespaceDriver implements IsolationDriver {
       pipes: path.join(slot.folder, 'pipes'),
       bubblewrap: bubblewrapArguments(view, fs.existsSync),
     };
-  }
-
-  private disk(slot: Slot, { diskMib }: Limits): DiskPlan {
-    return this.parts.host.root?.images === undefined
-      ? { kind: 'tmpfs', bytes: diskMib * 1024 * 1024, inodes: diskMib * INODES_PER_MIB }
-      : { kind: 'loop', image: path.join(slot.folder, 'disk.ext4'), device: loopDevice(slot.uid, 0) };
   }
 
   /** Launches, waits for the first process inside, and hands its namespaces to the keeper. Returns its number on the host. */

@@ -68,7 +68,7 @@ export async function openNamespaceDriver(options: NamespaceOptions): Promise<Na
       reaped,
       volumes: images && new Volumes(path.join(folder, 'volumes'), images, options.volumeMib),
       ready: options.ready ?? 2,
-      diskMib: options.limits.diskMib,
+      limits: options.limits,
       release,
     });
     await selfTest(driver, options.limits, folder).catch(async (error: unknown) => {

@@ -4,6 +4,8 @@ import type { SandboxCgroup } from '../cgroups/cgroup-tree.js';
 import type { Limits } from '../isolation.js';
 import { Keeper } from '../launcher/keeper.js';
 import type { NamespaceHost } from './host.js';
+import { prepareFrame, type DiskPlan } from './prepare.program.js';
+import { loopDevice } from './uids.js';
 
 /**
  * What a sandbox needs before anyone knows what will run in it: a user, a folder, control groups with the keeper in them, and
@@ -16,8 +18,8 @@ export interface Slot {
   readonly folder: string;
   readonly keeper: Keeper;
   readonly cgroup: SandboxCgroup | undefined;
-  /** The size of the disk image that is there. */
-  readonly diskMib: number | undefined;
+  /** What it was made for; the limits are in force. */
+  readonly limits: Limits;
 }
 
 /** No host user is left to run another sandbox as. */
@@ -30,8 +32,10 @@ export class HostFull extends Error {
 
 let rootlessSlots = 0;
 
+const INODES_PER_MIB = 128;
+
 /** Makes a slot; nothing is left when that fails. */
-export async function makeSlot(host: NamespaceHost, diskMib: number): Promise<Slot> {
+export async function makeSlot(host: NamespaceHost, limits: Limits): Promise<Slot> {
   const uid = host.root === undefined ? (process.getuid?.() ?? 0) : host.root.uids.take();
   if (uid === undefined) throw new HostFull();
   const gid = host.root === undefined ? (process.getgid?.() ?? 0) : uid;
@@ -42,12 +46,15 @@ export async function makeSlot(host: NamespaceHost, diskMib: number): Promise<Sl
     fs.mkdirSync(path.join(folder, 'pipes'), { recursive: true, mode: 0o700 });
     if (host.root !== undefined) fs.chownSync(path.join(folder, 'pipes'), uid, gid);
     cgroup?.delegate(uid);
-    const images = host.root?.images;
+    cgroup?.limit(limits);
+    const disk = diskOf(host, uid, folder, limits);
     const [keeper] = await Promise.all([
       Keeper.start(host.launcher, host.architecture, cgroup?.procsFiles ?? []),
-      images?.create(path.join(folder, 'disk.ext4'), diskMib),
+      disk.kind === 'loop' ? host.root?.images?.create(disk.image, limits.diskMib) : undefined,
     ]);
-    return { uid, gid, name, folder, keeper, cgroup, diskMib: images === undefined ? undefined : diskMib };
+    const slot = { uid, gid, name, folder, keeper, cgroup, limits };
+    await prepare(host, slot, disk);
+    return slot;
   } catch (error) {
     await cgroup?.remove();
     fs.rmSync(folder, { recursive: true, force: true });
@@ -56,11 +63,30 @@ export async function makeSlot(host: NamespaceHost, diskMib: number): Promise<Sl
   }
 }
 
-/** Applies the limits that the sandbox was asked for; the disk is made anew if it has another size. */
-export async function fitSlot(host: NamespaceHost, slot: Slot, limits: Limits): Promise<void> {
-  slot.cgroup?.limit(limits);
-  if (host.root?.images !== undefined && slot.diskMib !== limits.diskMib)
-    await host.root.images.create(path.join(slot.folder, 'disk.ext4'), limits.diskMib);
+async function prepare(host: NamespaceHost, { keeper, uid, gid }: Slot, disk: DiskPlan): Promise<void> {
+  const { architecture, stage, root } = host;
+  try {
+    await keeper.perform((id) =>
+      prepareFrame({ architecture, privileged: root !== undefined, uid, gid, stage, disk }, id),
+    );
+  } catch (error) {
+    keeper.kill();
+    await keeper.exited;
+    throw error;
+  }
+}
+
+function diskOf(host: NamespaceHost, uid: number, folder: string, { diskMib }: Limits): DiskPlan {
+  return host.root?.images === undefined
+    ? { kind: 'tmpfs', bytes: diskMib * 1024 * 1024, inodes: diskMib * INODES_PER_MIB }
+    : { kind: 'loop', image: path.join(folder, 'disk.ext4'), device: loopDevice(uid, 0) };
+}
+
+/** Gives a slot other limits, as far as they can still be changed: not the size of its disk. */
+export function fitSlot(slot: Slot, limits: Limits): boolean {
+  if (limits.diskMib !== slot.limits.diskMib) return false;
+  if (JSON.stringify(limits) !== JSON.stringify(slot.limits)) slot.cgroup?.limit(limits);
+  return true;
 }
 
 /** Ends everything in the slot and frees it; when this resolves, no process, mount, group or file of it is left. */
