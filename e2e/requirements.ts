@@ -153,6 +153,7 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'audit.flipped_byte', promise: 'a flipped byte is detected and named' },
   { id: 'audit.dropped_commit', promise: 'a commit that the broker dropped, and a tail that was cut, are named' },
+  { id: 'audit.any_subject', promise: 'no name that an event is about stops the index of the record' },
   { id: 'audit.rebuild', promise: 'the tree is built again from the ledger when its tiles are lost' },
 
   {
@@ -189,6 +190,7 @@ export const requirements: readonly Requirement[] = [
     promise: 'a stream of events ends when the authority behind it is revoked and when its token expires',
   },
   { id: 'events.slow_subscriber', promise: 'a subscriber that does not read costs little memory, and loses nothing' },
+  { id: 'platform.storable', promise: 'no text in an event stops a view, also one that PostgreSQL cannot hold' },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {

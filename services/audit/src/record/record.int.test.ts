@@ -135,6 +135,17 @@ test('every event becomes a leaf, in an order that survives a restart, and its p
   await audit.stop();
 });
 
+test('no subject stops the index', async () => {
+  verifies('audit.any_subject');
+  const audit = await startAudit();
+  const longest = Array.from({ length: 128 }, (_, at) => String.fromCodePoint(0x1f600 + at)).join('');
+  for (const subject of ['a\u0000b', '\ud800', longest]) {
+    const { line } = await indexed(await write(subject, 'x'));
+    expect(JSON.parse(line)).toMatchObject({ subject });
+  }
+  await audit.stop();
+});
+
 test('the tree is built again from the ledger when its tiles are lost', async () => {
   verifies('audit.rebuild');
   let audit = await startAudit();

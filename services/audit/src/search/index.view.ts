@@ -1,5 +1,6 @@
 import type { Commit, Ledger, Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
+import { storable } from '@writ/platform';
 import type { EntityManager } from 'typeorm';
 import type { Sealed } from '../record/record.js';
 
@@ -51,9 +52,14 @@ class Rows {
     push(this.commits, [service, partition, commit.commit, commit.hash, commit.prev]);
     for (const [index, event] of commit.events.entries()) {
       const line = Buffer.from(commit.lines[index] as Uint8Array).toString('utf8');
-      const { id, tenant, type, subject, actor, time } = event;
+      const { id, tenant, type, actor, time } = event;
+      const about = [
+        storable(event.subject),
+        storable(actor.principal),
+        actor.run === undefined ? null : storable(actor.run),
+      ];
       const place = [service, partition, commit.commit, index];
-      push(this.leaves, [leaf++, id, tenant, type, subject, actor.principal, actor.run ?? null, time, ...place, line]);
+      push(this.leaves, [leaf++, id, tenant, type, ...about, time, ...place, line]);
     }
     return leaf;
   }

@@ -12,9 +12,18 @@ export const capabilitySchema = z
       .array(z.string().regex(/^(\*|[a-z]+\.(\*|[a-z_]+))$/, 'an action is `area.verb`, `area.*` or `*`'))
       .min(1)
       .max(64),
-    resources: z.array(z.string().min(1).max(512)).min(1).max(256).exactOptional(),
+    resources: z
+      .array(z.string().min(1).max(512).refine(isPlain, 'holds what is no text'))
+      .min(1)
+      .max(256)
+      .exactOptional(),
   })
   .strict();
+
+/** What comes through the API is asked the same there. */
+function isPlain(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\u0000');
+}
 
 /** What a principal holds or a grant gives. */
 export const capabilitiesSchema = z.array(capabilitySchema).max(64) satisfies z.ZodType<Capability[]>;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId, type Json, type LedgerEvent } from '@writ/ledger/domain';
 import { openPostgres } from '@writ/platform';
-import { startBackends, type Backends } from '@writ/testkit';
+import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Identity0001 } from '../migrations/0001-identity.js';
 import { keyOf, may } from '../testing/partition.js';
@@ -47,6 +47,24 @@ afterAll(async () => {
   await backends.stop();
 });
 beforeEach(() => dataSource.transaction((manager) => registryProjection.reset?.(0, manager) as Promise<void>));
+
+test('what PostgreSQL cannot hold stops nothing', async () => {
+  verifies('platform.storable');
+  const bad = 'a\u0000\ud800';
+  const capabilities = [{ type: 'writ', actions: ['run.read'], resources: [bad] }];
+  await apply([
+    event('tenant.created.v1', 'tnt_2', { name: bad }),
+    event('person.created.v1', 'psn_2', { name: bad, groups: [bad], owner: bad, capabilities, key: keyOf('psn_2') }),
+    event('person.capabilities_set.v1', 'psn_2', { capabilities }),
+    event('grant.issued.v1', 'run_9', { run: 'run_9', agent: bad, chain: [bad], details: capabilities, depth: 0 }),
+    event('revocation.issued.v1', 'run_9', { subject: 'run_9', kind: 'run', reason: bad, epoch: 9 }),
+  ]);
+  expect(await queries.principal('tnt_1', 'person', 'psn_2')).toMatchObject({
+    name: 'a\ufffd\ufffd',
+    capabilities: [{ resources: ['a\ufffd\ufffd'] }],
+  });
+  expect(await queries.revokedRuns('9')).toEqual(['run_9']);
+});
 
 describe('grants', () => {
   test('are there while they are open, in whatever batches they come', async () => {

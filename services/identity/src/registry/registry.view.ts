@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
+import { storableValue } from '@writ/platform';
 import type { EntityManager } from 'typeorm';
 import { principalEvents, type PrincipalCreated, type PrincipalKind } from '../principal/principal.events.js';
 import { revocationEvents, type RevocationEvent } from '../revocation/revocation.events.js';
@@ -38,7 +39,8 @@ export const registryProjection: Projection = {
   ],
   async apply(events, manager) {
     let traffic: LedgerEvent[] = [];
-    for (const { event } of events) {
+    for (const each of events) {
+      const event = storableValue(each.event);
       if (trafficTypes.includes(event.type)) {
         traffic.push(event);
         continue;

@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { Json, LedgerEvent, Position } from '@writ/ledger/domain';
+import { storable, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { MemoryEvent } from './memory.js';
 
@@ -47,9 +48,9 @@ async function write(event: LedgerEvent, position: Position, manager: EntityMana
     [
       event.tenant,
       event.subject,
-      data.scope,
-      data.text,
-      data.attributes,
+      storable(data.scope),
+      storable(data.text),
+      storableJson(data.attributes),
       event.actor.principal,
       data.run ?? event.actor.run ?? null,
       event.time,

@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { Json, LedgerEvent } from '@writ/ledger/domain';
+import { storable } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ApprovalEvent } from './approval.events.js';
 
@@ -47,8 +48,8 @@ async function write(event: LedgerEvent, manager: EntityManager): Promise<void> 
         `INSERT INTO approval (tenant, id, state, kind, title, detail, arguments_digest, policy_version, agent, run, approvers, created, expires, decided_by, reason)
          VALUES ($1, $2, 'requested', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', '') ON CONFLICT DO NOTHING`,
         [
-          tenant, subject, data.kind, text(data.title), JSON.stringify(data.detail), data.argumentsDigest ?? '', data.policyVersion ?? '',
-          data.agent, data.run ?? '', [...data.approvers], time, data.expires,
+          tenant, subject, data.kind, storable(data.title), JSON.stringify(data.detail), data.argumentsDigest ?? '', data.policyVersion ?? '',
+          data.agent, data.run ?? '', data.approvers.map(storable), time, data.expires,
         ], // prettier-ignore
       );
       return;
@@ -57,7 +58,7 @@ async function write(event: LedgerEvent, manager: EntityManager): Promise<void> 
         `UPDATE approval SET state = $3, decided_by = $4, decided = $5, reason = $6, value = $7
          WHERE tenant = $1 AND id = $2 AND state = 'requested'`,
         [
-          tenant, subject, data.verdict === 'approve' ? 'approved' : 'denied', data.by, time, text(data.reason ?? ''),
+          tenant, subject, data.verdict === 'approve' ? 'approved' : 'denied', data.by, time, storable(data.reason ?? ''),
           data.value === undefined ? null : JSON.stringify(data.value),
         ], // prettier-ignore
       );
@@ -69,11 +70,6 @@ async function write(event: LedgerEvent, manager: EntityManager): Promise<void> 
       await set('expired');
       return;
   }
-}
-
-/** PostgreSQL's text cannot hold NUL. */
-function text(value: string): string {
-  return value.replaceAll('\u0000', '\ufffd').toWellFormed();
 }
 
 const COLUMNS = `id, state, kind, title, detail, arguments_digest AS "argumentsDigest", policy_version AS "policyVersion", agent, run, approvers,

@@ -1,6 +1,7 @@
 import type { PolicyFile, PolicyMode, PolicySetEvent } from '@writ/enforcement';
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent, Position } from '@writ/ledger/domain';
+import { storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 
 /** Name of the projection, for `Host.waitFor`. */
@@ -33,7 +34,7 @@ async function write(event: LedgerEvent, position: Position, manager: EntityMana
   if (type === 'policy_set.pushed.v1') {
     await manager.query(
       'INSERT INTO policy_files (tenant, version, files) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-      [event.tenant, data.version, JSON.stringify(data.files)],
+      [event.tenant, data.version, storableJson(data.files)],
     );
   }
   if (type === 'policy_set.activated.v1') {
