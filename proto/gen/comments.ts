@@ -298,7 +298,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.Question.approvers": "`psn_...` or `group:...`; none: the policy service's default.",
   "writ.worker.v1.Question.detail": "JSON, shown to the person.",
   "writ.worker.v1.Question.schema": "JSON Schema of the answer's value; none: approve or deny only.",
-  "writ.worker.v1.Replay": "Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but\nthe result. The function's end is compared with `end` if that is there; a run that has not ended must come to rest with exactly `pending` open.\nStrictly: here the order in which commands are issued is not compared, only what the narrative says about replay; an attempt to go live ends it.",
+  "writ.worker.v1.Replay": "Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but\nthe result. The function's end is compared with `end` if that is there; a run that has not ended must come to rest with exactly `pending` open.\nThe whole journal is in this task; one of more than 3 MiB is not replayed.\nStrictly: here the order in which commands are issued is not compared, only what the narrative says about replay; an attempt to go live ends it.",
   "writ.worker.v1.Replay.id": "Names the task in `ReplayResult`.",
   "writ.worker.v1.ReplayResult.entries": "Journal entries that were matched.",
   "writ.worker.v1.ReplayResult.first_difference": "The first place where it did not.",

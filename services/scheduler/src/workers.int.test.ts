@@ -245,25 +245,23 @@ describe('who may say something about a run', () => {
 });
 
 describe('a worker that has enough to do', () => {
-  test('gets no more active runs than it wants, waiting ones do not count', async () => {
-    let active = 0;
-    let most = 0;
+  test('gets no more active runs than it wants; waiting ones do not count', async () => {
+    const finish: (() => void)[] = [];
     const worker = stack.worker(
       {
-        slow: async (ctx) => {
-          await ctx.wait('go');
-          return ctx.step('slow', async () => {
-            most = Math.max(most, ++active);
-            await new Promise((resolve) => setImmediate(resolve));
-            active--;
-          });
-        },
+        waiting: (ctx) => ctx.wait('never'),
+        busy: (ctx) => ctx.step('busy', () => new Promise<void>((resolve) => finish.push(resolve))),
       },
       { concurrency: 2 },
     );
-    const ids = await Promise.all(Array.from({ length: 6 }, () => start('slow')));
-    await eventually(() => worker.activated.length === 6);
-    await Promise.all(ids.map((id) => runs.sendMessage({ id, message: 'go' })));
+    for (let i = 0; i < 3; i++) await start('waiting');
+    await eventually(() => worker.activated.length === 3);
+    const ids = await Promise.all(Array.from({ length: 5 }, () => start('busy')));
+    for (let done = 0; done < 5; done++) {
+      await eventually(() => finish.length === Math.min(5, done + 2));
+      expect(worker.activated).toHaveLength(3 + finish.length);
+      finish[done]?.();
+    }
     for (const id of ids) expect((await result(id)).state).toBe(RunState.SUCCEEDED);
   });
 

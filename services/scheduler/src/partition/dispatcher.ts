@@ -47,6 +47,11 @@ class Line {
     this.waiting.push({ run, owner });
   }
 
+  forget(owner: Assigner): void {
+    this.waiting = this.waiting.slice(this.from).filter((each) => each.owner !== owner);
+    this.from = 0;
+  }
+
   shift(): { run: RunRecord; owner: Assigner } | undefined {
     if (this.from === this.waiting.length) return undefined;
     const first = this.waiting[this.from++];
@@ -86,6 +91,11 @@ export class Dispatcher {
     }
     line.push(run, owner);
     this.pump(line);
+  }
+
+  /** An owner has lost its partition: its runs are another's to hand over. */
+  forget(owner: Assigner): void {
+    for (const line of this.lines.values()) line.forget(owner);
   }
 
   /** A worker with room is there. */

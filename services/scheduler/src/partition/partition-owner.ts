@@ -73,6 +73,7 @@ export class PartitionOwner implements Assigner {
     this.timers.stop();
     this.model.index.noting = false;
     this.model.onRefused = undefined;
+    this.parts.dispatcher.forget(this);
     for (const [session, attempts] of this.sessions)
       for (const { token } of attempts)
         this.parts.outlet.deliver(session, { type: 'evict', attempt: token, reason: 'moved' });

@@ -1,4 +1,4 @@
-import type { Capability, LedgerEvent } from '@writ/ledger/domain';
+import { fnv1a32, type Capability, type LedgerEvent } from '@writ/ledger/domain';
 import { keyOf } from './command-key.js';
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
@@ -246,6 +246,13 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   'run.failed.v1': (run, _data, at) => end(run, at, 'failed'),
   'run.cancelled.v1': (run, data, at) => end(run, at, 'cancelled', data.reason === 'revoked' ? 'revoked' : 'ended'),
 };
+
+/** Another way to apply events is another version: a snapshot is only a cache, and one made by other code is worth nothing. */
+export const evolveVersion = fnv1a32(
+  [evolve, started, rearm, retryIsHandled, note, settle, evict, begin, end, ...Object.values(evolvers)]
+    .map(String)
+    .join('\n'),
+);
 
 /** The types that are applied. */
 export const evolvedTypes = Object.keys(evolvers) as RunEventType[];

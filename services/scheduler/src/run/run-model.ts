@@ -1,4 +1,5 @@
 import {
+  fnv1a32,
   refuse,
   type Command,
   type EventDraft,
@@ -20,12 +21,12 @@ import {
 } from './decide-outside.js';
 import { decideReport, markIdle } from './decide-report.js';
 import { decideStart } from './decide-start.js';
-import { evolve } from './evolve.js';
+import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { RunIndex } from './run-index.js';
 import type { RunRecord } from './run-record.js';
-import { restoreRuns, runsSnapshot } from './run-snapshot.js';
+import { restoreRuns, runsSnapshot, snapshotVersion } from './run-snapshot.js';
 
 /** A report that is not taken, to be told to the stream it came from. */
 export interface Refused {
@@ -46,7 +47,7 @@ export class RunModel implements PartitionModel {
 
   /** @param others aggregates of the same partition that are not runs */
   constructor(private readonly others: PartitionModel) {
-    this.version = others.version + 1;
+    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${others.version}`);
   }
 
   decide(command: Command): readonly EventDraft[] {

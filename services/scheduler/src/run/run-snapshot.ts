@@ -11,6 +11,9 @@ import {
   type RunState,
 } from './run-record.js';
 
+/** Raise it when the rows change. */
+export const snapshotVersion = 1;
+
 /** A run as a row; what is not set is null or an empty list. */
 type Row = [
   string, string, string, string, string, string, string | null, number, number, number,

@@ -29,7 +29,10 @@ class Offer {
   pick(): Session | undefined {
     for (let i = 0; i < this.sessions.length; i++) {
       const session = this.sessions[(this.next + i) % this.sessions.length] as Session;
-      if (session.free === 0) continue;
+      if (session.free === 0) {
+        session.wanted = true;
+        continue;
+      }
       this.next = (this.next + i + 1) % this.sessions.length;
       return session;
     }

@@ -62,6 +62,8 @@ export class Session {
   readonly queue: string;
   readonly workflows: ReadonlyMap<string, string>;
   readonly worker: string;
+  /** Somebody looked here for a slot and found none: they are told when there is one. */
+  wanted = false;
   /** Proves, every now and then, that the worker may still be here. */
   token: string;
   private readonly concurrency: number;
@@ -307,7 +309,9 @@ export class Session {
   }
 
   private roomy(): void {
-    if (this.free > 0) this.links.roomy(this);
+    if (!this.wanted || this.free === 0) return;
+    this.wanted = false;
+    this.links.roomy(this);
   }
 
   /** Runs of a partition whose owner is not the one that handed them over any more. */

@@ -1340,6 +1340,7 @@ export const Evict_ReasonSchema: GenEnum<Evict_Reason> = /*@__PURE__*/
 /**
  * Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but
  * the result. The function's end is compared with `end` if that is there; a run that has not ended must come to rest with exactly `pending` open.
+ * The whole journal is in this task; one of more than 3 MiB is not replayed.
  * Strictly: here the order in which commands are issued is not compared, only what the narrative says about replay; an attempt to go live ends it.
  *
  * @generated from message writ.worker.v1.Replay
