@@ -25,6 +25,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     errors: [gatewayErrors],
     enforcement: 'follow',
     recordsIn: 'policy',
+    title: 'Writ',
     documents: implementedBy.map(([service]) => service),
     module: (context) => GatewayModule.with((hub = new EventHub(context.ledger, context.log))),
     routes: async (context: ServiceContext<Config>, fastify) => {

@@ -33,7 +33,7 @@ export async function startApplication<C extends BaseConfig>(
   });
   const api = ApiModule.with({
     kernel,
-    title: `Writ ${spec.name}`,
+    title: spec.title ?? `Writ ${spec.name}`,
     ...(spec.documents && { documents: spec.documents }),
     ready: async () => (await context.health.read()).ready,
     graceMs: config.WRIT_GRACE_MS,

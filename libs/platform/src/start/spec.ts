@@ -48,6 +48,8 @@ export interface ServiceSpec<C extends BaseConfig> {
   recordsIn?: ServiceName;
   /** Its providers may inject the tokens of `@writ/platform`; those with `@ApiService` are served. */
   module(context: ServiceContext<C>): Type | DynamicModule;
+  /** Title of its OpenAPI document; default: `Writ <name>`. */
+  title?: string;
   /** What its OpenAPI document and reflection tell of; default: what it serves itself. */
   documents?: readonly DescService[];
   /** Routes beside the contract (OAuth, MCP, Git), mounted before the service listens. */

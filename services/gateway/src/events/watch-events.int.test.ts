@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { clientOf, GrpcChannel } from '@writ/api';
 import type { TestClaims } from '@writ/enforcement/testing';
+import { DomainError } from '@writ/ledger/domain';
 import { EventService } from '@writ/proto/event/v1/event';
 import { eventually, verifies } from '@writ/testkit';
 import fc from 'fast-check';
@@ -51,11 +52,16 @@ function seenOf({ id, data }: Frame): Seen {
   return { ...event, cursor };
 }
 
+function refusal(problem: unknown): DomainError {
+  const { code, detail } = problem as { code: string; detail: string };
+  return new DomainError(code, detail);
+}
+
 const overSse: Watch = async function* (query, signal, claims) {
   const response = await open(query, signal, claims);
-  if (response.status !== 200) throw await response.json();
+  if (response.status !== 200) throw refusal(await response.json());
   for await (const frame of framesOf(response)) {
-    if (frame.event === 'error') throw frame.data;
+    if (frame.event === 'error') throw refusal(frame.data);
     if (frame.event === 'message') yield seenOf(frame);
   }
 };
