@@ -43,6 +43,13 @@ describe('what a sandbox cannot see', () => {
       await expect(sandbox.files.read(name, 1000)).rejects.toThrow(/ENOENT|EACCES/);
   });
 
+  test('a file that its own user may not read, through the operations on files either', async () => {
+    await sh(sandbox, 'echo x > shut; chmod 000 shut');
+    await expect(sandbox.files.read('shut', 100)).rejects.toThrow('EACCES');
+    await expect(sandbox.files.write('/etc/passwd', Buffer.from('x'))).rejects.toThrow('EROFS');
+    await expect(sandbox.files.list('/proc/1/fd/../root/root')).rejects.toThrow('ENOENT');
+  });
+
   test("the runner's environment", async () => {
     verifies('sandbox.host_hidden');
     const { text } = await sh(sandbox, 'env; cat /proc/*/environ; cat /proc/self/cmdline');
