@@ -42,6 +42,11 @@ export const requirements: readonly Requirement[] = [
     promise: 'a worker killed at every step boundary leaves each effect once and the result correct',
   },
 
+  {
+    id: 'scheduler.start_within_token',
+    promise: 'a run that is started with a narrow token may do no more than that token',
+  },
+
   { id: 'enforcement.refusal_codes', promise: 'every way to be refused has a code of its own' },
   { id: 'enforcement.refusals_recorded', promise: 'every refusal is in the ledger, with its reasons' },
   {

@@ -15,8 +15,9 @@ export interface StartAs {
 }
 
 /**
- * Who calls with a run's token starts a child of that run; identity holds it to the run's grant. An agent starts runs of its own, with at most
- * what its token holds. People and the operator start runs as an agent, which then acts on their behalf by its own rights.
+ * Who calls with a run's token starts a child of that run. A child of a run, and a run that an agent starts of its own, may do at most
+ * what the token holds: it may be a narrow copy in the hands of a sub-agent. People and the operator start runs as an agent, which then
+ * acts on their behalf by its own rights.
  *
  * @throws DomainError `run.bad_input`, `auth.missing_capability`
  */
@@ -31,15 +32,12 @@ export function startAs(request: StartRunRequest, caller: Caller): StartAs {
   if (agent !== principal && kind === 'agent')
     throw refuse('auth.missing_capability', `${principal} cannot start runs as ${agent}`, { requires: 'run.start' });
   const narrowed = wanted.length > 0;
-  if (agent === principal && narrowed) {
-    const inside = covers(caller.grant, wanted);
-    if (!inside.ok)
-      throw refuse('identity.exceeds_parent', `${inside.missing.actions[0]} is more than the caller holds`);
-  }
   const grant = narrowed ? { grant: wanted } : {};
+  if (agent !== principal && run === undefined) return { agent, depth: 0, onBehalfOf: [principal], ...grant };
+  const details = narrowed ? wanted : caller.grant;
+  const inside = covers(caller.grant, details);
+  if (!inside.ok) throw refuse('identity.exceeds_parent', `${inside.missing.actions[0]} is more than the caller holds`);
   if (run !== undefined)
-    return { agent, parent: run, depth: 1, onBehalfOf: [run, ...(actor.onBehalfOf ?? [])], ...grant };
-  if (agent !== principal) return { agent, depth: 0, onBehalfOf: [principal], ...grant };
-  const onBehalfOf = actor.onBehalfOf ? { onBehalfOf: [...actor.onBehalfOf] } : {};
-  return { agent, depth: 0, details: narrowed ? wanted : caller.grant, ...onBehalfOf, ...grant };
+    return { agent, parent: run, depth: 1, details, onBehalfOf: [run, ...(actor.onBehalfOf ?? [])], ...grant };
+  return { agent, depth: 0, details, ...(actor.onBehalfOf && { onBehalfOf: [...actor.onBehalfOf] }), ...grant };
 }
