@@ -65,6 +65,11 @@ export const requirements: readonly Requirement[] = [
   { id: 'enforcement.revocation_aborts', promise: 'a revocation aborts what runs, and its caller gets no result' },
 
   { id: 'identity.exceeds_parent', promise: 'nobody gives a child, a run or an agent more than they hold' },
+  {
+    id: 'identity.no_rise_by_run',
+    promise: 'whoever a run acts for gets no more by its token than they hold themselves',
+  },
+  { id: 'identity.only_tokens', promise: 'the authorization server answers for tokens, keys and metadata alone' },
   { id: 'identity.revoked_subtree', promise: 'the revocation of a run takes its whole subtree and nothing else' },
   {
     id: 'identity.revocation_latency',

@@ -82,6 +82,8 @@ function checkTypes(params: ExchangeParameters): void {
     throw new errors.InvalidRequest(`subject_token_type must be ${accessTokenType}`);
   if (params.requested_token_type !== undefined && params.requested_token_type !== accessTokenType)
     throw new errors.InvalidRequest(`requested_token_type, if given, must be ${accessTokenType}`);
+  if (params.may_act !== undefined && !/^(?:agt|psn)_[A-Za-z0-9-]{1,59}$/.test(params.may_act))
+    throw new errors.InvalidRequest('may_act must be the id of an agent or of a person');
   if (params.run !== undefined && params.may_act !== undefined)
     throw new errors.InvalidRequest('run and may_act exclude each other: narrow the run’s token in a second exchange');
 }

@@ -75,6 +75,31 @@ describe('a run’s token', () => {
     expect(event).toMatchObject({ data: { principal: 'agt_b', run: 'run_2' } });
   });
 
+  test('does not lift the one that it acts for: a person with few rights does not get those of the agent', () => {
+    verifies('identity.no_rise_by_run');
+    partition.do('grant', 'run_3', { type: 'issue', agent: 'agt_a', onBehalfOf: ['agt_b'] });
+    const command = {
+      type: 'issue_for_run',
+      run: 'run_3',
+      presented: presented('agt_b', { details: [may(['run.read'])] }),
+    };
+    expect(refused('agt_b', command)).toBe('identity.exceeds_parent');
+    expect(issue('agt_b', { ...command, wanted: [may(['run.read'])] })).toMatchObject([
+      { data: { principal: 'agt_a', run: 'run_3', details: [may(['run.read'])] } },
+    ]);
+    expect(issue('agt_a', { ...command, presented: presented('agt_a') })).toHaveLength(1);
+  });
+
+  test.each([{}, { jti: 'tok_9', from: ['tok_0'] }, { jti: 'tok_9', act: ['tok_0'] }])(
+    'is not given for a token that was revoked, or that rests on one: %p',
+    (more) => {
+      verifies('identity.revoked_subtree');
+      partition.do('revocation', 'tok_0', { type: 'revoke', reason: 'leaked' });
+      const command = { type: 'issue_for_run', run: 'run_2', presented: presented('agt_b', more) };
+      expect(refused('agt_b', command)).toBe('identity.revoked');
+    },
+  );
+
   test('is not given to another agent, nor for a token of another', () => {
     expect(refused('agt_b', { type: 'issue_for_run', run: 'run_1', presented: presented('agt_b') })).toBe(
       'identity.not_the_holder',

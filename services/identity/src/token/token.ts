@@ -43,7 +43,8 @@ export const token: Aggregate<null, TokenCommand, TokenEvent> = {
     if (!client.keys.some((key) => key.kid === command.kid))
       throw refuse('identity.key_retired', `${command.kid} is not a key of ${command.client} any more`);
     const issued = { ...origin(command, client, peek), audience: command.audience, expires: command.expires };
-    notRevoked(peek, [tenant, jti, command.client, issued.principal, ...issued.act, ...issued.from]);
+    const rest = 'presented' in command ? restsOn(command.presented) : [];
+    notRevoked(peek, [tenant, jti, command.client, issued.principal, ...issued.act, ...issued.from, ...rest]);
     return [{ type: 'token.issued.v1', data: issued }];
   },
 
@@ -84,6 +85,8 @@ function forRun(command: Extract<TokenCommand, { type: 'issue_for_run' }>, peek:
     throw refuse('identity.exceeds_parent', `${command.run} was not started by ${presented.run}, whose token this is`);
   const details = command.wanted ?? grant.details;
   within(`the run ${command.run}`, grant.details, details);
+  // Whom the run acts for may stand in for it, but does not rise by that: its agent may hold more than they do.
+  if (grant.agent !== command.client) within('the token presented', presented.details, details);
   return {
     principal: grant.agent,
     run: command.run,
@@ -112,6 +115,11 @@ function narrowed(command: Extract<TokenCommand, { type: 'narrow' }>, client: Ac
     ...(mayAct === undefined ? {} : { mayAct }),
     ...(client.groups.length > 0 && !delegated ? { groups: [...client.groups] } : {}),
   };
+}
+
+/** What a presented token itself rests on: one that was taken away is worth nothing here either. */
+function restsOn({ jti, from, act, run }: Presented): string[] {
+  return [jti, ...from, ...act, ...(run === undefined ? [] : [run])];
 }
 
 /** The chain behind a sub-agent: the run first, then the one that delegates, then whom that one acts for. */
