@@ -19,6 +19,9 @@ export interface ClientDirectory {
   find(id: string): Promise<(Client & { keys: Keys }) | undefined>;
 }
 
+/** The ids that principals have. */
+const clientId = /^[a-z]{3,10}(?:_[A-Za-z0-9-]{1,100})?$/;
+
 /** The member of the client metadata that holds the principal's tenant. */
 export const tenantMember = 'writ_tenant';
 
@@ -27,6 +30,8 @@ export function clientFinder(directory: ClientDirectory): Adapter {
   const never = () => Promise.resolve(undefined);
   return {
     async find(id) {
+      // Whatever else is sent as a client id, no principal has it, and a database may not even be asked for it.
+      if (!clientId.test(id)) return undefined;
       const client = await directory.find(id);
       return client && metadataOf(client);
     },

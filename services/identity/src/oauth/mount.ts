@@ -16,6 +16,12 @@ export function oauthPaths(issuer: string): { base: string; wellKnown: readonly 
 }
 
 /**
+ * Everything that the authorization server answers. The provider would also serve an endpoint for people with browsers,
+ * which nobody here has: what is not used is not reachable.
+ */
+const endpoints = ['/token', '/jwks', '/.well-known/openid-configuration'] as const;
+
+/**
  * Puts the authorization server under its issuer's path. `current` gives the provider's handler of the moment, which
  * changes with a rotation; before there is one, the answer is 503.
  */
@@ -36,7 +42,7 @@ export async function mountProvider(
       reply.hijack();
       void handle(rewritten(request.raw, url, base), reply.raw);
     };
-    scope.all(`${base}/*`, handler);
+    for (const endpoint of endpoints) scope.all(`${base}${endpoint}`, handler);
     for (const path of wellKnown) scope.get(path, handler);
     done();
   });

@@ -306,6 +306,37 @@ describe('token exchange', () => {
   });
 });
 
+test.each(['agt_a\u0000', '\ud800', '__proto__', '../x', 'agt_' + 'x'.repeat(10_000)])(
+  'a client id that nobody can have (%j) is no client, and no error',
+  async (id) => {
+    expect(await agent.as(id).request({ grant_type: 'client_credentials' })).toMatchObject({
+      status: 401,
+      body: { error: 'invalid_client' },
+    });
+  },
+);
+
+test.each([
+  ['GET', '/authorize?client_id=agt_a&response_type=code&request_uri=http%3A%2F%2F169.254.169.254%2F'],
+  ['POST', '/authorize'],
+  ['POST', '/reg'],
+  ['POST', '/request'],
+  ['POST', '/token/introspection'],
+  ['POST', '/token/revocation'],
+  ['GET', '/session/end'],
+  ['GET', '/me'],
+  ['POST', '/device/auth'],
+])('%s %s is not there', async (method, path) => {
+  verifies('identity.only_tokens');
+  expect((await fetch(`${issuer}${path}`, { method, redirect: 'manual' })).status).toBe(404);
+});
+
+test('authority is handed on to agents and people only', async () => {
+  const token = await agent.token();
+  for (const may_act of ['operator', 'agt_\u0000', 'agt_' + 'x'.repeat(60), 'run_1'])
+    expect((await agent.exchange(token, { may_act })).status).toBe(400);
+});
+
 test('other grants and the token endpoint without a form are refused', async () => {
   for (const grant_type of ['implicit', 'password', 'authorization_code', 'refresh_token'])
     expect((await agent.request({ grant_type })).status).toBe(400);
