@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { RunState } from '@writ/proto/run/v1/run';
-import { eventually } from '@writ/testkit';
+import { eventually, verifies } from '@writ/testkit';
 import { RecordedError } from './testing/run-execution.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
 import { constant } from './testing/test-worker.js';
@@ -16,6 +16,7 @@ afterAll(async () => {
   await stack?.[Symbol.asyncDispose]();
 });
 
+const missing = { code: 'auth.missing_capability' };
 const wait = { seconds: 20n, nanos: 0 };
 const start = async (workflow: string, input: unknown = null, more: object = {}) =>
   (await runs.startRun({ workflow, input: json(input), ...more })).id;
@@ -86,6 +87,28 @@ describe('starting', () => {
       code: 'identity.exceeds_parent',
     });
     await expect(runs.getRun({ id: 'refused' })).rejects.toMatchObject({ code: 'run.not_found' });
+  });
+
+  test('and everything else is held to the resources of the capability', async () => {
+    verifies('scheduler.resources');
+    const only = (action: string, resource: string) => [
+      { type: 'writ' as const, actions: [action], resources: [resource] },
+    ];
+    const { id } = await runs.startRun({ workflow: 'w' });
+    const limited = (action: string, resource: string) => stack.runs({ grant: only(action, resource) });
+    await expect(limited('run.start', 'review*').startRun({ workflow: 'w' })).rejects.toMatchObject(missing);
+    expect(await limited('run.start', 'w').startRun({ workflow: 'w' })).toMatchObject({ attached: false });
+    await expect(limited('run.read', 'run_1').getRun({ id })).rejects.toMatchObject(missing);
+    expect((await limited('run.read', 'run_1').listRuns({})).runs).toEqual([]);
+    expect((await limited('run.read', id).getRun({ id })).run?.id).toBe(id);
+    await expect(limited('run.send', 'run_1').sendMessage({ id, message: 'm' })).rejects.toMatchObject(missing);
+    await expect(limited('run.cancel', 'run_1').cancelRun({ id })).rejects.toMatchObject(missing);
+    await expect(limited('run.replay', 'run_1').replayRun({ id })).rejects.toMatchObject(missing);
+    const elsewhere = stack.worker(
+      { w: async () => null },
+      { token: { grant: only('worker.connect', 'queue/other') } },
+    );
+    await expect(elsewhere.closed).rejects.toMatchObject(missing);
   });
 
   test('takes plain JSON', async () => {

@@ -24,6 +24,7 @@ import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
 import { runViewName, type RunRow } from '../view/run-view.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
+import { may, maySee } from './may.js';
 import { errorOf, readPayload, valueOf, writePayload } from './payload.js';
 import { startAs } from './start-as.js';
 
@@ -50,6 +51,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
 
   async startRun(request: StartRunRequest, caller: Caller) {
     const { workflow, id, queue, version } = request;
+    may(caller, 'run.start', workflow);
     if (id !== '' && !idPattern.test(id))
       throw refuse('run.bad_input', `'${id}' cannot be the id of a run: letters, digits and . : - _ only`);
     const input = await readPayload(this.scheduler.values, caller.tenant, request.input, request.jsonInput);
@@ -74,7 +76,9 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     return { id: run, attached, position };
   }
 
-  async getRun({ id, after }: GetRunRequest, { tenant }: Caller) {
+  async getRun({ id, after }: GetRunRequest, caller: Caller) {
+    const { tenant } = caller;
+    may(caller, 'run.read', id);
     await this.reach(after);
     const { scheduler, host } = this;
     // The owner knows how far the run is, so that nobody reads a state that was over before they asked.
@@ -88,17 +92,21 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     return { run: runOf(row) };
   }
 
-  async listRuns({ filter, pageSize, pageToken: token, after }: ListRunsRequest, { tenant }: Caller) {
+  async listRuns({ filter, pageSize, pageToken: token, after }: ListRunsRequest, caller: Caller) {
+    const { tenant } = caller;
     await this.reach(after);
     await this.catchUp();
     const limit = pageSize || 50;
     const rows = await this.scheduler.table.list(tenant, readFilter(filter), limit + 1, readPageToken(token));
     const page = rows.slice(0, limit);
     const last = page[page.length - 1];
-    return { runs: page.map(runOf), nextPageToken: rows.length > limit && last ? pageToken(last) : '' };
+    const seen = page.filter(({ id }) => maySee(caller, 'run.read', id));
+    return { runs: seen.map(runOf), nextPageToken: rows.length > limit && last ? pageToken(last) : '' };
   }
 
-  async getRunResult({ id, wait }: GetRunResultRequest, { tenant, signal }: Caller) {
+  async getRunResult({ id, wait }: GetRunResultRequest, caller: Caller) {
+    const { tenant, signal } = caller;
+    may(caller, 'run.read', id);
     const waitMs = wait ? Number(wait.seconds) * 1000 + wait.nanos / 1e6 : 0;
     const { state, end } = await this.scheduler.lookup.end(tenant, id, Math.min(waitMs, longestWaitMs), signal);
     if (!end) return { state: states[state] ?? RunState.UNSPECIFIED };
@@ -119,6 +127,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
 
   async sendMessage(request: SendMessageRequest, caller: Caller) {
     const { id, message, idempotencyKey } = request;
+    may(caller, 'run.send', id);
     const content = await readPayload(this.scheduler.values, caller.tenant, request.data, request.jsonData);
     const { position } = await this.send(caller, id, { type: 'message', message, content }, idempotencyKey);
     return { position };
@@ -126,6 +135,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
 
   async cancelRun({ id, reason, force }: CancelRunRequest, caller: Caller) {
     const graceMs = this.config.WRIT_CANCEL_GRACE_MS;
+    may(caller, 'run.cancel', id);
     const { tenant, signal } = caller;
     const position = await this.sent(caller, id, { type: 'cancel', reason: reason || 'cancelled', force, graceMs });
     const { end } = await this.scheduler.lookup.end(tenant, id, Math.min(graceMs + viewWaitMs, longestWaitMs), signal);
@@ -135,11 +145,14 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   }
 
   async resumeRun({ id }: ResumeRunRequest, caller: Caller) {
+    may(caller, 'run.cancel', id);
     const { position } = await this.send(caller, id, { type: 'resume' }, '');
     return { position };
   }
 
-  async replayRun({ id }: ReplayRunRequest, { tenant }: Caller) {
+  async replayRun({ id }: ReplayRunRequest, caller: Caller) {
+    const { tenant } = caller;
+    may(caller, 'run.replay', id);
     const journal = await this.scheduler.lookup.journal(tenant, id);
     const { workflow, queue } = journal.started;
     const report = await this.scheduler.sessions.replay({ tenant, queue, workflow }, { run: id, journal });

@@ -14,6 +14,7 @@ import { maxValueBytes } from '../values/value-store.js';
 import { maxInlineBytes } from '../worker/large-values.js';
 import type { Session } from '../worker/session.js';
 import { WorkerStreams } from '../worker/worker-streams.js';
+import { may } from './may.js';
 import { SCHEDULER, WORKER_STREAMS } from './tokens.js';
 
 const chunkBytes = 256 * 1024;
@@ -31,6 +32,7 @@ export class WorkerApi implements ServiceImplementation<typeof WorkerService> {
     const first = await frames.next();
     const hello = first.done ? undefined : first.value.hello;
     if (!hello) throw refuse('worker.bad_hello', 'the first frame has no hello');
+    may(caller, 'worker.connect', `queue/${hello.queue || 'default'}`);
     const session = this.streams.open(newId('ses'), checked(hello), caller);
     try {
       yield {

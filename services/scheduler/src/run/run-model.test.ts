@@ -131,6 +131,24 @@ describe('a report', () => {
     expect(partition.run('r').idle).toBe(false);
   });
 
+  test('is not idle where one of many things that it waits for is there', () => {
+    started();
+    partition.send('r', { type: 'message', message: 'm', content: {} });
+    report('r', [message('m'), message('n')], { idle: true });
+    expect(partition.run('r')).toMatchObject({ idle: false, opens: [{ name: 'n' }] });
+  });
+
+  test('that takes a message takes it away', () => {
+    started();
+    for (const value of [1, 2]) partition.send('r', { type: 'message', message: 'm', content: { value } });
+    report('r', [message('m'), { ...message('m'), occurrence: 2 } as WorkerCommand]);
+    expect(noted().slice(-2)).toMatchObject([
+      { outcome: { content: { value: 1 } } },
+      { outcome: { content: { value: 2 } } },
+    ]);
+    expect(partition.run('r').messages).toEqual([]);
+  });
+
   test('is not idle where what it waits for is there', () => {
     started();
     partition.send('r', { type: 'message', message: 'm', content: { value: 1 } });
