@@ -20,7 +20,10 @@ export default tseslint.config(
   {
     files: ['**/*.ts', '**/*.tsx'],
     extends: [...tseslint.configs.recommended],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: root } },
+    languageOptions: {
+      // One program for everything: one for each package would hold the same types twenty times.
+      parserOptions: { project: path.join(root, 'infra/tsconfig.json'), tsconfigRootDir: root },
+    },
     settings: {
       ...importX.flatConfigs.typescript.settings, // or it does not read what is imported, and sees no cycle
       'import-x/resolver-next': [createTypeScriptImportResolver({ project: path.join(root, 'infra/tsconfig.json') })],
