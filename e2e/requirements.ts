@@ -102,6 +102,32 @@ export const requirements: readonly Requirement[] = [
   { id: 'sandbox.no_network', promise: 'a sandbox reaches no network address' },
   { id: 'sandbox.limits', promise: 'a sandbox cannot exceed its memory, process count or time' },
   { id: 'sandbox.leaves_nothing', promise: 'a sandbox leaves no process, mount or cgroup behind' },
+  {
+    id: 'sandbox.own_user',
+    promise: 'each sandbox runs as a host user of its own, without capabilities or a way to any',
+  },
+  { id: 'sandbox.core_pattern', promise: "a sandbox cannot write the kernel's settings, core_pattern among them" },
+  {
+    id: 'sandbox.syscalls',
+    promise:
+      'namespaces, io_uring, keyrings, ptrace, bpf, mounts, odd sockets, terminal injection and foreign ABIs are refused',
+  },
+  { id: 'sandbox.separate', promise: 'two sandboxes see nothing of each other' },
+  { id: 'sandbox.exec', promise: 'a command tells how it ended and why, and dies with everything that it started' },
+  { id: 'sandbox.artifact', promise: 'a sandbox starts at the exact commit of an artifact and cannot change it' },
+  {
+    id: 'sandbox.recorded',
+    promise: 'a sandbox is in the ledger from its request to its end, and so is what ran in it',
+  },
+  { id: 'sandbox.enforced', promise: 'an agent creates and uses sandboxes only as the policy permits' },
+  {
+    id: 'sandbox.exec_once',
+    promise: 'a command asked for again under its effect id runs once and gives its old output',
+  },
+  { id: 'sandbox.revoked', promise: 'the sandboxes of a revoked agent end at once, with what runs in them' },
+  { id: 'sandbox.reconciled', promise: 'a runner that starts again says which sandboxes did not survive' },
+  { id: 'artifact.clone', promise: "Git clones an artifact with an agent's token, and without one it does not" },
+  { id: 'artifact.executes_nothing', promise: 'importing a repository executes nothing that it says' },
 
   { id: 'tools.quarantine', promise: 'what a server offers waits until a person approves exactly what they saw' },
   { id: 'tools.changed_definition', promise: 'a definition that changes goes back into quarantine' },

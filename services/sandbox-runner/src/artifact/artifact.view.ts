@@ -1,6 +1,7 @@
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
 import type { DataSource, EntityManager } from 'typeorm';
+import { text } from '../sandbox/sandbox.view.js';
 import type { ArtifactImported } from './artifact.events.js';
 
 /** Name of the projection, for `Host.waitFor`. */
@@ -33,7 +34,7 @@ async function write(event: LedgerEvent, manager: EntityManager): Promise<void> 
   await manager.query(
     `INSERT INTO artifact (tenant, id, name, source, commit, files, bytes, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
      ON CONFLICT (tenant, id) DO UPDATE SET name = $3, commit = $5, files = $6, bytes = $7`,
-    [event.tenant, event.subject, name, source, commit, files, bytes, event.time],
+    [event.tenant, event.subject, text(name), text(source), commit, files, bytes, event.time],
   );
 }
 

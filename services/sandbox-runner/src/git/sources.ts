@@ -18,6 +18,7 @@ export class Sources {
 
   /** The source as Git may be given it. Throws `artifact.source_refused`. */
   check(source: string): string {
+    if (source.includes('\0')) throw refused(source.replaceAll('\0', '\ufffd'), 'it contains a NUL character');
     return /^https?:/.test(source) ? this.checkUrl(source) : this.checkPath(source);
   }
 

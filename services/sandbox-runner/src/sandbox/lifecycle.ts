@@ -37,7 +37,7 @@ export interface LifecycleParts {
 export class Lifecycle {
   constructor(private readonly parts: LifecycleParts) {}
 
-  /** Requested in the ledger, then made, then running in the ledger. Throws `sandbox.*`; nothing is left then. */
+  /** Requested in the ledger while it is made; running once both are done. Throws `sandbox.*`; nothing is left then. */
   async create(
     caller: Caller,
     wanted: Wanted,
@@ -69,8 +69,10 @@ export class Lifecycle {
     };
     live.add(sandbox);
     try {
-      await this.send(sandbox, { type: 'request', ...requested }, caller.actor, caller.trace);
-      await this.launch(sandbox, wanted, signal);
+      // Side by side: what a crash in between would leave on the host is reaped by its groups, not by the ledger.
+      const asked = this.send(sandbox, { type: 'request', ...requested }, caller.actor, caller.trace);
+      const [request, launch] = await Promise.allSettled([asked, this.launch(sandbox, wanted, signal)]);
+      for (const each of [request, launch]) if (each.status === 'rejected') throw each.reason;
       const layers = [...tier.layers, ...(sandbox.isolated?.layers ?? [])];
       const { position } = await this.send(sandbox, { type: 'start', layers }, caller.actor, caller.trace);
       return { sandbox, position };

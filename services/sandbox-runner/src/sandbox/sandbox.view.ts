@@ -44,7 +44,7 @@ async function write({ tenant, subject, time, ...event }: LedgerEvent, manager: 
         `INSERT INTO sandbox (tenant, id, name, state, tier, artifact, commit, limits, runner, agent, run, created, expires)
          VALUES ($1, $2, $3, 'starting', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
         [
-          tenant, subject, data.name, data.tier, data.artifact ?? null, data.commit ?? null, JSON.stringify(data.limits), data.runner,
+          tenant, subject, text(data.name), data.tier, data.artifact ?? null, data.commit ?? null, JSON.stringify(data.limits), data.runner,
           data.agent, data.run ?? null, time, data.expires,
         ], // prettier-ignore
       );
@@ -65,6 +65,9 @@ async function write({ tenant, subject, time, ...event }: LedgerEvent, manager: 
     case 'sandbox.command_ended.v1':
   }
 }
+
+/** PostgreSQL's text cannot hold NUL, and one row that cannot be written would stop the view. */
+export const text = (value: string): string => value.replaceAll('\u0000', '\ufffd').toWellFormed();
 
 const COLUMNS =
   'tenant, id, name, state, reason, tier, layers, artifact, commit, limits, runner, agent, run, created, expires';
