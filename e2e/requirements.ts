@@ -69,6 +69,10 @@ export const requirements: readonly Requirement[] = [
     id: 'identity.no_rise_by_run',
     promise: 'whoever a run acts for gets no more by its token than they hold themselves',
   },
+  {
+    id: 'identity.operator_only',
+    promise: 'what concerns every tenant is for operators, whatever somebody may do in a tenant of their own',
+  },
   { id: 'identity.only_tokens', promise: 'the authorization server answers for tokens, keys and metadata alone' },
   { id: 'identity.revoked_subtree', promise: 'the revocation of a run takes its whole subtree and nothing else' },
   {

@@ -23,6 +23,7 @@ import {
 import { Revoker } from '../revocation/revoker.js';
 import { SigningRing } from '../signing/signing-ring.js';
 import { IdentityCommands } from './identity.commands.js';
+import { operatorOnly } from './operator-only.js';
 import {
   agentMessage,
   capabilitiesOf,
@@ -47,12 +48,14 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   ) {}
 
   async createTenant({ name, id }: CreateTenantRequest, caller: Caller) {
+    operatorOnly(caller, 'create tenants');
     const tenant = chosenId('tnt', id);
     const { position } = await this.commands.sendAndSee(caller, 'tenant', tenant, { type: 'create', name }, tenant);
     return { id: tenant, position };
   }
 
-  async listTenants({ after, ...page }: ListTenantsRequest, _caller: Caller) {
+  async listTenants({ after, ...page }: ListTenantsRequest, caller: Caller) {
+    operatorOnly(caller, 'see the tenants of others');
     await this.commands.see(after);
     const { rows, nextPageToken } = await this.queries.tenants(page);
     return { tenants: rows.map(tenantMessage), nextPageToken };
@@ -146,7 +149,8 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
     return { revocations: rows.map(revocationMessage), nextPageToken };
   }
 
-  rotateSigningKey(_request: RotateSigningKeyRequest, caller: Caller) {
+  async rotateSigningKey(_request: RotateSigningKeyRequest, caller: Caller) {
+    operatorOnly(caller, 'rotate the signing key');
     return this.ring.rotate(caller.actor);
   }
 
