@@ -200,6 +200,10 @@ export const requirements: readonly Requirement[] = [
     id: 'api.capability_of_every_method',
     promise: 'every method says who may call it, and refuses everybody else over gRPC and over REST',
   },
+  {
+    id: 'api.resource_of_capability',
+    promise: 'a capability that names resources is worth nothing on others, nor for a list of everything',
+  },
   { id: 'api.admitted_first', promise: 'nothing of a request is read before its caller was admitted' },
   { id: 'api.strict', promise: 'unknown fields, malformed bytes, broken rules and too much are refused, each by name' },
   {

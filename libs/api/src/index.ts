@@ -23,6 +23,7 @@ export {
   type Headers,
   type Identity,
 } from './kernel/caller.js';
+export { holds, mustHold } from './kernel/holds.js';
 export type { ServiceImplementation } from './kernel/implementation.js';
 export { Kernel, requestIdOf, type ApiLog, type KernelOptions, type Served } from './kernel/kernel.js';
 export { traceOnly, traceparentOf, type CallObserver, type ObservedCall } from './kernel/trace.js';

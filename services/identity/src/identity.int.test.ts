@@ -143,6 +143,54 @@ describe('the registry', () => {
     });
   });
 
+  test('keeps to the resources that a capability names', async () => {
+    verifies('api.resource_of_capability');
+    const narrow = await all.principal(tenant, 'people', ['agent.*', 'person.*', 'identity.revoke']);
+    const resources = [agent.id, 'psn_none'];
+    const wanted = JSON.stringify([may(['agent.*', 'person.*', 'identity.revoke'], resources)]);
+    const token = await narrow.token({ authorization_details: wanted });
+    const refused = { status: 403, body: { code: 'auth.missing_capability' } };
+    const jwk = JSON.stringify(helper.key.jwk);
+    const other = `/v1/agents/${helper.id}`;
+    expectOk(await all.call(token, 'GET', `/v1/agents/${agent.id}`));
+    expect(expectOk(await all.call(token, 'GET', '/v1/agents'))['agents']).toMatchObject([{ id: agent.id }]);
+    expect(expectOk(await all.call(token, 'GET', '/v1/people'))['people']).toEqual([]);
+    for (const call of [
+      all.call(token, 'GET', other),
+      all.call(token, 'POST', `${other}/keys`, { jwk }),
+      all.call(token, 'DELETE', `${other}/keys/${helper.key.kid}`),
+      all.call(token, 'PUT', `${other}/capabilities`, { capabilities: [] }),
+      all.call(token, 'POST', '/v1/agents', { name: 'x', jwk, capabilities: [] }),
+      all.call(token, 'GET', `/v1/people/${person.id}`),
+      all.call(token, 'POST', `/v1/people/${person.id}/keys`, { jwk }),
+      all.call(token, 'POST', '/v1/revocations', { subject: helper.id, reason: 'x' }),
+      all.call(token, 'POST', '/v1/revocations', { subject: helper.id, reason: 'x', validateOnly: true }),
+    ])
+      expect(await call).toMatchObject(refused);
+  });
+
+  test('leaves what concerns every tenant to operators, whatever else somebody holds', async () => {
+    verifies('identity.operator_only');
+    const token = await person.token();
+    for (const [method, path, body] of [
+      ['POST', '/v1/tenants', { name: 'mine' }],
+      ['GET', '/v1/tenants', undefined],
+      ['POST', '/v1/signingKeys:rotate', {}],
+    ] as const)
+      expect(await all.call(token, method, path, body)).toMatchObject({
+        status: 403,
+        body: { code: 'identity.operator_only' },
+      });
+  });
+
+  test('takes positions of its own only', async () => {
+    for (const after of ['x', 'identity/07/1/0', 'policy/00/1/0'])
+      expect(await all.call(await person.token(), 'GET', `/v1/agents?after=${after}`)).toMatchObject({
+        status: 400,
+        body: { code: 'request.invalid' },
+      });
+  });
+
   test('sets capabilities on the version that was read', async () => {
     const other = await all.principal(tenant, 'agents', ['run.read']);
     const token = await person.token();

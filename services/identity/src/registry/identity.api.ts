@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import { ApiService, holds, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
 import {
   IdentityService,
   type AddAgentKeyRequest,
@@ -63,6 +63,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
 
   async createPerson(request: CreatePersonRequest, caller: Caller) {
     const id = chosenId('psn', request.id);
+    mustHold(caller, 'person.write', id);
     await this.queries.available(caller.tenant, 'person', id);
     const { name, groups } = request;
     const described = {
@@ -80,6 +81,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   }
 
   async getPerson({ id, after }: GetPersonRequest, caller: Caller) {
+    mustHold(caller, 'person.read', id);
     await this.commands.see(after);
     return { person: personMessage(await this.queries.principal(caller.tenant, 'person', id)) };
   }
@@ -87,7 +89,8 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   async listPeople({ after, ...page }: ListPeopleRequest, caller: Caller) {
     await this.commands.see(after);
     const { rows, nextPageToken } = await this.queries.principals(caller.tenant, 'person', page);
-    return { people: rows.map(personMessage), nextPageToken };
+    const seen = rows.filter(({ id }) => holds(caller, 'person.read', id));
+    return { people: seen.map(personMessage), nextPageToken };
   }
 
   addPersonKey(request: AddPersonKeyRequest, caller: Caller) {
@@ -96,6 +99,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
 
   async createAgent(request: CreateAgentRequest, caller: Caller) {
     const id = chosenId('agt', request.id);
+    mustHold(caller, 'agent.write', id);
     await this.queries.available(caller.tenant, 'agent', id);
     const owner = request.owner || (caller.kind === 'person' ? caller.principal : undefined);
     const described = {
@@ -109,6 +113,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   }
 
   async getAgent({ id, after }: GetAgentRequest, caller: Caller) {
+    mustHold(caller, 'agent.read', id);
     await this.commands.see(after);
     return { agent: agentMessage(await this.queries.principal(caller.tenant, 'agent', id)) };
   }
@@ -116,7 +121,8 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   async listAgents({ after, ...page }: ListAgentsRequest, caller: Caller) {
     await this.commands.see(after);
     const { rows, nextPageToken } = await this.queries.principals(caller.tenant, 'agent', page);
-    return { agents: rows.map(agentMessage), nextPageToken };
+    const seen = rows.filter(({ id }) => holds(caller, 'agent.read', id));
+    return { agents: seen.map(agentMessage), nextPageToken };
   }
 
   addAgentKey(request: AddAgentKeyRequest, caller: Caller) {
@@ -124,11 +130,13 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   }
 
   async retireAgentKey({ id, kid }: RetireAgentKeyRequest, caller: Caller) {
+    mustHold(caller, 'agent.write', id);
     const { position } = await this.commands.sendAndSee(caller, 'agent', id, { type: 'retire_key', kid });
     return { position };
   }
 
   async setAgentCapabilities({ id, capabilities, etag }: SetAgentCapabilitiesRequest, caller: Caller) {
+    mustHold(caller, 'agent.write', id);
     const version = versionOf(etag);
     const wanted = { capabilities: capabilitiesOf(capabilities), ...(version !== undefined && { ifVersion: version }) };
     const { position } = await this.commands.sendAndSee(caller, 'agent', id, {
@@ -139,14 +147,16 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
     return { position };
   }
 
-  revoke({ subject, reason, validateOnly }: RevokeRequest, caller: Caller) {
+  async revoke({ subject, reason, validateOnly }: RevokeRequest, caller: Caller) {
+    mustHold(caller, 'identity.revoke', subject);
     return validateOnly ? this.revoker.preview(caller, subject) : this.revoker.revoke(caller, subject, reason);
   }
 
   async listRevocations({ after, ...page }: ListRevocationsRequest, caller: Caller) {
     await this.commands.see(after);
     const { rows, nextPageToken } = await this.queries.revocations(caller.tenant, page);
-    return { revocations: rows.map(revocationMessage), nextPageToken };
+    const seen = rows.filter(({ subject }) => holds(caller, 'identity.revoke', subject));
+    return { revocations: seen.map(revocationMessage), nextPageToken };
   }
 
   async rotateSigningKey(_request: RotateSigningKeyRequest, caller: Caller) {
@@ -167,6 +177,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
   }
 
   private async addKey(kind: 'agent' | 'person', request: AddAgentKeyRequest | AddPersonKeyRequest, caller: Caller) {
+    mustHold(caller, `${kind}.write`, request.id);
     const key = await keyOf(request.jwk);
     const type = request.retireOthers ? 'rotate_key' : 'add_key';
     const { position } = await this.commands.sendAndSee(caller, kind, request.id, { type, key, holds: caller.grant });

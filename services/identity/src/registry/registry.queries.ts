@@ -45,15 +45,15 @@ export class RegistryQueries {
   }
 
   principals(tenant: string, kind: PrincipalKind, page: PageRequest): Promise<Page<PrincipalRow>> {
-    return this.page(PrincipalRow, { tenant, kind }, ['created', 'id'], page);
+    return this.page(PrincipalRow, { tenant, kind }, ['created', 'id', /^[\w-]{1,200}$/], page);
   }
 
   tenants(page: PageRequest): Promise<Page<TenantRow>> {
-    return this.page(TenantRow, {}, ['created', 'id'], page);
+    return this.page(TenantRow, {}, ['created', 'id', /^[\w-]{1,200}$/], page);
   }
 
   revocations(tenant: string, page: PageRequest): Promise<Page<RevocationRow>> {
-    return this.page(RevocationRow, { tenant }, ['revoked', 'epoch'], page);
+    return this.page(RevocationRow, { tenant }, ['revoked', 'epoch', /^\d{1,15}$/], page);
   }
 
   /** The revocation of a subject, if there is one. */
@@ -103,12 +103,12 @@ export class RegistryQueries {
   private async page<T extends ObjectLiteral>(
     entity: EntitySchema<T>,
     where: FindOptionsWhere<T>,
-    [time, id]: [keyof T & string, keyof T & string],
+    [time, id, isId]: [keyof T & string, keyof T & string, RegExp],
     { pageSize, pageToken }: PageRequest,
   ): Promise<Page<T>> {
     const size = pageSize || 100;
     const query = this.dataSource.getRepository(entity).createQueryBuilder('row').where(where);
-    if (pageToken !== '') query.andWhere(`(row.${time}, row.${id}) < (:time, :id)`, decodeToken(pageToken));
+    if (pageToken !== '') query.andWhere(`(row.${time}, row.${id}) < (:time, :id)`, decodeToken(pageToken, isId));
     const rows = await query
       .orderBy(`row.${time}`, 'DESC')
       .addOrderBy(`row.${id}`, 'DESC')
@@ -120,14 +120,16 @@ export class RegistryQueries {
   }
 }
 
-function encodeToken(time: Date, id: string): string {
+export function encodeToken(time: Date, id: string): string {
   return Buffer.from(JSON.stringify([time.toISOString(), id])).toString('base64url');
 }
 
-function decodeToken(token: string): { time: string; id: string } {
+/** Reads what {@link encodeToken} wrote, character by character: what else it might hold, PostgreSQL would choke on. */
+export function decodeToken(token: string, isId: RegExp): { time: string; id: string } {
   try {
     const [time, id] = JSON.parse(Buffer.from(token, 'base64url').toString()) as [string, string];
-    if (!Number.isNaN(Date.parse(time)) && typeof id === 'string') return { time, id };
+    const ours = encodeToken(new Date(time), String(id)) === token;
+    if (ours && isId.test(id) && /^\d{4}-/.test(time)) return { time, id };
   } catch {
     // not one of ours
   }
