@@ -21,6 +21,8 @@ const ENVIRONMENT = {
   TMPDIR: '/tmp',
 } as const;
 const FILE_TIMEOUT_MS = 60_000;
+/** What V8 reserves without ever using it; a limit on what a process may map has to leave room for that. */
+const RESERVED_MIB = 2048;
 
 /** What was launched in a slot. */
 export interface Launched {
@@ -127,7 +129,7 @@ export class NamespaceSandbox implements IsolatedSandbox {
     return [
       ...always,
       { resource: linux.RLIMIT_NPROC, value: processes },
-      { resource: linux.RLIMIT_DATA, value: memoryMib * 1024 * 1024 },
+      { resource: linux.RLIMIT_DATA, value: (memoryMib + RESERVED_MIB) * 1024 * 1024 },
     ];
   }
 
