@@ -235,6 +235,18 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'events.slow_subscriber', promise: 'a subscriber that does not read costs little memory, and loses nothing' },
   { id: 'platform.storable', promise: 'no text in an event stops a view, also one that PostgreSQL cannot hold' },
+  { id: 'memory.once', promise: 'the same effect remembers once, however often and by however many it is sent' },
+  {
+    id: 'memory.enforced',
+    promise: 'what the policies forbid is neither remembered nor read, and leaves no trace of its text among the memories',
+  },
+  { id: 'memory.search', promise: 'memories are found by words, best first, and in spite of a wrong letter' },
+  { id: 'memory.tenant_wall', promise: 'no scope, no question and no id reaches a memory of another tenant' },
+  {
+    id: 'memory.forget',
+    promise: 'what is forgotten is gone from every answer and from the view, and forgetting again changes nothing',
+  },
+  { id: 'memory.rebuild', promise: 'the view of memories built again from the ledger is the same' },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {

@@ -7,6 +7,7 @@ export { BLOBS, CONTEXT, DATA_SOURCE, ENFORCEMENT, HOST, LEDGER, LOGGER } from '
 export { migrate, type Migration, type MigrationClass } from './postgres/migrations.js';
 export { openPostgres, type PostgresOptions } from './postgres/postgres.js';
 export { storable, storableJson, storableValue } from './postgres/storable.js';
+export { viewReaches } from './postgres/view-position.js';
 export { runService } from './start/run-service.js';
 export { startService } from './start/start-service.js';
 export type { RunningService, ServiceContext, ServiceSpec } from './start/spec.js';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Host } from '@writ/ledger';
 import { refuse } from '@writ/ledger/domain';
-import { HOST } from '@writ/platform';
+import { HOST, viewReaches } from '@writ/platform';
 
 const WAIT_MS = 5_000;
 
@@ -10,9 +10,9 @@ const WAIT_MS = 5_000;
 export class Views {
   constructor(@Inject(HOST) private readonly host: Host) {}
 
-  /** @param after a position, or empty. @throws DomainError `policy.view_behind` */
+  /** @param after a position, or empty. @throws DomainError `policy.view_behind`, `request.invalid` */
   async upTo(view: string, after: string): Promise<void> {
-    if (after === '' || (await this.host.waitFor(view, after, WAIT_MS))) return;
+    if (await viewReaches(this.host, view, after, WAIT_MS)) return;
     throw refuse('policy.view_behind', `the view has not reached ${after} within ${WAIT_MS} ms`);
   }
 }

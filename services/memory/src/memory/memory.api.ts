@@ -4,8 +4,8 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import { valueOf, type Enforcement } from '@writ/enforcement';
 import type { Host, Ledger } from '@writ/ledger';
-import { derivedId, newId, refuse, type Json } from '@writ/ledger/domain';
-import { ENFORCEMENT, HOST, LEDGER } from '@writ/platform';
+import { derivedId, formatPosition, newId, partitionOf, partitionsOf, refuse, type Json } from '@writ/ledger/domain';
+import { ENFORCEMENT, HOST, LEDGER, viewReaches } from '@writ/platform';
 import {
   MemoryService,
   type ForgetRequest,
@@ -99,7 +99,7 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
   }
 
   async forget(request: ForgetRequest, caller: Caller) {
-    const scope = await this.memories.scopeOf(caller.tenant, request.id);
+    const scope = await this.scopeOf(caller.tenant, request.id);
     if (scope === undefined) throw refuse('memory.not_found', `there is no memory ${request.id}`, { id: request.id });
     const performed = await this.enforcement.perform(
       {
@@ -113,6 +113,16 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
     return valueOf(performed) as { position: string };
   }
 
+  /** What was remembered a moment ago may not be in the view yet: only once that has caught up it is known to be nowhere. */
+  private async scopeOf(tenant: string, id: string): Promise<string | undefined> {
+    const known = await this.memories.scopeOf(tenant, id);
+    if (known !== undefined) return known;
+    const partition = partitionOf(tenant, id, partitionsOf.memory);
+    const commit = await this.ledger.last('memory', partition);
+    await this.upTo(formatPosition({ service: 'memory', partition, commit, index: 0 }));
+    return this.memories.scopeOf(tenant, id);
+  }
+
   private async send(caller: Caller, subject: string, command: MemoryCommand): Promise<{ position: string }> {
     const { tenant, actor, trace } = caller;
     const { position } = await this.ledger
@@ -122,7 +132,7 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
   }
 
   private async upTo(after: string): Promise<void> {
-    if (after === '' || (await this.host.waitFor(MEMORY_VIEW, after, VIEW_WAIT_MS))) return;
+    if (await viewReaches(this.host, MEMORY_VIEW, after, VIEW_WAIT_MS)) return;
     throw refuse('memory.view_behind', `the view has not reached ${after} within ${VIEW_WAIT_MS} ms; try again`);
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { decide, evolve, type Memory, type MemoryEvent } from './memory.js';
+import type { MemoryEvent } from './memory.events.js';
+import { decide, evolve, type Memory } from './memory.js';
 
 const none: Memory = { status: 'none' };
 const remember = { type: 'remember', scope: 'repo/a', text: 'a secret in config.ts' } as const;

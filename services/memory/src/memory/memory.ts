@@ -1,4 +1,5 @@
 import { refuse, type Aggregate, type Json } from '@writ/ledger/domain';
+import type { MemoryEvent } from './memory.events.js';
 
 /** One observation. Its text is kept verbatim until it is forgotten; then only the fact that it was there stays. */
 export type Memory =
@@ -9,13 +10,6 @@ export type Memory =
 export type MemoryCommand =
   | { type: 'remember'; scope: string; text: string; attributes?: Record<string, Json>; run?: string }
   | { type: 'forget'; reason: string };
-
-export type MemoryEvent =
-  | {
-      type: 'memory.remembered.v1';
-      data: { scope: string; text: string; attributes: Record<string, Json>; run?: string };
-    }
-  | { type: 'memory.forgotten.v1'; data: { scope: string; reason: string } };
 
 /** Pure: what may happen to one observation. */
 export function decide(command: MemoryCommand, memory: Memory, subject: string): MemoryEvent[] {
