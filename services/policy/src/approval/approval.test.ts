@@ -110,6 +110,21 @@ describe('an approval', () => {
     }
   });
 
+  test.each([
+    ['the token of a run, even of their own', { run: 'run_1' }],
+    ['a token that an agent handed to them', { onBehalfOf: ['agt_1'] }],
+    ['a token that came by a run', { onBehalfOf: ['psn_2', 'run_1'] }],
+  ])('is decided by no person with %s', (_, lent) => {
+    verifies('approval.agent_cannot_decide');
+    const actor: Actor = { principal: 'psn_1', kind: 'person', ...lent };
+    expect(() => started(request)(decide(), { actor })).toThrow(code('approval.agent_cannot_decide'));
+  });
+
+  test('may be decided for another person', () => {
+    const actor: Actor = { principal: 'psn_1', kind: 'person', onBehalfOf: ['psn_2'] };
+    expect(started(request)(decide(), { actor })).toEqual(['approval.decided.v1']);
+  });
+
   test('needs the right to decide, on this approval', () => {
     const send = started(request);
     expect(() => send(decide({ grant: [] }))).toThrow(code('approval.not_entitled'));

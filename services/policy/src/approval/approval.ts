@@ -27,7 +27,7 @@ type Asked = Exclude<Approval, { status: 'none' }>;
 interface About {
   readonly subject: string;
   readonly time: string;
-  readonly actor: { readonly principal: string };
+  readonly actor: { readonly principal: string; readonly run?: string; readonly onBehalfOf?: readonly string[] };
 }
 
 /** Subject: the approval id. */
@@ -107,10 +107,17 @@ function decide(command: DecideApproval, state: Asked, about: About): ApprovalEv
 }
 
 /** A person, never an agent; one of those who were named or, when nobody was, whoever holds the right to decide. */
-function mayDecide({ by, grant }: DecideApproval, { agent, approvers }: Asked, { subject }: About): void {
+function mayDecide({ by, grant }: DecideApproval, { agent, approvers }: Asked, { subject, actor }: About): void {
   if (by.kind === 'agent' || by.kind === 'service' || by.principal === agent) {
     throw refuse('approval.agent_cannot_decide', `${by.principal} is not a person`);
   }
+  // A workflow that runs as a person, and authority that an agent handed to one, are not that person's own.
+  const lent = actor.run ?? actor.onBehalfOf?.find((id) => !id.startsWith('psn_'));
+  if (lent !== undefined)
+    throw refuse(
+      'approval.agent_cannot_decide',
+      `${by.principal} decides with a token of their own, not with one of ${lent}`,
+    );
   if (!permits(grant, 'approval.decide', subject)) {
     throw refuse('approval.not_entitled', `${by.principal} does not hold approval.decide on ${subject}`);
   }
