@@ -293,6 +293,32 @@ describe('policies', () => {
     );
   });
 
+  test('and approvals are kept from grants that name other resources', async () => {
+    verifies('api.resource_of_capability');
+    const id = ((await perform(publish())) as { approvalId: string }).approvalId;
+    const narrow = (resource: string) => ({
+      authorization_details: [{ type: 'writ' as const, actions: ['policy.*', 'approval.*'], resources: [resource] }],
+    });
+    expect((await all.call('GET', `/v1/approvals/${id}`, undefined, narrow(id))).status).toBe(200);
+    const listed = (await all.call('GET', '/v1/approvals', undefined, narrow(id))).body['approvals'];
+    expect(listed).toMatchObject([{ id }]);
+    const others = await all.call('GET', '/v1/approvals', undefined, narrow('apr_0'));
+    expect(others.body['approvals']).toEqual([]);
+    for (const [method, path, body] of [
+      ['GET', `/v1/approvals/${id}`],
+      ['POST', `/v1/approvals/${id}:decide`, { verdict: 'approve' }],
+      ['GET', '/v1/policies'],
+      ['GET', '/v1/policies/versions'],
+      ['PUT', '/v1/policies', { files: [{ name: 'a', text: '' }] }],
+      [
+        'POST',
+        '/v1/policies:check',
+        { principal: 'agt_1', action: 'tool.call', resourceType: 'Tool', resource: 'a/b' },
+      ],
+    ] as const)
+      expect((await all.call(method, path, body, narrow('apr_0'))).status).toBe(403);
+  });
+
   test('of one tenant are not those of another', async () => {
     const { body } = await all.call('GET', '/v1/policies', undefined, { tenant: 'tnt_2' });
     expect(body['version'] ?? '').toBe('');

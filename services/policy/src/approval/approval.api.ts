@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { fromJson, toJson, type JsonValue } from '@bufbuild/protobuf';
 import { durationMs, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
-import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import { ApiService, holds, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
 import type { DecideApproval, Enforcement } from '@writ/enforcement';
 import type { Ledger } from '@writ/ledger';
 import { formatPosition, refuse, type Json } from '@writ/ledger/domain';
@@ -29,14 +29,18 @@ export class ApprovalApi implements ServiceImplementation<typeof ApprovalService
     @Inject(Views) private readonly views: Views,
   ) {}
 
-  async listApprovals({ state, run, pageSize, pageToken, after }: ListApprovalsRequest, { tenant }: Caller) {
+  async listApprovals({ state, run, pageSize, pageToken, after }: ListApprovalsRequest, caller: Caller) {
+    const { tenant } = caller;
     await this.views.upTo(APPROVAL_VIEW, after);
     const size = pageSize || PAGE_SIZE;
     const rows = await this.approvals.queries.list(tenant, { state: state || 'requested', run }, size, pageToken);
-    return { approvals: rows.map(messageOf), nextPageToken: rows.length === size ? (rows.at(-1)?.id ?? '') : '' };
+    const seen = rows.filter(({ id }) => holds(caller, 'approval.read', id));
+    return { approvals: seen.map(messageOf), nextPageToken: rows.length === size ? (rows.at(-1)?.id ?? '') : '' };
   }
 
-  async getApproval({ id, wait }: GetApprovalRequest, { tenant, signal }: Caller) {
+  async getApproval({ id, wait }: GetApprovalRequest, caller: Caller) {
+    const { tenant, signal } = caller;
+    mustHold(caller, 'approval.read', id);
     const waitMs = wait === undefined ? 0 : Math.min(LONGEST_WAIT_MS, Math.max(0, durationMs(wait)));
     // The wait begins before the view is read, or an end in between would be missed.
     const abort = new AbortController();

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import { ApiService, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
 import {
   checkPolicies,
   resourceTypes,
@@ -26,6 +26,8 @@ import { versionOf, type PushPolicies } from './policy-set.js';
 import { POLICY_SET_VIEW, PolicySetQueries } from './policy-set.view.js';
 
 const PAGE_SIZE = 50;
+/** A tenant has one set, so a grant that names resources of policies covers nothing here. */
+const theSet = '';
 
 /** Implements `writ.policy.v1.PolicyService`; paths, validation and required capabilities stand in the proto. */
 @ApiService(PolicyService)
@@ -38,6 +40,7 @@ export class PolicySetApi implements ServiceImplementation<typeof PolicyService>
   ) {}
 
   async pushPolicySet({ files, mode, validateOnly, expectedVersion }: PushPolicySetRequest, caller: Caller) {
+    mustHold(caller, 'policy.write', theSet);
     const given = files.map(({ name, text }) => ({ name, text }));
     const version = versionOf(given);
     const { policies, findings } = checkPolicies(given, this.enforcement.policies.tools(caller.tenant));
@@ -61,7 +64,9 @@ export class PolicySetApi implements ServiceImplementation<typeof PolicyService>
     return { ...answer, position };
   }
 
-  async getPolicySet({ version }: GetPolicySetRequest, { tenant }: Caller) {
+  async getPolicySet({ version }: GetPolicySetRequest, caller: Caller) {
+    const { tenant } = caller;
+    mustHold(caller, 'policy.read', theSet);
     const found = await this.queries.activation(tenant, version);
     if (found === undefined && version === '') return { version: '', files: [], mode: PolicyMode.UNSPECIFIED };
     if (found === undefined) throw refuse('policy.version_not_found', `there is no version ${version}`);
@@ -73,7 +78,9 @@ export class PolicySetApi implements ServiceImplementation<typeof PolicyService>
     };
   }
 
-  async listPolicyVersions({ pageSize, pageToken, after }: ListPolicyVersionsRequest, { tenant }: Caller) {
+  async listPolicyVersions({ pageSize, pageToken, after }: ListPolicyVersionsRequest, caller: Caller) {
+    const { tenant } = caller;
+    mustHold(caller, 'policy.read', theSet);
     await this.views.upTo(POLICY_SET_VIEW, after);
     const size = pageSize || PAGE_SIZE;
     const before = pageToken === '' ? Number.MAX_SAFE_INTEGER : Number(pageToken);
@@ -91,7 +98,9 @@ export class PolicySetApi implements ServiceImplementation<typeof PolicyService>
     };
   }
 
-  async checkDecision(request: CheckDecisionRequest, { tenant }: Caller) {
+  async checkDecision(request: CheckDecisionRequest, caller: Caller) {
+    const { tenant } = caller;
+    mustHold(caller, 'policy.read', theSet);
     const asked = requestOf(request, tenant);
     const draft = request.draft.map(({ name, text }) => ({ name, text }));
     if (draft.length === 0) {
