@@ -1,8 +1,8 @@
 import { Inject } from '@nestjs/common';
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
-import { timestampDate, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
-import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
-import { parsePosition, refuse, type LedgerEvent } from '@writ/ledger/domain';
+import { timestampDate, timestampFromDate, ValueSchema, type Timestamp } from '@bufbuild/protobuf/wkt';
+import { ApiService, holds, invalid, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
+import { parsePosition, partitionsOf, refuse, type LedgerEvent, type Position } from '@writ/ledger/domain';
 import {
   AuditService,
   type ExportBundleRequest,
@@ -31,13 +31,14 @@ export class AuditApi implements ServiceImplementation<typeof AuditService> {
   ) {}
 
   async searchEvents(request: SearchEventsRequest, caller: Caller) {
+    mustHold(caller, 'audit.read', request.run || request.subject);
     await this.upTo(request.after, caller.signal);
     const limit = request.pageSize || DEFAULT_PAGE;
     const { agent, run, type, subject } = request;
     const rows = await this.leaves.search({
       ...searchOf(caller, request),
       ...present({ agent, run, type, subject }),
-      ...(request.pageToken !== '' && { after: Number(request.pageToken) }),
+      ...(request.pageToken !== '' && { after: leafNumber(request.pageToken) }),
       ascending: request.ascending,
       limit,
     });
@@ -85,6 +86,7 @@ export class AuditApi implements ServiceImplementation<typeof AuditService> {
   }
 
   async exportBundle(request: ExportBundleRequest, caller: Caller) {
+    mustHold(caller, 'audit.read', request.run);
     await this.upTo(request.after, caller.signal);
     const { agent, run } = request;
     const search = { ...searchOf(caller, request), ...present({ agent, run }), ascending: true, limit: MAX_BUNDLE + 1 };
@@ -124,7 +126,7 @@ export class AuditApi implements ServiceImplementation<typeof AuditService> {
 
   private async leafOf(caller: Caller, id: string): Promise<LeafRow> {
     const row = await this.leaves.byId(caller.tenant, id);
-    if (row) return row;
+    if (row && mayRead(caller, row)) return row;
     throw refuse('audit.not_found', `no event ${id} is in the record; a new one takes up to a second to get there`, {
       id,
     });
@@ -146,23 +148,46 @@ function step(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
 }
 
-function positionOf(text: string) {
+/** Of a grant that names runs, the events of those and about those. */
+function mayRead(caller: Caller, { line }: LeafRow): boolean {
+  const { subject, actor } = JSON.parse(line) as LedgerEvent;
+  return [subject, actor.run ?? '', ''].some((resource) => holds(caller, 'audit.read', resource));
+}
+
+function positionOf(text: string): Position {
   try {
-    return parsePosition(text);
+    const position = parsePosition(text);
+    const partitions: Readonly<Record<string, number>> = partitionsOf;
+    if (Object.hasOwn(partitions, position.service) && position.partition < (partitions[position.service] as number))
+      return position;
   } catch {
-    throw refuse(
-      'audit.bad_position',
-      `'${text}' is not a position; use one that came with a write, such as scheduler/07/123/0`,
-    );
+    // told below
   }
+  throw refuse(
+    'audit.bad_position',
+    `'${text.slice(0, 80)}' is not a position; use one that came with a write, such as scheduler/07/123/0`,
+  );
+}
+
+function leafNumber(pageToken: string): number {
+  if (/^\d{1,15}$/.test(pageToken)) return Number(pageToken);
+  throw invalid([{ field: 'page_token', detail: 'is not a token that a search gave' }]);
 }
 
 function searchOf(caller: Caller, { fromTime, toTime }: Pick<SearchEventsRequest, 'fromTime' | 'toTime'>) {
   return {
     tenant: caller.tenant,
-    ...(fromTime && { from: timestampDate(fromTime) }),
-    ...(toTime && { to: timestampDate(toTime) }),
+    ...(fromTime && { from: dateOf(fromTime, 'from_time') }),
+    ...(toTime && { to: dateOf(toTime, 'to_time') }),
   };
+}
+
+/** Over gRPC a timestamp may lie where no date of JavaScript and of PostgreSQL is. */
+function dateOf(timestamp: Timestamp, field: string): Date {
+  const date = timestampDate(timestamp);
+  if (date.getTime() >= Date.parse('0001-01-01T00:00:00Z') && date.getTime() < Date.parse('+010000-01-01T00:00:00Z'))
+    return date;
+  throw invalid([{ field, detail: 'is not between the years 1 and 9999' }]);
 }
 
 /** The fields that are not empty: absent is empty in proto3. */
@@ -182,7 +207,8 @@ function auditEventOf(row: LeafRow) {
       source: event.source,
       subject: event.subject,
       time: timestampFromDate(new Date(event.time)),
-      data: fromJson(ValueSchema, event.data as JsonValue),
+      // What is in the ledger is shown, however deep it nests.
+      data: fromJson(ValueSchema, event.data as JsonValue, { recursionLimit: 10_000 }),
       tenant: event.tenant,
       actor: {
         principal: actor.principal,
