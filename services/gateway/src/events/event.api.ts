@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { abortable, ApiService, type Caller, type ServiceImplementation } from '@writ/api';
+import { abortable, ApiService, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Enforcement } from '@writ/enforcement';
 import { refuse, type DomainError } from '@writ/ledger/domain';
 import { ENFORCEMENT } from '@writ/platform';
@@ -18,6 +18,7 @@ export class EventApi implements ServiceImplementation<typeof EventService> {
   ) {}
 
   async *watchEvents(request: WatchEventsRequest, caller: Caller) {
+    mustHold(caller, 'event.read', request.run || request.subject);
     const filter = {
       tenant: caller.tenant,
       types: request.types,
@@ -58,7 +59,8 @@ function messageOf({ event, position, cursor }: Delivery) {
       source: event.source,
       subject: event.subject,
       time: timestampFromDate(new Date(event.time)),
-      data: fromJson(ValueSchema, event.data as JsonValue),
+      // One event that nests deep must not end the streams of all who watch.
+      data: fromJson(ValueSchema, event.data as JsonValue, { recursionLimit: 10_000 }),
       tenant: event.tenant,
       actor: {
         principal: actor.principal,

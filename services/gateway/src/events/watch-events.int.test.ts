@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { clientOf, GrpcChannel } from '@writ/api';
 import type { TestClaims } from '@writ/enforcement/testing';
-import { DomainError } from '@writ/ledger/domain';
+import { DomainError, type Json } from '@writ/ledger/domain';
 import { EventService } from '@writ/proto/event/v1/event';
 import { eventually, verifies } from '@writ/testkit';
 import fc from 'fast-check';
@@ -191,12 +191,32 @@ describe.each([
     }
   });
 
+  test('a grant that names runs shows those, and not everything', async () => {
+    verifies('api.resource_of_capability');
+    const run = subject('narrow');
+    await installation.note(run);
+    await installation.note(subject('effect'), [{ data: 1 }], { run });
+    const claims = { authorization_details: [{ type: 'writ' as const, actions: ['event.read'], resources: [run] }] };
+    expect(await take(watch, { after: 'start', run }, 2, claims)).toHaveLength(2);
+    for (const query of [{}, { run: subject('a') }, { subject: subject('a') }])
+      expect(await ended(watch({ after: 'start', ...query }, new AbortController().signal, claims))).toBe(
+        'auth.missing_capability',
+      );
+  });
+
   test('a word that is no cursor is refused', async () => {
     expect(await ended(watch({ after: 'yesterday' }, new AbortController().signal))).toBe('event.bad_cursor');
   });
 });
 
 describe('a stream that goes on', () => {
+  test('an event whose data nests deep ends no stream', async () => {
+    const data = JSON.parse(`${'['.repeat(1_000)}${']'.repeat(1_000)}`) as Json;
+    await installation.note('deep', [{ data }, { data: 'next' }]);
+    const [, next] = await take(overSse, { after: 'start', subject: 'deep' }, 2);
+    expect(next?.data).toBe('next');
+  });
+
   test('a subscriber that stops reading gets everything once it reads again', async () => {
     verifies('events.slow_subscriber');
     const text = 'x'.repeat(8 * 1024);
