@@ -1,6 +1,7 @@
 import type { Caller } from '@writ/api';
 import type { CommandResult, Host, Ledger } from '@writ/ledger';
 import { formatPosition, type Actor } from '@writ/ledger/domain';
+import { viewReaches } from '@writ/platform';
 import { kindOf } from '../principal/principal.js';
 import type { TokenCommand } from '../token/token.js';
 import { tokenEvents, type TokenIssued } from '../token/token.events.js';
@@ -39,9 +40,9 @@ export class IdentityCommands {
     return result;
   }
 
-  /** Waits (bounded) until the view has this position. Empty: does not wait. */
+  /** Waits (bounded) until the view has this position. Empty: does not wait. @throws DomainError `request.invalid` */
   async see(position: string): Promise<void> {
-    if (position !== '') await this.host.waitFor(registryView, position, viewTimeoutMs);
+    await viewReaches(this.host, registryView, position, viewTimeoutMs);
   }
 
   /** Waits (bounded) until the view has all that is in the ledger now. */
