@@ -1,6 +1,7 @@
 import { actionAggregate, actionErrors, approvalErrors } from '@writ/enforcement';
 import { aggregates } from '@writ/ledger/domain';
 import { startService, type RunningService } from '@writ/platform';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { artifactAggregate } from './artifact/artifact.js';
 import { artifactErrors } from './artifact/artifact.errors.js';
@@ -20,6 +21,7 @@ import { sandboxView } from './sandbox/sandbox.view.js';
 export async function start(env: Record<string, string | undefined>): Promise<RunningService> {
   const given = parseConfig(env);
   const config = { ...given, WRIT_DATA: path.resolve(given.WRIT_DATA, 'sandbox-runner') };
+  await mkdir(config.WRIT_DATA, { recursive: true, mode: 0o700 }); // repositories of all tenants lie in it
   const driver = await openDriver(config);
   let runner: Runner | undefined;
   const service = await startService({

@@ -119,7 +119,14 @@ export class Keeper {
   }
 
   private receive(chunk: Buffer): void {
-    const { records, rest } = decodeRecords(this.received.length === 0 ? chunk : Buffer.concat([this.received, chunk]));
+    let decoded: ReturnType<typeof decodeRecords>;
+    try {
+      decoded = decodeRecords(this.received.length === 0 ? chunk : Buffer.concat([this.received, chunk]));
+    } catch {
+      this.kill(); // only the launcher's own programs write here; whatever this is, nothing more is to be believed
+      return;
+    }
+    const { records, rest } = decoded;
     this.received = rest;
     for (const record of records) {
       const frame = this.frames.get(record.id);

@@ -125,7 +125,7 @@ export class NamespaceDriver implements IsolationDriver {
     const folders: (StagedFolder & { target?: string })[] = [{ source: this.parts.host.etc, name: 'etc' }];
     if (spec.checkout !== undefined) {
       folders.push({ source: spec.checkout.folder, name: 'lower', owned: true });
-      folders.push({ source: spec.checkout.repository, name: 'repository', target: '/repo.git' });
+      folders.push({ source: spec.checkout.repository, name: 'repository', target: '/repo.git', owned: true });
     }
     for (const [index, { source, target, writable }] of spec.mounts.entries()) {
       const name = `mount-${index}`;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { CgroupTree } from '../cgroups/cgroup-tree.js';
 import { IsolationUnavailable, type Limits, type Reaped, type Tier } from '../isolation.js';
 import { launcherImage } from '../launcher/image.js';
+import { LauncherError } from '../launcher/keeper.js';
 import { initProgram } from '../launcher/keeper.program.js';
 import { encode } from '../seccomp/bpf.js';
 import { sandboxFilter } from '../seccomp/filter.js';
@@ -80,13 +81,23 @@ export async function openNamespaceDriver(options: NamespaceOptions): Promise<Na
     await release();
     throw error instanceof IsolationUnavailable
       ? error
-      : new IsolationUnavailable([(error as Error).message], { cause: error });
+      : new IsolationUnavailable([explained(error as Error, folder)], { cause: error });
   }
 }
 
 /** What the groups of a runner are called, by its folder. */
 export const instanceName = (folder: string): string =>
   `writ-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
+
+/** What most often is in the way, said with what to do about it. */
+function explained(error: Error, folder: string): string {
+  if (!(error instanceof LauncherError)) return error.message;
+  if (error.call === 'mount_setattr')
+    return `files in ${folder} cannot be given to a sandbox's user (${error.message}): idmapped mounts need Linux 5.19 and a file system such as ext4, xfs or btrfs; set WRIT_DATA`;
+  if (error.call === 'unshare' || error.call === 'clone3')
+    return `namespaces cannot be made here (${error.message}): in a container that takes CAP_SYS_ADMIN, elsewhere unprivileged user namespaces`;
+  return error.message;
+}
 
 function architectureHere(): Architecture {
   if (process.platform !== 'linux') throw new IsolationUnavailable([`${process.platform} has no Linux namespaces`]);
