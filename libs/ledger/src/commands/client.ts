@@ -49,6 +49,8 @@ export interface CommandClient {
   send(command: OutgoingCommand, options?: SendOptions): Promise<CommandResult>;
 }
 
+/** What a busy machine surely moves there and back. */
+const bytesPerMs = 2_000;
 const backoffMs = [5, 10, 20, 50, 100, 200];
 /** Of the broker's largest message: what subject and reply subject take. */
 const overheadBytes = 1024;
@@ -78,15 +80,19 @@ export class LedgerCommands implements CommandClient {
     const text = encodeCommand(outgoing);
     const deadline = performance.now() + timeoutMs;
     let unknown = false;
+    let late = 0;
     for (let attempt = 0; ; attempt++) {
       const left = deadline - performance.now();
       if (left <= 0) throw gaveUp(this.route.service, partition, unknown, timeoutMs);
       const owner = this.route.local(partition);
-      const waitMs = Math.max(1, Math.min(left, attemptMs));
+      // Longer each time, and longer for what is large: an answer that is on its way must not be overtaken by its repetition.
+      const patience = attemptMs * 2 ** late + text.length / bytesPerMs;
+      const waitMs = Math.max(1, Math.min(left, patience));
       const trying = owner?.serving ? this.here(owner, text, left) : this.there(partition, text, waitMs);
       const outcome = await unlessAborted(trying, signal);
       if ('result' in outcome) return outcome.result;
       unknown ||= outcome.unknown;
+      if (outcome.unknown) late = Math.min(late + 1, 3);
       const pause = Math.min(backoffMs[Math.min(attempt, backoffMs.length - 1)] as number, Math.max(0, left));
       await unlessAborted(new Promise<void>((resolve) => setTimeout(resolve, pause)), signal);
     }

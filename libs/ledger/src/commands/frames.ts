@@ -1,7 +1,7 @@
 import type { Requests } from '../requests.js';
 import { splitAnswers } from './wire.js';
 
-/** An owner that answers later than this may be gone: the id is sent again, and the owner knows it. */
+/** An owner that answers later than this may be gone: the id is sent again, and the owner knows it. At least this. */
 export const attemptMs = 1_000;
 /** A frame that would grow beyond this leaves, and the next one begins. */
 const frameBytes = 256 * 1024;
@@ -44,6 +44,7 @@ export class Frames {
       frame.texts.push(text);
       frame.settles.push(settle);
       frame.bytes += bytes + 1;
+      frame.waitMs = Math.max(frame.waitMs, waitMs);
     });
   }
 
