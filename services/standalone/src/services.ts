@@ -16,6 +16,14 @@ export type ServiceStarter = (name: ServiceName, env: Env) => Promise<Started>;
 const names = ['gateway', 'identity', 'policy', 'scheduler', 'sandbox-runner', 'tools', 'memory', 'audit'] as const;
 type ServiceName = (typeof names)[number];
 
+const STOP_ORDER: readonly (readonly ServiceName[])[] = [
+  ['gateway'],
+  ['tools', 'scheduler', 'memory'],
+  ['sandbox-runner'],
+  ['policy', 'audit'],
+  ['identity'],
+];
+
 /** Starts every service at once; each waits for what it needs of the others. Stops them all when one fails. */
 export async function startServices(
   starter: ServiceStarter,
@@ -27,11 +35,9 @@ export async function startServices(
 ): Promise<Record<ServiceName, Started>> {
   const started = new Map<ServiceName, Started>();
   undo.push(async () => {
-    // The door first, so that nobody comes in any more; identity last, so that the others are believed to the end.
-    const order = names.filter((name) => name !== 'gateway' && name !== 'identity');
-    await started.get('gateway')?.stop();
-    await Promise.all(order.map((name) => started.get(name)?.stop()));
-    await started.get('identity')?.stop();
+    // The door first, so that nobody comes in any more; then whoever uses others before those; identity last, so that the
+    // rest is believed to the end.
+    for (const group of STOP_ORDER) await Promise.all(group.map((name) => started.get(name)?.stop()));
   });
   const results = await Promise.allSettled(
     names.map(async (name) => {

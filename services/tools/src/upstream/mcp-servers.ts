@@ -17,8 +17,18 @@ async function overStdio(stdio: StdioServers, address: StdioAddress, onListChang
   const { transport, complaint, release } = await stdio.start(address);
   try {
     const upstream = await McpUpstream.connect(transport, onListChanged);
-    void upstream.closed.then(release);
-    return upstream;
+    const released = upstream.closed.then(release);
+    // Whoever closes it waits until its sandbox is gone too.
+    const close = async () => {
+      await upstream.close();
+      await released;
+    };
+    return {
+      list: () => upstream.list(),
+      call: (tool, input, signal) => upstream.call(tool, input, signal),
+      close,
+      closed: upstream.closed,
+    };
   } catch (error) {
     await release();
     throw explained(error, address, complaint());
