@@ -43,6 +43,10 @@ export const requirements: readonly Requirement[] = [
   },
 
   {
+    id: 'scheduler.deep_values',
+    promise: 'a value that nests deep or has no canonical form is put aside, and the event stays readable',
+  },
+  {
     id: 'scheduler.start_within_token',
     promise: 'a run that is started with a narrow token may do no more than that token',
   },

@@ -4,7 +4,7 @@ import { refuse, type Json } from '@writ/ledger/domain';
 import type { Payload } from '@writ/proto/run/v1/run';
 import type { Content, Failure } from '../run/run.events.js';
 import type { Values } from '../values/value-store.js';
-import { maxInlineBytes } from '../worker/large-values.js';
+import { fitsInline } from '../values/inline.js';
 
 /** A stored value up to this size is put into the answer. */
 const inlineAnswerBytes = 2 * 1024 * 1024;
@@ -32,7 +32,7 @@ async function content(values: Values, tenant: string, json: Buffer): Promise<Co
   } catch (error) {
     throw refuse('run.bad_input', `the value is not JSON: ${String(error)}`);
   }
-  return json.length > maxInlineBytes ? { blob: await values.put(tenant, json) } : { value };
+  return fitsInline(json) ? { value } : { blob: await values.put(tenant, json) };
 }
 
 /** A value as it is given to an application. */

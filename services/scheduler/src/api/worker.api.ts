@@ -11,7 +11,7 @@ import {
 } from '@writ/proto/worker/v1/worker';
 import type { Scheduler } from '../scheduler.js';
 import { maxValueBytes } from '../values/value-store.js';
-import { maxInlineBytes } from '../worker/large-values.js';
+import { maxInlineBytes } from '../values/inline.js';
 import type { Session } from '../worker/session.js';
 import { WorkerStreams } from '../worker/worker-streams.js';
 import { may } from './may.js';

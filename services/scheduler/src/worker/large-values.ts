@@ -1,8 +1,6 @@
 import type { Command, Report, Value } from '@writ/proto/worker/v1/worker';
 import type { BlobRef } from '../run/run.events.js';
-
-/** Larger values are not written into the ledger; a reference is. */
-export const maxInlineBytes = 64 * 1024;
+import { fitsInline, maxInlineBytes } from '../values/inline.js';
 
 /** Puts a value aside and gives the reference to it. */
 export type ClaimValue = (tenant: string, json: Uint8Array) => Promise<BlobRef>;
@@ -15,12 +13,12 @@ export function reportSize(report: Report): number {
   return bytes;
 }
 
-/** The report with references in the place of values that a worker sent along although they are large. */
+/** The report with references in the place of values that a worker sent along although they do not fit into an event. */
 export async function withClaims(report: Report, claim: ClaimValue, tenant: string): Promise<Report> {
   const values = report.commands.flatMap(valuesOf);
   if (report.end.case === 'completed') values.push(report.end.value);
   for (const holder of values) {
-    if (holder.value.case !== 'json' || holder.value.value.length <= maxInlineBytes) continue;
+    if (holder.value.case !== 'json' || fitsInline(holder.value.value)) continue;
     const { hash, sizeBytes } = await claim(tenant, holder.value.value);
     holder.value = { case: 'blob', value: { $typeName: 'writ.worker.v1.Blob', hash, sizeBytes: BigInt(sizeBytes) } };
   }

@@ -2,6 +2,8 @@ import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/doma
 import { Kind, type Command, type Grant, type Report, type StepFailure } from '@writ/proto/worker/v1/worker';
 import type { End, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
 import type { CommandKind, Content, Difference } from '../run/run.events.js';
+import { isRunId } from '../run/run-id.js';
+import { fitsInline, maxInlineBytes, maxInlineDepth } from '../values/inline.js';
 import type { Divergence, Divergence_Step, Failure as WireFailure, Value } from '@writ/proto/worker/v1/worker';
 
 const kindNames: Record<Kind, CommandKind | undefined> = {
@@ -53,6 +55,7 @@ function commandOf(command: Command, run: string): WorkerCommand {
     case 'start': {
       const { runId, workflow, input, queue, grant, attach, cancelWithParent } = what.value;
       const child = runId || derivedId('run', run, name, String(occurrence));
+      if (!isRunId(child)) throw bad(`'${child.slice(0, 80)}' cannot be the id of a run`);
       return {
         type: 'child', kind: agreed(command, 'child'), ...key, child, workflow, input: contentOf(input), attach, cancelWithParent,
         ...(queue !== '' && { queue }),
@@ -82,7 +85,7 @@ function askOf(command: Command, run: string): WorkerCommand {
   if (about.case === 'approvalId') return { ...key, approval: about.value };
   if (about.case !== 'question') throw bad(`the question ${name}/${occurrence} asks nothing`);
   const { title, detail, schema, approvers } = about.value;
-  const json = (value: Value | undefined) => contentOf(value).value;
+  const json = (value: Value | undefined) => contentOf(inline(value)).value;
   const [shown, wanted] = [json(detail), json(schema)];
   const question = {
     title,
@@ -136,9 +139,9 @@ function policyOf({ policy }: StepFailure): RetryPolicy {
 }
 
 export function errorOf(error: WireFailure | undefined) {
-  const { value: details } = contentOf(error?.details);
+  const details = fits(error?.details) ? contentOf(error?.details).value : leftOut;
   return {
-    code: error?.code || 'error',
+    code: error?.code.slice(0, 200) || 'error',
     message: (error?.message ?? '').slice(0, mostText),
     ...(details !== undefined && { details }),
     ...(error?.stack && { stack: error.stack.slice(0, mostText) }),
@@ -175,6 +178,19 @@ export function differenceOf({ position, expected, actual, text }: Divergence): 
     ...(asked && { actual: asked }),
     text: text.slice(0, mostText),
   };
+}
+
+/** In the place of details that do not fit into an event: an error has to be recorded, whatever comes with it. */
+const leftOut = { leftOut: `larger than ${maxInlineBytes} bytes, or nested deeper than ${maxInlineDepth}` };
+
+function fits(value: Value | undefined): boolean {
+  return value?.value.case !== 'json' || fitsInline(value.value.value);
+}
+
+/** What people are shown of a question stands in the event itself. */
+function inline(value: Value | undefined): Value | undefined {
+  if (!fits(value)) throw bad(`a question shows what is ${leftOut.leftOut}`);
+  return value;
 }
 
 /** @throws DomainError `run.bad_report` when it is not JSON */
