@@ -1,9 +1,9 @@
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { timestampFromMs, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { Inject } from '@nestjs/common';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host } from '@writ/ledger';
 import { derivedId, DomainError, newId, refuse, type Json } from '@writ/ledger/domain';
-import { HOST } from '@writ/platform';
+import { HOST, viewReaches } from '@writ/platform';
 import {
   RunService,
   RunState,
@@ -20,6 +20,7 @@ import type { SchedulerConfig } from '../config.js';
 import { SCHEDULER, SCHEDULER_CONFIG } from './tokens.js';
 import type { Scheduler } from '../scheduler.js';
 import type { RunCommand } from '../run/run.commands.js';
+import { isRunId } from '../run/run-id.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
 import { runViewName, type RunRow } from '../view/run-view.js';
@@ -38,7 +39,6 @@ const states: Record<string, RunState> = {
 };
 const longestWaitMs = 60_000;
 const viewWaitMs = 5_000;
-const idPattern = /^[\w.:-]{1,200}$/;
 
 /** Implements `writ.run.v1.RunService`; paths, validation and required capabilities stand in the proto. */
 @ApiService(RunService)
@@ -52,7 +52,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   async startRun(request: StartRunRequest, caller: Caller) {
     const { workflow, id, queue, version } = request;
     may(caller, 'run.start', workflow);
-    if (id !== '' && !idPattern.test(id))
+    if (id !== '' && !isRunId(id))
       throw refuse('run.bad_input', `'${id}' cannot be the id of a run: letters, digits and . : - _ only`);
     const input = await readPayload(this.scheduler.values, caller.tenant, request.input, request.jsonInput);
     const run = id || newId('run');
@@ -69,7 +69,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
       ...(version !== '' && { version }),
       ...as,
       ...(parent && { depth: parent.depth + 1 }),
-      ...(request.startTime && { notBeforeMs: Number(request.startTime.seconds) * 1000 }),
+      ...(request.startTime && { notBeforeMs: msOf(request.startTime) }),
       ...(request.onConflict === 'attach' && { attach: true }),
       ...(caller.trace !== undefined && { trace: caller.trace }),
     });
@@ -209,9 +209,15 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   /** Waits until the view has a position. */
   private async reach(position: string): Promise<void> {
     if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await this.host.waitFor(runViewName, position, viewWaitMs)))
+    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
       throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
   }
+}
+
+/** Over gRPC a timestamp may lie where no date of JavaScript is. */
+function msOf({ seconds }: Timestamp): number {
+  if (seconds >= 0n && seconds < 253_402_300_800n) return Number(seconds) * 1000;
+  throw refuse('run.bad_input', 'start_time must lie between the years 1970 and 9999');
 }
 
 function runOf(row: RunRow) {

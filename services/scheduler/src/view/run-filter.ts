@@ -1,10 +1,12 @@
 import { refuse } from '@writ/ledger/domain';
+import { isRunId } from '../run/run-id.js';
 
 const fields = ['state', 'workflow', 'queue', 'agent', 'parent'] as const;
 /** Columns of the table and the values that they must have. */
 export type RunFilter = Partial<Record<(typeof fields)[number], string>>;
 
-const clause = /^\s*(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|[\w.:-]+)\s*(AND\s|$)/;
+// In quotes a quote and a backslash are escaped by a backslash; control characters are in no name.
+const clause = /^\s*(\w+)\s*=\s*("(?:[^"\\\p{Cc}]|\\["\\])*"|[\w.:-]+)\s*(AND\s|$)/u;
 
 /**
  * Reads the part of AIP-160 that lists of runs know: `state = "waiting" AND workflow = "review"`.
@@ -18,7 +20,7 @@ export function readFilter(text: string): RunFilter {
     if (!match) throw refuse('run.bad_filter', `cannot be read from '${rest.trim().slice(0, 40)}' on`);
     const [whole, field = '', value = ''] = match;
     if (!isField(field)) throw refuse('run.bad_filter', `there is no field '${field}'; there are ${fields.join(', ')}`);
-    filter[field] = value.startsWith('"') ? (JSON.parse(value) as string) : value;
+    filter[field] = value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
     rest = rest.slice(whole.length);
     if (whole.trimEnd().endsWith('AND') && rest.trim() === '') throw refuse('run.bad_filter', 'nothing follows AND');
   }
@@ -39,7 +41,8 @@ export function readPageToken(token: string): { createdMs: number; id: string } 
   if (token === '') return undefined;
   try {
     const [createdMs, id] = JSON.parse(Buffer.from(token, 'base64url').toString()) as [unknown, unknown];
-    if (typeof createdMs === 'number' && typeof id === 'string') return { createdMs, id };
+    if (Number.isSafeInteger(createdMs) && typeof id === 'string' && isRunId(id))
+      return { createdMs: createdMs as number, id };
   } catch {
     // told below
   }
