@@ -85,14 +85,14 @@ export class LedgerCommands implements CommandClient {
       const left = deadline - performance.now();
       if (left <= 0) throw gaveUp(this.route.service, partition, unknown, timeoutMs);
       const owner = this.route.local(partition);
-      // Longer each time, and longer for what is large: an answer that is on its way must not be overtaken by its repetition.
+      // Longer the second time, and longer for what is large: an answer that is on its way must not be overtaken by its repetition.
       const patience = attemptMs * 2 ** late + text.length / bytesPerMs;
       const waitMs = Math.max(1, Math.min(left, patience));
       const trying = owner?.serving ? this.here(owner, text, left) : this.there(partition, text, waitMs);
       const outcome = await unlessAborted(trying, signal);
       if ('result' in outcome) return outcome.result;
       unknown ||= outcome.unknown;
-      if (outcome.unknown) late = Math.min(late + 1, 3);
+      if (outcome.unknown) late = 1;
       const pause = Math.min(backoffMs[Math.min(attempt, backoffMs.length - 1)] as number, Math.max(0, left));
       await unlessAborted(new Promise<void>((resolve) => setTimeout(resolve, pause)), signal);
     }
@@ -101,8 +101,9 @@ export class LedgerCommands implements CommandClient {
   /** The command goes through its JSON form here too: a decider must not see more in one process than over the network. */
   private here(owner: Owner, text: string, leftMs: number): Promise<Attempt> {
     return new Promise((resolve, reject) => {
+      const command = decodeCommand(text);
       const timer = setTimeout(() => resolve({ again: true, unknown: true }), leftMs);
-      owner.submit(decodeCommand(text), (refusal, answer) => {
+      owner.submit(command, (refusal, answer) => {
         clearTimeout(timer);
         if (answer)
           resolve({ result: { position: answer.position, events: answer.events, duplicate: answer.duplicate } });
