@@ -31,7 +31,7 @@ export const review = workflow({
     const look = counted(ctx.runId, 'look', async ({ signal }) => {
       for (const file of ['tree.mjs', `${reviewer}.mjs`])
         await box.fs.writeFile(`/tmp/${file}`, await readFile(new URL(`reviewers/${file}`, import.meta.url)));
-      const argv = ['node', `/tmp/${reviewer}.mjs`, '/work', '/repo.git'];
+      const argv = ['node', `/tmp/${reviewer}.mjs`, '/workspace', '/repo.git'];
       const { exitCode, stdout, stderr, reason } = await box.exec(argv, { signal, timeout: '5m' }).result();
       if (exitCode !== 0) throw new Error(`${reviewer} ended with ${reason} ${exitCode}: ${stderr.slice(0, 2000)}`);
       return JSON.parse(stdout) as Omit<Review, 'reviewer' | 'findings'> & { findings: Omit<Finding, 'reviewer'>[] };

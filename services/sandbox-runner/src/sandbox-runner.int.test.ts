@@ -122,7 +122,7 @@ describe('a sandbox', () => {
     const data = Buffer.alloc(300_000, 'x');
     await sandboxes.changeFiles({ id, path: 'a/b', verb: 'mkdir' });
     await sandboxes.writeFile({ id, path: 'a/b/c.bin', data });
-    expect(Buffer.from((await sandboxes.readFile({ id, path: '/work/a/b/c.bin' })).data).equals(data)).toBe(true);
+    expect(Buffer.from((await sandboxes.readFile({ id, path: '/workspace/a/b/c.bin' })).data).equals(data)).toBe(true);
     const { entries } = await sandboxes.changeFiles({ id, path: 'a', verb: 'list' });
     expect(entries).toMatchObject([{ name: 'b', kind: 'directory' }]);
     const {
@@ -171,7 +171,7 @@ describe('a sandbox', () => {
     await expect(sandboxes.createSandbox({ mounts: [refused] })).rejects.toMatchObject({
       code: 'sandbox.mount_refused',
     });
-    for (const target of ['/usr/x', '/etc', '/work/x', '/proc/x', '/', '/a/../etc'])
+    for (const target of ['/usr/x', '/etc', '/workspace/x', '/proc/x', '/', '/a/../etc'])
       await expect(sandboxes.createSandbox({ mounts: [{ source: '/usr/share', target }] })).rejects.toMatchObject({
         code: 'sandbox.mount_refused',
       });
@@ -241,6 +241,10 @@ describe('an agent', () => {
     const first = await all.run(sandboxes, id, argv, 'run_2/count/1');
     expect(await all.run(sandboxes, id, argv, 'run_2/count/1')).toEqual(first);
     expect(first.stdout.slice(0, 3)).toBe('1\ny');
+    const both = ['a', 'b'].map(() => all.run(sandboxes, id, argv, 'run_2/count/2'));
+    const [one, two] = await Promise.all(both);
+    expect(one).toEqual(two);
+    expect(one?.stdout.slice(0, 3)).toBe('2\ny');
   });
 
   test('that is revoked loses its sandboxes with what runs in them', async () => {

@@ -43,6 +43,7 @@ export class Commands {
     const gone = new AbortController();
     const signal = AbortSignal.any([caller.signal, gone.signal]);
     const kept = new KeptOutput(this.blobs, caller.kind === 'agent' && request.keepOutput);
+    let here = false;
     const performing = permitted(
       this.enforcement,
       { ...caller, signal },
@@ -52,14 +53,20 @@ export class Commands {
         arguments: { program: request.argv[0] ?? '', argv: [...request.argv], cwd: request.cwd },
         effectId: request.effectId,
       },
-      (aborted) => this.execute({ sandbox, request, caller, frames, kept }, aborted),
+      (aborted) => {
+        here = true;
+        return this.execute({ sandbox, request, caller, frames, kept }, aborted);
+      },
       ({ summary }) => summary as unknown as Json,
     );
     const settled = performing
       .then(async (done) => {
-        // The end is told when it is in the ledger, not before.
-        if ('now' in done) await frames.push({ end: done.now.end });
-        else for await (const frame of kept.replay(done.before as unknown as OutputSummary)) await frames.push(frame);
+        // The end is told when it is in the ledger, not before. Who joined another call of the same effect has no output yet.
+        if ('now' in done && here) await frames.push({ end: done.now.end });
+        else {
+          const summary = 'now' in done ? done.now.summary : (done.before as unknown as OutputSummary);
+          for await (const frame of kept.replay(summary)) await frames.push(frame);
+        }
         frames.end();
       })
       .catch((error: unknown) => frames.end(error));

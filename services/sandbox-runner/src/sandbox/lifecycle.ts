@@ -77,6 +77,7 @@ export class Lifecycle {
       const { position } = await this.send(sandbox, { type: 'start', layers }, caller.actor, caller.trace);
       return { sandbox, position };
     } catch (error) {
+      this.parts.log.warn({ err: error, sandbox: sandbox.id }, 'a sandbox did not start');
       const detail = error instanceof DomainError ? `${error.code}: ${error.message}` : (error as Error).message;
       await this.stop(sandbox, signal.aborted ? 'stopped' : 'failed', runnerActor, detail.slice(0, 1000)).catch(
         () => undefined,

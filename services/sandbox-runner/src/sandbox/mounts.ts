@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { MountSpec } from '../isolation/isolation.js';
 
-/** Folders of a sandbox in which nothing can be mounted. A link in `/work` could lead a mount astray. */
+/** Folders of a sandbox in which nothing can be mounted. A link in `/workspace` could lead a mount astray. */
 const RESERVED = [
   '/usr',
   '/bin',
@@ -18,7 +18,7 @@ const RESERVED = [
   '/run',
   '/repo.git',
   '/opt/writ',
-  '/work',
+  '/workspace',
 ];
 const TAKEN = ['/', '/home', '/home/agent', '/tmp', '/var', '/opt'];
 

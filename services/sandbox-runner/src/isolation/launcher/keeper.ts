@@ -11,6 +11,8 @@ export class LauncherError extends Error {
   constructor(
     readonly call: string,
     readonly errno: string,
+    /** What it was about, in the host's own paths: for the operator, not for agents. */
+    readonly about: string,
   ) {
     super(`${call} failed: ${errno}`);
     this.name = 'LauncherError';
@@ -133,7 +135,7 @@ export class Keeper {
       if (frame === undefined) continue; // forgotten: nobody waits for it any more
       if (record.kind === 'failed') {
         const call = frame.assembled.callAt(record.at) ?? 'a system call';
-        frame.listener.onError(new LauncherError(call, errnoName(-record.value)));
+        frame.listener.onError(new LauncherError(call, errnoName(-record.value), frame.assembled.textsAt(record.at)));
       } else frame.listener.onRecord(record);
     }
   }

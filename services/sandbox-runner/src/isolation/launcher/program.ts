@@ -67,6 +67,8 @@ export class Step {
 export interface Assembled {
   readonly bytes: Uint8Array;
   callAt(address: number): Syscall | undefined;
+  /** The texts that the call was given, for people: `/dev/loop7 /run/writ/stage/disk ext4`. */
+  textsAt(address: number): string;
 }
 
 /** A list of system calls with their data, for the launcher to perform. Strings end in NUL, structures are the kernel's. */
@@ -74,6 +76,7 @@ export class Program {
   private readonly calls: Call[] = [];
   private readonly chunks: Uint8Array[] = [];
   private readonly pointers: { at: number; target: Data | Absolute }[] = [];
+  private readonly known = new Map<number, string>();
   private dataBytes = 0;
   private failure: Place | undefined;
 
@@ -119,7 +122,9 @@ export class Program {
   /** Throws on a string with a NUL, which would end early on the other side. */
   text(value: string): Data {
     if (value.includes('\0')) throw new RangeError('a NUL character cannot be passed to the system');
-    return this.bytes(Buffer.from(`${value}\0`));
+    const place = this.bytes(Buffer.from(`${value}\0`));
+    this.known.set(place.data, value);
+    return place;
   }
 
   /** Little-endian 64-bit numbers and addresses. */
@@ -161,10 +166,10 @@ export class Program {
       if (target.index === undefined) throw new Error('a place in the program was never reached');
       return BigInt(base + start + target.index * CALL_BYTES);
     };
-    let at = dataStart;
+    let offset = dataStart;
     for (const chunk of this.chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
+      bytes.set(chunk, offset);
+      offset += chunk.length;
     }
     for (const { at: place, target } of this.pointers) bytes.writeBigUInt64LE(addressOf(target), dataStart + place);
     const results = new Map<number, bigint>();
@@ -172,7 +177,17 @@ export class Program {
       this.encode(bytes, call, start + index * CALL_BYTES, base, addressOf, results, index),
     );
     for (const [index, address] of results) bytes.writeBigUInt64LE(address, start + index * CALL_BYTES + RESULT_AT);
-    return { bytes, callAt: (address) => this.calls[(address - base - start) / CALL_BYTES]?.name };
+    const at = (address: number): Call | undefined => this.calls[(address - base - start) / CALL_BYTES];
+    return {
+      bytes,
+      callAt: (address) => at(address)?.name,
+      textsAt: (address) =>
+        (at(address)?.args ?? [])
+          .flatMap((argument) =>
+            typeof argument === 'object' && 'data' in argument ? (this.known.get(argument.data) ?? []) : [],
+          )
+          .join(' '),
+    };
   }
 
   private encode(

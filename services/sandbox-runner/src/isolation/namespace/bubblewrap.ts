@@ -14,7 +14,7 @@ export interface View {
 }
 
 export const INSIDE_UID = 1000;
-export const WORK_FOLDER = '/work';
+export const WORK_FOLDER = '/workspace';
 export const HOME_FOLDER = '/home/agent';
 /** Where the runner's own Node.js is seen. */
 export const NODE_FOLDER = '/opt/writ/bin';

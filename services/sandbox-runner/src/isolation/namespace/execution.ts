@@ -8,7 +8,7 @@ import type { ExecReason, ExecResult, Execution } from '../isolation.js';
 import { KeeperEnded, type Keeper } from '../launcher/keeper.js';
 import type { Assembled } from '../launcher/program.js';
 import type { LauncherRecord } from '../launcher/records.js';
-import { errnoName, O_NONBLOCK } from '../linux.js';
+import { errnoName, O_NONBLOCK, SIGKILL } from '../linux.js';
 
 /** What an execution needs of its sandbox. */
 export interface ExecutionHost {
@@ -40,6 +40,9 @@ export interface ExecutionPlan {
 /** How long output may still come from processes that the command left behind before it counts as theirs, not its. */
 const LINGER_MS = 250;
 
+/** How often a running process is looked at, should whoever was to tell of its end have been killed. */
+const LOOK_MS = 2_000;
+
 /** One process that the keeper started, from its pipes to the reason of its end. */
 export class NamespaceExecution implements Execution {
   readonly stdin: Writable | undefined;
@@ -55,6 +58,8 @@ export class NamespaceExecution implements Execution {
   private readonly started = performance.now();
   private killedFor: ExecReason | undefined;
   private deadline: NodeJS.Timeout | undefined;
+  private readonly looking: NodeJS.Timeout;
+  private missed = 0;
   private pid: number | undefined;
   private heard = 0;
   private stdinSocket: net.Socket | undefined;
@@ -71,6 +76,7 @@ export class NamespaceExecution implements Execution {
     this.result = new Promise((resolve, reject) => (this.settle = { resolve, reject }));
     this.result.catch(() => undefined); // whoever waits hears it; nobody waiting is no crash
     if (plan.timeoutMs !== undefined) this.deadline = setTimeout(() => this.end('timeout'), plan.timeoutMs);
+    this.looking = setInterval(() => this.look(), LOOK_MS).unref();
     host.keeper.send(plan.id, plan.frame, {
       onRecord: (record) => this.hear(record),
       onError: (error) => this.fail(error),
@@ -98,6 +104,13 @@ export class NamespaceExecution implements Execution {
     } else if (record.kind === 'refused') {
       this.refusal = { call: this.plan.frame.callAt(record.at) ?? 'a call', errno: errnoName(-record.value) };
     } else if (record.kind === 'exited') void this.finish(record.value & 0xffff);
+  }
+
+  /** A process that is gone, twice in a row, without a word: its waiter was killed, as for want of memory. */
+  private look(): void {
+    const gone = this.pid === undefined ? performance.now() - this.started > 10 * LOOK_MS : !exists(this.pid);
+    this.missed = gone ? this.missed + 1 : 0;
+    if (this.missed >= 2) void this.finish(SIGKILL);
   }
 
   private connectOrFail(): void {
@@ -143,6 +156,7 @@ export class NamespaceExecution implements Execution {
 
   private async finish(status: number): Promise<void> {
     clearTimeout(this.deadline);
+    clearInterval(this.looking);
     this.host.keeper.forget(this.plan.id);
     const outOfMemory = this.plan.cgroup?.outOfMemory ?? false;
     const ended = describe(status);
@@ -163,6 +177,7 @@ export class NamespaceExecution implements Execution {
 
   private fail(error: Error): void {
     clearTimeout(this.deadline);
+    clearInterval(this.looking);
     this.host.keeper.forget(this.plan.id);
     this.close();
     this.plan.cgroup?.kill();
@@ -213,5 +228,14 @@ function killGroup(pid: number): void {
     process.kill(-pid, 'SIGKILL');
   } catch {
     // it is gone
+  }
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -62,13 +62,13 @@ describe('two sandboxes', () => {
 
   test('see nothing of each other', async () => {
     verifies('sandbox.separate');
-    await one.files.write('/work/mine', Buffer.from('mine'));
+    await one.files.write('/workspace/mine', Buffer.from('mine'));
     await one.files.write('/tmp/mine', Buffer.from('mine'));
     const sleeper = one.exec({ argv: ['sleep', '500'] });
     sleeper.stdout.resume();
     const [key] = await probe(one, [['shmget', 4711, 4096, 0o1666]]);
     expect(key).toBeGreaterThanOrEqual(0);
-    const { text } = await sh(two, 'ls /work /tmp /home/agent; cat /proc/[0-9]*/cmdline; exit 0');
+    const { text } = await sh(two, 'ls /workspace /tmp /home/agent; cat /proc/[0-9]*/cmdline; exit 0');
     expect(text).not.toMatch(/mine|500/);
     expect(await probe(two, [['shmget', 4711, 4096, 0o666]])).toEqual([-2]);
     sleeper.kill();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { verifies } from '@writ/testkit';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -53,7 +54,7 @@ describe('a sandbox is held to', () => {
 
   test('its disk, by bytes and by files', async () => {
     verifies('sandbox.limits');
-    const full = await sh(sandbox, 'head -c 100m /dev/zero > /work/big');
+    const full = await sh(sandbox, 'head -c 100m /dev/zero > /workspace/big');
     expect(full).toMatchObject({ reason: 'disk_full', exitCode: 1 });
     await expect(sandbox.files.write('more', Buffer.alloc(1 << 20))).rejects.toThrow('ENOSPC');
     await sandbox.files.rm('big');
@@ -152,6 +153,22 @@ describe('a command', () => {
     execution.stdout.once('data', () => execution.kill());
     expect(await finished(execution)).toMatchObject({ reason: 'cancelled' });
     if (isRoot) expect((await sh(other, 'cat /proc/[0-9]*/cmdline')).text).not.toContain('sleep\0' + '3000');
+  });
+
+  test('whose waiter was killed is not waited for for ever', async () => {
+    if (!isRoot) return expect(isRoot).toBe(false);
+    const execution = other.exec({ argv: ['sh', '-c', 'echo up; sleep 5000'] });
+    const ended = finished(execution);
+    await once(execution.stdout, 'data');
+    // The waiter is the one process of the sandbox's user that has a child which is a command.
+    const parents = fs.readdirSync('/proc').flatMap((pid) => {
+      const status = /^\d+$/.test(pid) ? fs.readFileSync(`/proc/${pid}/status`, 'utf8') : '';
+      return status.includes(`Uid:\t${other.uid}\t`) && /^Name:\tsh$/m.test(status)
+        ? [Number(/^PPid:\t(\d+)/m.exec(status)?.[1])]
+        : [];
+    });
+    for (const pid of parents) if (pid > 1) process.kill(pid, 'SIGKILL');
+    expect(await ended).toMatchObject({ reason: 'signal', signal: 'SIGKILL' });
   });
 
   test('ends with its sandbox', async () => {

@@ -30,7 +30,7 @@ describe('what a sandbox cannot see', () => {
     verifies('sandbox.host_hidden');
     const { text } = await sh(
       sandbox,
-      `cat ${secret} /etc/shadow /root/.profile /home/*/.bashrc; ls / /home /etc/ssh; exit 0`,
+      `cat ${secret} /etc/shadow /var/mail/* /home/*/.bashrc; ls / /home /etc/ssh; exit 0`,
     );
     expect(text).not.toContain('host secret');
     expect((await sh(sandbox, `ls ${folder} /root /srv /var/lib /sys`)).exitCode).not.toBe(0);

@@ -96,7 +96,7 @@ function explained(error: Error, folder: string): string {
     return `files in ${folder} cannot be given to a sandbox's user (${error.message}): idmapped mounts need Linux 5.19 and a file system such as ext4, xfs or btrfs; set WRIT_DATA`;
   if (error.call === 'unshare' || error.call === 'clone3')
     return `namespaces cannot be made here (${error.message}): in a container that takes CAP_SYS_ADMIN, elsewhere unprivileged user namespaces`;
-  return error.message;
+  return `${error.message} (${error.about})`;
 }
 
 function architectureHere(): Architecture {
