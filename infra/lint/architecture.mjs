@@ -27,7 +27,7 @@ const forbiddenText = [
     /registry\.np[m]js|deb\.deb[i]an|proxy\.gol[a]ng|files\.pyth[o]nhosted|crates\.i[o]\/api|repo\d?\.mav[e]n/,
     'names a registry host',
   ],
-  [/(^|[\s'"`(=:])\/(w[o]rk|f[a]rm|r[o]ot|h[o]me\/[a-z]+)\//m, 'names a path of one machine'],
+  [/(^|[\s'"`(=:])\/(w[o]rk|f[a]rm|r[o]ot|h[o]me\/(?!agent\/)[a-z]+)\//m, 'names a path of one machine'],
 ];
 const forbiddenCode = [
   [/\b(TO[D]O|FIX[M]E|XX[X])\b/, 'leaves something for later'],
