@@ -251,6 +251,16 @@ export const requirements: readonly Requirement[] = [
     promise: 'what is forgotten is gone from every answer and from the view, and forgetting again changes nothing',
   },
   { id: 'memory.rebuild', promise: 'the view of memories built again from the ledger is the same' },
+  {
+    id: 'audit.search',
+    promise: 'the record is searched by agent, run, type, subject and time, page after page without a gap or a repeat',
+  },
+  { id: 'audit.tenant_wall', promise: 'no search, no id and no bundle gives an event to another tenant' },
+  {
+    id: 'audit.bundle',
+    promise: 'the bundle of a run verifies by the SDK and by a program that needs nothing of Writ, and a changed one by neither',
+  },
+  { id: 'audit.consistency', promise: 'a consistency proof shows that a later checkpoint extends an earlier one' },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {

@@ -43,7 +43,11 @@ export class RecordKeeper {
       this.parts.log.error({ err: error }, 'the record stands still; it is taken up again');
       setTimeout(() => this.next(() => this.run(handle)), RESTART_MS).unref();
     };
-    this.sequencer = new Sequencer({ ...this.parts, handle, onFailure: again });
-    await this.sequencer.start((handle.model as RecordModel).record).catch(again);
+    const sequencer = new Sequencer({ ...this.parts, handle, onFailure: again });
+    this.sequencer = sequencer;
+    await sequencer.start((handle.model as RecordModel).record).catch(async (error: unknown) => {
+      await sequencer.stop(); // or what it follows already would gather commits for nobody
+      again(error);
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { recordAggregate, type Batch, type Record, type RecordCommand } from './record.js';
+import type { Batch } from './record.events.js';
+import { recordAggregate, type Record, type RecordCommand } from './record.js';
 
 const batch = (from: number, to: number): Batch => ({ service: 'scheduler', partition: 7, from, to });
 const seal = (from: number, size: number, batches: Batch[]): RecordCommand => ({

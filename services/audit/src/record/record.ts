@@ -1,13 +1,5 @@
 import { refuse, type Aggregate } from '@writ/ledger/domain';
-
-/** Commits of one partition that follow each other. */
-export interface Batch {
-  readonly service: string;
-  readonly partition: number;
-  /** Inclusive, both. */
-  readonly from: number;
-  readonly to: number;
-}
+import type { Batch, Sealed } from './record.events.js';
 
 /** What the tree holds: how many leaves, their root, and how far each partition went in (`scheduler/07` to commit). */
 export interface Record {
@@ -15,12 +7,6 @@ export interface Record {
   /** Base64. */
   readonly root: string;
   readonly heads: Readonly<{ [partition: string]: number }>;
-}
-
-/** The order in which commits became leaves. It is decided once, here, and the tree can be built again from it. */
-export interface Sealed {
-  type: 'record.sealed.v1';
-  data: { from: number; size: number; root: string; batches: Batch[] };
 }
 
 export type RecordCommand = { type: 'seal'; from: number; size: number; root: string; batches: Batch[] };

@@ -4,7 +4,8 @@ import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import { leafHash } from '../tree/hashing.js';
 import { TileTree } from '../tree/tile-tree.js';
 import type { TileStore } from '../tree/tile-store.js';
-import { RECORD, partitionKey, type Batch, type Record, type RecordCommand, type Sealed } from './record.js';
+import type { Batch, Sealed } from './record.events.js';
+import { RECORD, partitionKey, type Record, type RecordCommand } from './record.js';
 
 const SEAL_EVERY_MS = 1_000;
 /** Leaves that wait before reading stops until they are sealed. */
@@ -15,7 +16,7 @@ const ACTOR: Actor = { principal: 'audit', kind: 'service' };
 export class Sequencer {
   private readonly waiting: Commit[] = [];
   private waitingLeaves = 0;
-  private followers: Follower[] = [];
+  private readonly followers: Follower[] = [];
   private timer: NodeJS.Timeout | undefined;
   private sealing: Promise<void> = Promise.resolve();
   private tree: TileTree | undefined;
@@ -41,11 +42,12 @@ export class Sequencer {
     const partitions = Object.entries(partitionsOf).flatMap(([service, count]) =>
       Array.from({ length: count }, (_, partition) => ({ service, partition })),
     );
-    this.followers = await Promise.all(
+    await Promise.all(
       partitions.map(({ service, partition }) =>
         this.follow(service, partition, record.heads[partitionKey(service, partition)] ?? 0),
       ),
     );
+    if (this.stopped) return;
     this.timer = setInterval(() => void this.seal(), SEAL_EVERY_MS);
   }
 
@@ -67,14 +69,15 @@ export class Sequencer {
     await this.sealing;
   }
 
-  private async follow(service: string, partition: number, from: number): Promise<Follower> {
+  private async follow(service: string, partition: number, from: number): Promise<void> {
     const { ledger, log } = this.parts;
     const follower = await ledger.follow({ service, partition, from, onCommit: (commit) => this.take(commit) });
+    this.followers.push(follower);
+    if (this.stopped) return follower.stop();
     // One partition that cannot be read on must not stop the record of the others.
     follower.closed.catch((error: unknown) =>
       log.error({ err: error, service, partition }, 'a partition is not read on'),
     );
-    return follower;
   }
 
   private async take(commit: Commit): Promise<void> {

@@ -2,7 +2,7 @@ import type { Commit, Ledger, Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
 import { storable } from '@writ/platform';
 import type { EntityManager } from 'typeorm';
-import type { Sealed } from '../record/record.js';
+import type { Sealed } from '../record/record.events.js';
 
 /** Name of the projection, for `Host.waitFor`. */
 export const AUDIT_INDEX = 'index';
@@ -53,11 +53,8 @@ class Rows {
     for (const [index, event] of commit.events.entries()) {
       const line = Buffer.from(commit.lines[index] as Uint8Array).toString('utf8');
       const { id, tenant, type, actor, time } = event;
-      const about = [
-        storable(event.subject),
-        storable(actor.principal),
-        actor.run === undefined ? null : storable(actor.run),
-      ];
+      const run = runOf(event);
+      const about = [storable(event.subject), storable(actor.principal), run === undefined ? null : storable(run)];
       const place = [service, partition, commit.commit, index];
       push(this.leaves, [leaf++, id, tenant, type, ...about, time, ...place, line]);
     }
@@ -78,6 +75,13 @@ class Rows {
       this.commits,
     );
   }
+}
+
+/** The run whose token acted, or the one for which a service recorded it, such as an approval that a run waits for. */
+function runOf({ actor, data }: LedgerEvent): string | undefined {
+  if (actor.run !== undefined) return actor.run;
+  const run = typeof data === 'object' && data !== null && !Array.isArray(data) ? data['run'] : undefined;
+  return typeof run === 'string' ? run : undefined;
 }
 
 function push(columns: unknown[][], values: readonly unknown[]): void {

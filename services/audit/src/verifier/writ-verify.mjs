@@ -9,7 +9,8 @@
  * Exit code: 0 verified, 1 unusable input, 10 something does not verify.
  */
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
 const LEAF = Buffer.of(0);
@@ -99,4 +100,7 @@ function main(argv) {
   return problems.length === 0 ? 0 : 10;
 }
 
-if (import.meta.main) process.exitCode = main(process.argv.slice(2));
+// Not by `main` of import.meta: a Node that does not know it would do nothing and exit with 0, which means verified.
+const [, program] = process.argv;
+if (program !== undefined && import.meta.url === pathToFileURL(realpathSync(program)).href)
+  process.exitCode = main(process.argv.slice(2));

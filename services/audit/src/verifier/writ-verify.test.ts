@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { noteKey, signCheckpoint } from '../checkpoint/note.js';
+import { verifyOffline } from '../testing/verify-offline.js';
 import { leafHash } from '../tree/hashing.js';
 import { MemoryTileStore } from '../tree/tile-store.js';
 import { TileTree } from '../tree/tile-tree.js';
@@ -31,43 +30,35 @@ async function bundle() {
   };
 }
 
-/** Runs the program as a stranger does: with nothing but Node. */
-function run(
-  document: unknown,
-  verifier = key.verifier,
-): { code: number; out: { verified: boolean; problems: string[]; treeSize: number } } {
-  const folder = mkdtempSync(path.join(tmpdir(), 'writ-verify-'));
-  const file = path.join(folder, 'bundle.json');
-  writeFileSync(file, JSON.stringify(document));
-  const argv = [path.join(import.meta.dirname, 'writ-verify.mjs'), file, '--key', verifier, '--json'];
-  try {
-    return { code: 0, out: JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8', env: {} })) };
-  } catch (error) {
-    const { status, stdout } = error as { status: number; stdout: string };
-    return { code: status, out: JSON.parse(stdout) };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+const run = (document: unknown, verifier = key.verifier) => verifyOffline(JSON.stringify(document), verifier);
 
 test('a true bundle verifies', async () => {
-  expect(run(await bundle())).toEqual({ code: 0, out: { verified: true, treeSize: 300, events: 5, problems: [] } });
+  expect(await run(await bundle())).toEqual({
+    code: 0,
+    out: { verified: true, treeSize: 300, events: 5, problems: [] },
+  });
 });
 
 test('one flipped byte of one event is named', async () => {
   const document = await bundle();
   const event = document.events[2];
   if (event) event.line = event.line.replace('evt_255', 'evt_254');
-  const { code, out } = run(document);
+  const { code, out } = await run(document);
   expect(code).toBe(10);
   expect(out.problems).toEqual([expect.stringContaining('leaf 255')]);
 });
 
 test('a bundle does not verify against another key, a moved leaf or an edited checkpoint', async () => {
   const document = await bundle();
-  expect(run(document, noteKey('writ.example/ledger').verifier).code).toBe(10);
-  expect(run({ ...document, checkpoint: document.checkpoint.replace('\n300\n', '\n301\n') }).code).toBe(10);
+  expect((await run(document, noteKey('writ.example/ledger').verifier)).code).toBe(10);
+  expect((await run({ ...document, checkpoint: document.checkpoint.replace('\n300\n', '\n301\n') })).code).toBe(10);
   expect(
-    run({ ...document, events: document.events.map((event) => ({ ...event, index: event.index + 1 })) }).code,
+    (await run({ ...document, events: document.events.map((event) => ({ ...event, index: event.index + 1 })) })).code,
   ).toBe(10);
+});
+
+test('it asks nothing of a Node that an older one does not know, for then it would say nothing and exit with 0', () => {
+  const source = readFileSync(path.join(import.meta.dirname, 'writ-verify.mjs'), 'utf8');
+  expect(source).not.toMatch(/import\.meta\.(main|dirname|filename)/);
+  expect(source.match(/from '(.*)'/g)?.every((each) => each.includes("'node:"))).toBe(true);
 });
