@@ -13,7 +13,23 @@ import type { FieldViolation } from '../errors/failure.js';
  * stop at it for ever; or one with half of a surrogate pair, which is no Unicode. Keys count, and so does free JSON.
  */
 export function unfitText(schema: DescMessage, message: Message): FieldViolation | undefined {
-  return inMessage(reflect(schema, message, false), '');
+  // Names of fields cost ten times the looking, so they are looked for only where there is something to name.
+  return holdsUnfit(message) ? inMessage(reflect(schema, message, false), '') : undefined;
+}
+
+/** Whether there is such a text anywhere in a message, which is a plain object; so are its maps and its free JSON. */
+function holdsUnfit(value: unknown): boolean {
+  if (typeof value === 'string') return whyUnfit(value) !== undefined;
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false;
+  if (Array.isArray(value)) return value.some(holdsUnfit);
+  for (const name in value)
+    if (whyUnfit(name) !== undefined || holdsUnfit((value as Record<string, unknown>)[name])) return true;
+  return false;
+}
+
+function whyUnfit(text: string): string | undefined {
+  if (text.includes('\u0000')) return 'holds U+0000, which no text may hold';
+  return text.isWellFormed() ? undefined : 'holds half of a surrogate pair, which is no Unicode';
 }
 
 function inMessage(message: ReflectMessage, path: string): FieldViolation | undefined {
@@ -31,7 +47,10 @@ function mayHoldText(field: DescField): boolean {
 }
 
 function inValue(value: unknown, path: string): FieldViolation | undefined {
-  if (typeof value === 'string') return inText(value, path);
+  if (typeof value === 'string') {
+    const detail = whyUnfit(value);
+    return detail === undefined ? undefined : { field: path, detail };
+  }
   if (isReflectMessage(value)) return inMessage(value, path);
   if (isReflectList(value)) return firstOf([...value].entries(), path, (at) => `${path}[${at}]`);
   if (isReflectMap(value)) return firstOf(value, path, (key) => `${path}["${String(key)}"]`);
@@ -47,11 +66,5 @@ function firstOf(
     const found = inValue(key, path) ?? inValue(value, pathOf(key));
     if (found) return found;
   }
-  return undefined;
-}
-
-function inText(text: string, field: string): FieldViolation | undefined {
-  if (text.includes('\u0000')) return { field, detail: 'holds U+0000, which no text may hold' };
-  if (!text.isWellFormed()) return { field, detail: 'holds half of a surrogate pair, which is no Unicode' };
   return undefined;
 }

@@ -4,6 +4,7 @@ import type { HttpBinding } from '../contract/contract.js';
 import { invalid, type FieldViolation } from '../errors/failure.js';
 import type { Headers } from '../kernel/caller.js';
 import type { Kernel, Served } from '../kernel/kernel.js';
+import { isTooWide, mostValues } from './json-width.js';
 import { place, planParameter, type ParameterPlan } from './parameters.js';
 
 /** Request headers that stand for a field of the request, where the request has one of these and it was not given. */
@@ -65,6 +66,7 @@ export class RequestReader {
 
   private readBody(body: Uint8Array | undefined): JsonObject {
     if (this.binding.body === undefined || body === undefined) return {};
+    if (isTooWide(body)) throw refuse('request.too_large', `the body holds more than ${mostValues} values`);
     const text = textOf(body);
     if (text.trim() === '') return {};
     const value = parseJson(text);

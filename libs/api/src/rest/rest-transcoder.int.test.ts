@@ -160,6 +160,7 @@ describe('bodies', () => {
     ['U+0000 in a text', { id: 'a', name: 'a\u0000b' }, 400, 'request.invalid'],
     ['half of a surrogate pair in free JSON', '{"id":"a","extra":{"k":"\\ud800"}}', 400, 'request.invalid'],
     ['JSON that nests deep', `{"id":"a","extra":{"k":${'['.repeat(50)}${']'.repeat(50)}}}`, 400, 'request.malformed'],
+    ['too many values', `{"id":"a","extra":{"k":[${'1,'.repeat(200_000)}1]}}`, 413, 'request.too_large'],
     ['a bomb of brackets', `{"id":"a","extra":{"k":${'['.repeat(500_000)}`, 400, 'request.malformed'],
     ['too much', { id: 'a', picture: 'A'.repeat(5 * 1024 * 1024) }, 413, 'request.too_large'],
   ])('%s is refused', async (_, body, status, code) => {
