@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { NatsServer } from '@writ/servers';
 import { eventually, startSuiteNats, verifies } from '@writ/testkit';
 import { Ledger, type Host } from '../index.js';
+import { leaseTtlMs } from './leases.js';
 import { add, counterModel, totalOf } from '../testing/counter.js';
 import { testedServers } from '../testing/servers.js';
 
@@ -76,7 +77,7 @@ describe.each(await testedServers())('replicas on nats-server %s', (_, binary) =
     stop.abort();
     await Promise.all(loads);
     // A hand-over is not a failure: nobody waits for a lease to run out.
-    expect(slowestMs).toBeLessThan(2_500);
+    expect(slowestMs).toBeLessThan(leaseTtlMs);
 
     let total = 0;
     for (let partition = 0; partition < 8; partition++) {
