@@ -72,6 +72,7 @@ export const RLIMIT_NPROC = 6;
 export const RLIMIT_NOFILE = 7;
 
 export const LOOP_CTL_ADD = 0x4c80;
+export const LOOP_CTL_REMOVE = 0x4c81;
 export const LOOP_CONFIGURE = 0x4c0a;
 export const LO_FLAGS_AUTOCLEAR = 4;
 /** `struct loop_config`: fd, block size, `struct loop_info64` with its flags at 52, reserved. */

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { finished, probe, run, sh } from '../../testing/probe.js';
 import type { IsolatedSandbox, IsolationDriver } from '../isolation.js';
 import { instanceName, openNamespaceDriver } from './open.js';
+import { loopDevice } from './uids.js';
 
 const limits = { memoryMib: 64, processes: 20, cpuMilli: 1000, diskMib: 32 };
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'writ-leftovers-'));
@@ -104,6 +105,7 @@ describe('nothing is left', () => {
     await eventually(() => images().length === 0); // the kernel lets go of a device a moment after its last mount
     await driver.close();
     expect(groups(home)).toEqual([]);
+    if (isRoot) expect(fs.existsSync(`/sys/block/loop${loopDevice(sandbox.uid, 0)}`)).toBe(false);
   });
 
   test('of a runner that was killed, once the next one has started', async () => {

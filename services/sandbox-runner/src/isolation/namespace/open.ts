@@ -14,6 +14,7 @@ import { DiskImages } from './disks.js';
 import { takeName } from './host-lock.js';
 import type { NamespaceHost } from './host.js';
 import { ALIVE_FD, INIT_CHANNEL } from './launch.program.js';
+import { removeIdleLoopDevices } from './loop-devices.js';
 import { NamespaceDriver } from './namespace.driver.js';
 import { writeEtc } from './system.js';
 import { Uids } from './uids.js';
@@ -48,7 +49,9 @@ export async function openNamespaceDriver(options: NamespaceOptions): Promise<Na
   const isRoot = process.getuid?.() === 0;
   let uids: Uids | undefined;
   let cgroups: CgroupTree | undefined;
+  let sweep = async (): Promise<void> => undefined;
   const release = async (): Promise<void> => {
+    await sweep();
     cgroups?.close();
     uids?.release();
     lock.release();
@@ -61,6 +64,10 @@ export async function openNamespaceDriver(options: NamespaceOptions): Promise<Na
     const reaped = await reap(folder, cgroups);
     const host = prepareHost({ architecture, bubblewrap, folder, isRoot });
     const images = isRoot && hasLoopDevices() ? new DiskImages(path.join(folder, 'templates')) : undefined;
+    const claimed = uids;
+    if (claimed && images)
+      sweep = () => removeIdleLoopDevices(host.launcher, architecture, (device) => claimed.ownsDevice(device));
+    await sweep();
     const root = cgroups && uids ? { cgroups, uids, ...(images ? { images } : {}) } : undefined;
     const complete: NamespaceHost = { ...host, ...(root ? { root } : {}) };
     const driver = new NamespaceDriver({

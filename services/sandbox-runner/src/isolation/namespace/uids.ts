@@ -40,6 +40,12 @@ export class Uids {
     return `${this.first}-${this.first + BLOCK - 1}`;
   }
 
+  /** Whether a loop device belongs to one of these users. */
+  ownsDevice(device: number): boolean {
+    const first = loopDevice(this.first, 0);
+    return device >= first && device < first + BLOCK * LOOP_DEVICES_PER_UID;
+  }
+
   release(): void {
     this.lock.release();
   }
