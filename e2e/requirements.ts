@@ -261,6 +261,14 @@ export const requirements: readonly Requirement[] = [
     promise: 'the bundle of a run verifies by the SDK and by a program that needs nothing of Writ, and a changed one by neither',
   },
   { id: 'audit.consistency', promise: 'a consistency proof shows that a later checkpoint extends an earlier one' },
+  {
+    id: 'standalone.serves',
+    promise: 'the embedded stack, in one process or in many, serves every service behind one door',
+  },
+  {
+    id: 'standalone.leaves_nothing',
+    promise: 'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',
+  },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {

@@ -70,5 +70,17 @@ export function readConfig(argv: readonly string[], env: Record<string, string |
     forServices: Object.fromEntries(Object.entries(env).filter(([name, value]) => name.startsWith('WRIT_') && value)),
   });
   if (parsed.success) return parsed.data;
-  throw new Error(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+  const problems = parsed.error.issues.map(({ path: [field], message }) => `${nameOf(String(field))}: ${message}`);
+  throw new Error(problems.join('\n'));
+}
+
+/** What the user has written where this field stands. */
+function nameOf(field: string): string {
+  const names: Record<string, string> = {
+    dataDir: '--data (or WRIT_DATA)',
+    port: '--port (or WRIT_PORT)',
+    logLevel: '--log (or WRIT_LOG_LEVEL)',
+    durability: 'WRIT_DURABILITY',
+  };
+  return names[field] ?? field;
 }

@@ -11,6 +11,14 @@ function configuration(): Config {
   }
 }
 
+/** What went wrong is a sentence; where in the code it went wrong is for who asks for it. */
+function giveUp(error: unknown): never {
+  const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+  const detailed = config.logLevel === 'debug' || config.logLevel === 'trace';
+  process.stderr.write(`Writ did not start: ${detailed ? stack : message}\n`);
+  process.exit(1);
+}
+
 const config = configuration();
 if (config.help) {
   process.stdout.write(usage);
@@ -19,7 +27,7 @@ if (config.help) {
 
 const began = performance.now();
 const say = config.json ? () => {} : (line: string) => process.stderr.write(`  ${line}\n`);
-const stack = await startStack(config, config.processes ? inProcesses : inThisProcess, say);
+const stack = await startStack(config, config.processes ? inProcesses : inThisProcess, say).catch(giveUp);
 const bootMs = Math.round(performance.now() - began);
 
 let stopping = false;

@@ -63,20 +63,36 @@ export const inProcesses: ServiceStarter = (name, env) =>
     const child = spawn(process.execPath, [main], {
       env: { ...process.env, ...(env as NodeJS.ProcessEnv) },
       stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true, // Ctrl-C reaches the parent alone, which then stops the services in order
     });
+    let [listening, stopping] = [false, false];
     const ended = new Promise<void>((done) => child.once('exit', () => done()));
     child.once('error', reject);
-    child.once('exit', (code, signal) => reject(new Error(`${name} ended (${signal ?? code}) before it was ready`)));
+    child.once('exit', (code, signal) => {
+      const how = `${name} ended (${signal ?? `exit code ${code}`})`;
+      reject(new Error(`${how} before it was ready`));
+      if (listening && !stopping) process.stderr.write(`${how}; the others go on without it until the next start\n`);
+    });
+    const stop = async (): Promise<void> => {
+      stopping = true;
+      child.kill('SIGTERM');
+      await ended;
+    };
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const ready = line.startsWith('{') ? (JSON.parse(line) as { ready?: Omit<Started, 'stop'> }).ready : undefined;
+      const ready = readyOf(line);
       if (!ready) return void process.stderr.write(`${line}\n`);
-      const stop = async (): Promise<void> => {
-        child.kill('SIGTERM');
-        await ended;
-      };
+      listening = true;
       resolve({ ...ready, stop });
     });
   });
+
+function readyOf(line: string): Omit<Started, 'stop'> | undefined {
+  try {
+    return (JSON.parse(line) as { ready?: Omit<Started, 'stop'> } | null)?.ready;
+  } catch {
+    return undefined; // what somebody else has written there
+  }
+}
 
 function envOf(name: ServiceName, env: Env): Env {
   const port = name === 'gateway' ? env['WRIT_GATEWAY_PORT'] : '0';

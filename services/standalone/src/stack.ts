@@ -1,6 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { freePort, startNats, startPostgres } from '@writ/servers';
+import { claimFolder } from './claim.js';
 import type { Config } from './config.js';
 import { publicJwk, saveSecrets, secretsOf } from './secrets.js';
 import { startServices, type ServiceStarter } from './services.js';
@@ -24,10 +26,13 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
+    undo.push(await claimFolder(config.dataDir));
+    const file = path.join(config.dataDir, 'stack.json');
+    await rm(file, { force: true }); // of one that was killed: nobody serves there any more
     const secrets = await secretsOf(config.dataDir);
     const [nats, postgres] = await Promise.all([natsOf(config, secrets.natsPassword, undo), postgresOf(config, undo)]);
     say(`nats-server ${nats.version} (durability ${nats.durability}), PostgreSQL ${postgres.version}`);
-    const port = config.port ?? secrets.port ?? (await freePort());
+    const port = config.port ?? (await sameOrFreePort(secrets.port, say));
     const url = `http://127.0.0.1:${port}`;
     const env = {
       ...config.forServices,
@@ -54,7 +59,6 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
       natsServer: nats.version,
       operatorKeyFile: path.join(config.dataDir, 'operator.key.json'),
     };
-    const file = path.join(config.dataDir, 'stack.json');
     await writeFile(file, JSON.stringify({ ...ready, pid: process.pid }), { mode: 0o600 });
     undo.push(() => rm(file, { force: true }));
     return { ...ready, stop };
@@ -62,6 +66,18 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     await stop();
     throw error;
   }
+}
+
+/** The port of last time, so that links stay good; another one where somebody else has taken it. */
+async function sameOrFreePort(last: number | undefined, say: (line: string) => void): Promise<number> {
+  if (last === undefined) return freePort();
+  const free = await new Promise<boolean>((resolve) => {
+    const probe = createServer().once('error', () => resolve(false));
+    probe.listen(last, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
+  if (free) return last;
+  say(`port ${last} of last time is taken; another one is used`);
+  return freePort();
 }
 
 async function natsOf(config: Config, password: string, undo: (() => Promise<void>)[]) {

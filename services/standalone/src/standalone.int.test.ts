@@ -1,0 +1,224 @@
+/** The embedded stack as a user starts it: `dist` has to be built. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { eventually, projectRoot, verifies } from '@writ/testkit';
+
+interface Ready {
+  url: string;
+  grpc: string;
+  durability: string;
+  natsServer: string;
+  operatorKeyFile: string;
+  bootMs: number;
+  pid: number;
+}
+/** One process, as no later one with the same number is. */
+type ProcessKey = `${number}@${string}`;
+
+const program = path.join(projectRoot, 'services/standalone/dist/main.js');
+const names = ['identity', 'policy', 'scheduler', 'sandbox-runner', 'memory', 'tools', 'audit'];
+const running = new Set<ChildProcess>();
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'writ-standalone-'));
+});
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+class Program {
+  readonly out: string[] = [];
+  readonly err: string[] = [];
+  readonly ended: Promise<number | null>;
+  private readonly child: ChildProcess;
+
+  constructor(...argv: string[]) {
+    const { WRIT_TEST_POSTGRES: _lent, ...env } = process.env;
+    this.child = spawn(process.execPath, [program, ...argv], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(this.child);
+    createInterface({ input: this.child.stdout! }).on('line', (line) => this.out.push(line));
+    createInterface({ input: this.child.stderr! }).on('line', (line) => this.err.push(line));
+    this.ended = new Promise((resolve) =>
+      this.child.once('close', (code) => {
+        running.delete(this.child);
+        resolve(code);
+      }),
+    );
+  }
+
+  async ready(): Promise<Ready> {
+    const first = () => this.out[0] ?? (this.child.exitCode !== null && 'ended');
+    const line = await eventually(first, { timeoutMs: 60_000, what: 'the stack is ready' });
+    if (line === 'ended') throw new Error(`it ended instead: ${this.err.join('\n')}`);
+    return (JSON.parse(line) as { ready: Ready }).ready;
+  }
+
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
+  send(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+}
+
+/** Every process that this one has started, and those that they have started. */
+function descendants(pid: number): ProcessKey[] {
+  const parents = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const parent = /^\d+$/.test(name) && statOf(Number(name))?.parent;
+    if (parent) parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
+  }
+  const below = (each: number): number[] => (parents.get(each) ?? []).flatMap((child) => [child, ...below(child)]);
+  return below(pid).map((each) => `${each}@${statOf(each)?.started ?? ''}` as const);
+}
+
+function alive(key: ProcessKey): boolean {
+  const [pid, started] = key.split('@');
+  const stat = statOf(Number(pid));
+  return stat?.started === started && stat?.state !== 'Z';
+}
+
+function statOf(pid: number): { state: string; parent: number; started: string } | undefined {
+  try {
+    // The name of the program, in brackets, may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return { state: fields[0] as string, parent: Number(fields[1]), started: fields[19] as string };
+  } catch {
+    return undefined;
+  }
+}
+
+const noneLeft = (keys: readonly ProcessKey[]) =>
+  eventually(() => keys.filter(alive).length === 0, { timeoutMs: 30_000, what: 'no process is left' });
+
+describe('the embedded stack', () => {
+  test.each([
+    ['in one process', [] as string[]],
+    ['with a process for each service', ['--processes']],
+  ])(
+    '%s serves, stops when it is told, and leaves nothing behind',
+    async (_name, flags) => {
+      verifies('standalone.serves', 'standalone.leaves_nothing');
+      const data = path.join(folder, `data${flags.length}`);
+      const first = new Program('--json', '--data', data, ...flags);
+      const ready = await first.ready();
+      expect(first.out).toHaveLength(1);
+      const health = await fetch(`${ready.url}/health/ready`);
+      expect(health.status).toBe(200);
+      expect(await health.json()).toMatchObject({
+        complete: true,
+        services: names.map((name) => ({ name, replicas: 1 })),
+        durability: ready.durability,
+        natsServer: ready.natsServer,
+      });
+      const { services } = (await (await fetch(`${ready.url}/health/services`)).json()) as { services: object[] };
+      expect(services).toHaveLength(8);
+      const key = JSON.parse(readFileSync(ready.operatorKeyFile, 'utf8')) as { client_id: string };
+      expect(key.client_id).toBe('operator');
+      expect(JSON.parse(readFileSync(path.join(data, 'stack.json'), 'utf8'))).toMatchObject({ url: ready.url });
+
+      const second = new Program('--json', '--data', data);
+      expect(await second.ended).toBe(1);
+      expect(second.out).toEqual([]);
+      expect(second.err).toEqual([
+        expect.stringMatching(`already runs on ${data}: process ${ready.pid}, at ${ready.url}\\. .*--data`),
+      ]);
+
+      const below = descendants(ready.pid);
+      expect(below.length).toBeGreaterThan(flags.length > 0 ? 10 : 2);
+      first.send('SIGTERM');
+      expect([await first.ended, first.err]).toEqual([0, []]);
+      await noneLeft(below);
+      expect(existsSync(path.join(data, 'stack.json'))).toBe(false);
+    },
+    120_000,
+  );
+
+  test.each([
+    ['in one process', [] as string[]],
+    ['with a process for each service', ['--processes']],
+  ])(
+    '%s leaves no process behind when it is killed, and starts again on the same data and port',
+    async (_name, flags) => {
+      const data = path.join(folder, 'killed');
+      const first = new Program('--json', '--data', data, ...flags);
+      const before = await first.ready();
+      const below = descendants(before.pid);
+      first.send('SIGKILL');
+      await first.ended;
+      await noneLeft(below);
+      const again = new Program('--json', '--data', data);
+      const after = await again.ready();
+      expect([after.url, after.pid === before.pid]).toEqual([before.url, false]);
+      again.send('SIGINT');
+      expect(await again.ended).toBe(0);
+    },
+    120_000,
+  );
+
+  test('one that is killed while it starts leaves nothing behind either', async () => {
+    const child = new Program('--json', '--data', path.join(folder, 'early'));
+    const below = await eventually(() => {
+      const now = descendants(child.pid);
+      return now.length >= 3 && now;
+    });
+    child.send('SIGTERM');
+    await child.ended;
+    await noneLeft(below);
+  }, 60_000);
+});
+
+describe('the command line', () => {
+  const run = async (...argv: string[]) => {
+    const child = new Program(...argv);
+    return { code: await child.ended, out: child.out.join('\n'), err: child.err.join('\n') };
+  };
+
+  test('--help tells every flag, on stdout', async () => {
+    const { code, out, err } = await run('--help');
+    expect([code, err]).toEqual([0, '']);
+    for (const flag of ['--data', '--port', '--processes', '--log', '--json', 'Examples:']) expect(out).toContain(flag);
+  });
+
+  test.each([
+    [['--bogus'], /Unknown option '--bogus'/],
+    [['everything'], /Unexpected argument 'everything'/],
+    [['--port', 'abc'], /^--port \(or WRIT_PORT\): .*number/],
+    [['--port', '70000'], /^--port \(or WRIT_PORT\): .*65535/],
+    [['--log', 'loud'], /^--log \(or WRIT_LOG_LEVEL\): .*silent/],
+  ])('%j is refused with a sentence, the usage, and exit code 2', async (argv, sentence) => {
+    const { code, out, err } = await run(...argv);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(sentence);
+    expect(err).toContain('Usage:');
+  });
+
+  test('a port that is taken is a sentence too, and nothing stays behind', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as { port: number };
+    const { code, err } = await run(
+      '--json',
+      '--log',
+      'silent',
+      '--data',
+      path.join(folder, 'port'),
+      '--port',
+      String(port),
+    );
+    expect(code).toBe(1);
+    expect(err).toMatch(new RegExp(`^Writ did not start: .*${port}`));
+    expect(err.split('\n')).toHaveLength(1);
+    await new Promise((resolve) => holder.close(resolve));
+  }, 60_000);
+});
