@@ -28,6 +28,12 @@ describe('covers', () => {
     ['a pattern where the parent holds a literal', [can(['t'], ['a'])], [can(['t'], ['a*'])], can(['t'], ['a*'])],
     // The action of one entry and the resource of another do not add up to both.
     ['a mix of two entries', [can(['a'], ['1']), can(['b'], ['2'])], [can(['a'], ['2'])], can(['a'], ['2'])],
+    [
+      'a prefix where the parent has one that ends in a star',
+      [can(['t'], ['a**'])],
+      [can(['t'], ['a*'])],
+      can(['t'], ['a*']),
+    ],
     ['a prefix of the name without a star', [can(['run'])], [can(['run.start'])], can(['run.start'])],
   ])('fails for %s and names it', (_, parent, child, missing) => {
     expect(covers(parent, child)).toEqual({ ok: false, missing });

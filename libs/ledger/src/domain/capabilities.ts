@@ -8,10 +8,15 @@ export interface Capability {
   resources?: readonly string[];
 }
 
-/** Whether everything that `child` matches is matched by `parent`. */
+/** Whether a name is the pattern's literal, or begins with its prefix. */
+function matches(name: string, pattern: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** Whether everything that `child` matches is matched by `parent`. The star of a prefix is not part of it: `a*` is not in `a**`. */
 function inside(child: string, parent: string): boolean {
-  if (parent.endsWith('*')) return child.startsWith(parent.slice(0, -1));
-  return child === parent;
+  if (!child.endsWith('*')) return matches(child, parent);
+  return parent.endsWith('*') && child.slice(0, -1).startsWith(parent.slice(0, -1));
 }
 
 const everything: readonly string[] = ['*'];
@@ -45,9 +50,9 @@ export function covers(
 export function permits(grant: readonly Capability[], action: string, resource?: string): boolean {
   return grant.some(
     (entry) =>
-      entry.actions.some((pattern) => inside(action, pattern)) &&
+      entry.actions.some((pattern) => matches(action, pattern)) &&
       (resource === undefined
         ? entry.resources?.length !== 0
-        : (entry.resources ?? everything).some((pattern) => inside(resource, pattern))),
+        : (entry.resources ?? everything).some((pattern) => matches(resource, pattern))),
   );
 }
