@@ -88,6 +88,10 @@ test('only an operator may name another tenant', async () => {
     { tenant: 'tnt_b' },
   );
   expect(await call({}, { 'writ-tenant': 'tnt_a' })).toMatchObject({ tenant: 'tnt_a' });
+  for (const wanted of ['tnt_a/agt_1', '__proto__', '', 'tnt_', `tnt_${'x'.repeat(60)}`])
+    expect(await code(call({ kind: 'operator', sub: 'operator', tenant: 'system' }, { 'writ-tenant': wanted }))).toBe(
+      'auth.wrong_tenant',
+    );
 });
 
 test('a key that is not ours goes through passport-jwt’s own verifier', async () => {

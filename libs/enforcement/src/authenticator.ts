@@ -91,9 +91,12 @@ export class TokenAuthenticator implements Authenticator {
   }
 }
 
+/** What an operator may name. Tenants part the keys of every state, so nothing that is no id of one may get there. */
+const tenantId = /^(?:tnt_[\w-]{1,59}|system)$/;
+
 function tenantOf(token: VerifiedToken, wanted: string | undefined): string {
   if (wanted === undefined || wanted === token.tenant) return token.tenant;
-  if (token.kind === 'operator') return wanted;
+  if (token.kind === 'operator' && tenantId.test(wanted)) return wanted;
   throw refuse('auth.wrong_tenant', `the token is of the tenant ${token.tenant}, not of ${wanted}`);
 }
 

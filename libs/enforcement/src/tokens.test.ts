@@ -21,6 +21,21 @@ const code = (raw: string) =>
     (error: { code: string }) => error.code,
   );
 
+test.each(['a\u0000b', '\ud800', 'x'.repeat(10_000), '../../key', '', 'k1 '])(
+  'a name that no key can have (%#) is not asked for, and not repeated in the refusal',
+  async (kid) => {
+    const { privateKey } = await generateKeyPair('ES256');
+    const raw = await new SignJWT({ sub: 'agt_1' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
+      .sign(privateKey);
+    await expect(verifier.verify(raw)).rejects.toMatchObject({
+      code: 'auth.invalid_token',
+      message: expect.stringContaining('(unnamed)'),
+    });
+    expect(issuer.fetches).toBe(0);
+  },
+);
+
 describe('a genuine token', () => {
   test('says who uses it, for whom, and what they may do', async () => {
     const act = { sub: 'run_2', act: { sub: 'run_1', act: { sub: 'agt_0', act: { sub: 'psn_1' } } } };
