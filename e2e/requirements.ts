@@ -269,6 +269,10 @@ export const requirements: readonly Requirement[] = [
     id: 'standalone.leaves_nothing',
     promise: 'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',
   },
+  {
+    id: 'api.any_token',
+    promise: 'a method that any valid token may call is refused without one, and asks for no capability',
+  },
   { id: 'platform.drain', promise: 'a service that stops finishes what is in flight and refuses what is new' },
   { id: 'platform.health', promise: 'readiness tells when the broker hangs or the database is gone, and their return' },
   {

@@ -171,6 +171,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.testing.v1.CaseService.Echo": "Echoes frames.",
   "writ.testing.v1.CaseService.GetItem": "Gets one item.",
   "writ.testing.v1.CaseService.ListItems": "Lists items; every kind of query parameter.",
+  "writ.testing.v1.CaseService.Me": "Anyone with a token may ask, whatever it allows.",
   "writ.testing.v1.CaseService.Ping": "Anyone may ask, without a token.",
   "writ.testing.v1.CaseService.StopItem": "Stops an item. A custom method: the verb stands behind a colon.",
   "writ.testing.v1.CaseService.Sum": "Adds up what the client streams.",

@@ -33,6 +33,13 @@ const events = async (type: string): Promise<LedgerEvent[]> => {
 const revoke = async (subject: string) =>
   expectOk(await all.call(await person.token(), 'POST', '/v1/revocations', { subject, reason: 'test' }));
 
+test('whoever has a token learns who they are, whatever else they may', async () => {
+  const poor = await all.principal(tenant, 'agents', ['tool.call']);
+  const who = await all.call(await poor.token(), 'GET', '/v1/whoami');
+  expect(expectOk(who)).toMatchObject({ principal: poor.id, capabilities: [{ actions: ['tool.call'] }] });
+  expect(await all.call('not a token', 'GET', '/v1/whoami')).toMatchObject({ status: 401 });
+});
+
 test('from the operator’s key to an agent’s accepted call, with every token on the record', async () => {
   const token = await agent.token({ resource: 'urn:writ:api' });
   expect(await all.verdict(token)).toBe('accepted');

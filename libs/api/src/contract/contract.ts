@@ -1,7 +1,11 @@
 import { getOption, type DescMethod, type DescService } from '@bufbuild/protobuf';
 import { http as httpOption } from '@writ/proto/google/api/annotations';
 import type { HttpRule } from '@writ/proto/google/api/http';
-import { public$ as publicOption, requires as requiresOption } from '@writ/proto/api/v1/options';
+import {
+  authenticated as authenticatedOption,
+  public$ as publicOption,
+  requires as requiresOption,
+} from '@writ/proto/api/v1/options';
 import { parseTemplate, type PathTemplate } from './path-template.js';
 
 export type HttpVerb = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
@@ -23,8 +27,9 @@ export interface MethodContract {
   /** `writ.run.v1.RunService.StartRun`. */
   name: string;
   desc: DescMethod;
-  /** The capability that the caller's grant must hold; absent on a public method. */
+  /** The capability that the caller's grant must hold; absent on a public method, and where any valid token will do. */
   requires?: string;
+  /** Needs no token. */
   public: boolean;
   bindings: readonly HttpBinding[];
 }
@@ -33,15 +38,19 @@ export interface MethodContract {
  * Reads the contract of a service.
  *
  * @param open true for services of other projects (health, reflection) that cannot carry our options: all public.
- * @throws Error when a method names neither a capability nor `public`, or both: nothing may be reachable by omission.
+ * @throws Error when a method names neither a capability nor `authenticated` nor `public`, or more than one of them:
+ * nothing may be reachable by omission.
  */
 export function readContract(service: DescService, open = false): MethodContract[] {
   return service.methods.map((desc) => {
     const name = `${service.typeName}.${desc.name}`;
     const requires = getOption(desc, requiresOption);
     const isPublic = open || getOption(desc, publicOption);
-    if (isPublic === (requires !== ''))
-      throw new Error(`${name} must say either (writ.api.v1.requires) or (writ.api.v1.public), one of the two`);
+    const said = [requires !== '', isPublic, getOption(desc, authenticatedOption)].filter(Boolean).length;
+    if (said !== 1)
+      throw new Error(
+        `${name} must say one of (writ.api.v1.requires), (writ.api.v1.authenticated) and (writ.api.v1.public)`,
+      );
     const rule = getOption(desc, httpOption);
     const path = `/${service.typeName}/${desc.name}`;
     return {

@@ -139,6 +139,10 @@ describe('unary calls', () => {
     ];
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'auth.missing_capability' });
     expect((await other.ping({})).caller).toBe('anonymous');
+    expect((await other.me({})).caller).toBe('agt_test');
+    const bare = new GrpcChannel(api.grpcAddress);
+    await expect(clientOf(CaseService, bare).me({})).rejects.toMatchObject({ code: 'auth.missing_token' });
+    bare.close();
     expect(service.calls).toBe(before);
     poor.close();
   });

@@ -55,6 +55,7 @@ describe('the OpenAPI document', () => {
       '/v1/items',
       '/v1/items/{item.id}',
       '/v1/items/{id}:stop',
+      '/v1/me',
       '/v1/ping',
       '/v1/count',
     ]);
@@ -97,6 +98,7 @@ describe('the OpenAPI document', () => {
         expect.objectContaining({ name: 'page_size', schema: expect.objectContaining({ minimum: 0, maximum: 1000 }) }),
       ]),
     });
+    expect(document.paths['/v1/me']?.['get']?.security).toEqual([{ token: [] }]);
     expect(document.paths['/v1/ping']?.['get']?.security).toEqual([]);
     expect(Object.keys(document.paths['/v1/count']?.['get']?.responses['200']?.content ?? {})).toEqual([
       'application/x-ndjson',

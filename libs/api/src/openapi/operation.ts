@@ -49,8 +49,8 @@ export function operationOf(contract: MethodContract, binding: HttpBinding, inde
       '200': { description: 'OK', content: answerContent(contract, binding, schemas) },
       default: { $ref: '#/components/responses/Problem' },
     },
-    // The scopes of a bearer token are the capabilities that its grant must hold.
-    security: contract.requires === undefined ? [] : [{ token: [contract.requires] }],
+    // The scopes of a bearer token are the capabilities that its grant must hold: none where any token will do.
+    security: contract.public ? [] : [{ token: contract.requires === undefined ? [] : [contract.requires] }],
   };
 }
 

@@ -237,7 +237,7 @@ describe('refusals', () => {
   });
 
   test('every method that is not public refuses a caller without a token, and one without its capability', async () => {
-    verifies('api.capability_of_every_method');
+    verifies('api.capability_of_every_method', 'api.any_token');
     for (const [verb, path] of [
       ['GET', '/v1/items/a'],
       ['GET', '/v1/items'],
@@ -252,6 +252,9 @@ describe('refusals', () => {
       expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
       await response.body?.cancel();
     }
+    const poor = { authorization: fakeToken({ grant: ['other.thing'] }) };
+    expect((await call('GET', '/v1/me', undefined, poor)).json).toEqual({ caller: 'agt_test' });
+    expect((await fetch(`${api.httpUrl}/v1/me`)).status).toBe(401);
     expect((await (await fetch(`${api.httpUrl}/v1/ping`)).json()) as object).toEqual({ caller: 'anonymous' });
   });
 });

@@ -5,6 +5,7 @@ import type {
   EchoRequest,
   GetItemRequest,
   ListItemsRequest,
+  MeRequest,
   StopItemRequest,
   SumRequest,
   UpdateItemRequest,
@@ -57,6 +58,10 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
     this.signals.push(caller.signal);
     if (reason === 'wait') await aborted(caller.signal);
     return { id, reason, requestId, etag };
+  }
+
+  async me(_request: MeRequest, caller: Caller) {
+    return { caller: caller.principal };
   }
 
   async ping(_request: object, caller: Caller) {

@@ -11,7 +11,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file writ/api/v1/options.proto.
  */
 export const file_writ_api_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Chl3cml0L2FwaS92MS9vcHRpb25zLnByb3RvEgt3cml0LmFwaS52MTo8CghyZXF1aXJlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGPyIAyABKAlSCHJlcXVpcmVzOjgKBnB1YmxpYxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGP2IAyABKAhSBnB1YmxpY2IGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("Chl3cml0L2FwaS92MS9vcHRpb25zLnByb3RvEgt3cml0LmFwaS52MTo8CghyZXF1aXJlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGPyIAyABKAlSCHJlcXVpcmVzOjgKBnB1YmxpYxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGP2IAyABKAhSBnB1YmxpYzpGCg1hdXRoZW50aWNhdGVkEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY/ogDIAEoCFINYXV0aGVudGljYXRlZGIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * The capability that the caller's grant must hold, such as "run.start". It is checked before the request is decoded.
@@ -28,4 +28,13 @@ export const requires: GenExtension<MethodOptions, string> = /*@__PURE__*/
  */
 export const public$: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
   extDesc(file_writ_api_v1_options, 1);
+
+/**
+ * True for a method that anyone with a valid token may call, whatever the token allows: for what a caller may always
+ * know, such as who it is.
+ *
+ * @generated from extension: bool authenticated = 50302;
+ */
+export const authenticated: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
+  extDesc(file_writ_api_v1_options, 2);
 

@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/testing/v1/case.proto.
  */
 export const file_writ_testing_v1_case: GenFile = /*@__PURE__*/
-  fileDesc("Chp3cml0L3Rlc3RpbmcvdjEvY2FzZS5wcm90bxIPd3JpdC50ZXN0aW5nLnYxItMDCgRJdGVtEiIKAmlkGAEgASgJQha6SBNyETIPXlthLXowLTlfOi8gXSokEgwKBG5hbWUYAiABKAkSKwoIbWF0ZXJpYWwYAyABKA4yGS53cml0LnRlc3RpbmcudjEuTWF0ZXJpYWwSFgoFZ3JhbXMYBCABKANCB7pIBCICKAASDwoHcGljdHVyZRgFIAEoDBIxCgZsYWJlbHMYBiADKAsyIS53cml0LnRlc3RpbmcudjEuSXRlbS5MYWJlbHNFbnRyeRIWCgR0YWdzGAcgAygJQgi6SAWSAQIQCBIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDdHRsGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBWV4dHJhGAogASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIQCgZwZXJzb24YCyABKAlIABIPCgVhZ2VudBgMIAEoCUgAEhIKBXNjb3JlGA0gASgBSAGIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIHCgVvd25lckIICgZfc2NvcmUiKgoOR2V0SXRlbVJlcXVlc3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCSI2Cg9HZXRJdGVtUmVzcG9uc2USIwoEaXRlbRgBIAEoCzIVLndyaXQudGVzdGluZy52MS5JdGVtIsICChBMaXN0SXRlbXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEjgKBmZpbHRlchgDIAEoCzIoLndyaXQudGVzdGluZy52MS5MaXN0SXRlbXNSZXF1ZXN0LkZpbHRlchIqCgZmaWVsZHMYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpkZXNjZW5kaW5nGAYgASgIEhAKCGF0X2xlYXN0GAcgASgDGkQKBkZpbHRlchIMCgR0ZXh0GAEgASgJEiwKCW1hdGVyaWFscxgCIAMoDjIZLndyaXQudGVzdGluZy52MS5NYXRlcmlhbCKGAQoRTGlzdEl0ZW1zUmVzcG9uc2USJAoFaXRlbXMYASADKAsyFS53cml0LnRlc3RpbmcudjEuSXRlbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSMgoHcmVxdWVzdBgDIAEoCzIhLndyaXQudGVzdGluZy52MS5MaXN0SXRlbXNSZXF1ZXN0IrIBChFDcmVhdGVJdGVtUmVxdWVzdBIrCgRpdGVtGAEgASgLMhUud3JpdC50ZXN0aW5nLnYxLkl0ZW1CBrpIA8gBATpwukhtGmsKCml0ZW0ubmFtZWQSHWFuIGl0ZW0gbmVlZHMgYW4gaWQgb3IgYSBuYW1lGj5oYXModGhpcy5pdGVtKSAmJiAodGhpcy5pdGVtLmlkICE9ICcnIHx8IHRoaXMuaXRlbS5uYW1lICE9ICcnKSI5ChJDcmVhdGVJdGVtUmVzcG9uc2USIwoEaXRlbRgBIAEoCzIVLndyaXQudGVzdGluZy52MS5JdGVtIoABChFVcGRhdGVJdGVtUmVxdWVzdBIjCgRpdGVtGAEgASgLMhUud3JpdC50ZXN0aW5nLnYxLkl0ZW0SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiagoSVXBkYXRlSXRlbVJlc3BvbnNlEiMKBGl0ZW0YASABKAsyFS53cml0LnRlc3RpbmcudjEuSXRlbRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siYQoPU3RvcEl0ZW1SZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhcKBnJlYXNvbhgCIAEoCUIHukgEcgIYFBISCgpyZXF1ZXN0X2lkGAMgASgJEgwKBGV0YWcYBCABKAkiUAoQU3RvcEl0ZW1SZXNwb25zZRIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCRIMCgRldGFnGAQgASgJIg0KC1BpbmdSZXF1ZXN0Ih4KDFBpbmdSZXNwb25zZRIOCgZjYWxsZXIYASABKAkiOQoMQ291bnRSZXF1ZXN0Eg0KBWFmdGVyGAEgASgDEgoKAnRvGAIgASgDEg4KBmVuZGluZxgDIAEoCSIvCg1Db3VudFJlc3BvbnNlEg4KBm51bWJlchgBIAEoAxIOCgZjdXJzb3IYAiABKAkiJQoKU3VtUmVxdWVzdBIXCgZudW1iZXIYASABKANCB7pIBCICKAAiKgoLU3VtUmVzcG9uc2USCwoDc3VtGAEgASgDEg4KBmZyYW1lcxgCIAEoAyJKCgtFY2hvUmVxdWVzdBIVCgR0ZXh0GAEgASgJQge6SARyAhhkEiQKBWl0ZW1zGAIgAygLMhUud3JpdC50ZXN0aW5nLnYxLkl0ZW0iQgoMRWNob1Jlc3BvbnNlEgwKBHRleHQYASABKAkSJAoFaXRlbXMYAiADKAsyFS53cml0LnRlc3RpbmcudjEuSXRlbSpLCghNYXRlcmlhbBIYChRNQVRFUklBTF9VTlNQRUNJRklFRBAAEhEKDU1BVEVSSUFMX1dPT0QQARISCg5NQVRFUklBTF9TVE9ORRACMpgICgtDYXNlU2VydmljZRKXAQoHR2V0SXRlbRIfLndyaXQudGVzdGluZy52MS5HZXRJdGVtUmVxdWVzdBogLndyaXQudGVzdGluZy52MS5HZXRJdGVtUmVzcG9uc2UiSeLHGAlpdGVtLnJlYWSC0+STAjZaHhIcL3YxL3tuYW1lPXNoZWx2ZXMvKi9pdGVtcy8qfWIEaXRlbRIOL3YxL2l0ZW1zL3tpZH0ScgoJTGlzdEl0ZW1zEiEud3JpdC50ZXN0aW5nLnYxLkxpc3RJdGVtc1JlcXVlc3QaIi53cml0LnRlc3RpbmcudjEuTGlzdEl0ZW1zUmVzcG9uc2UiHuLHGAlpdGVtLnJlYWSC0+STAgsSCS92MS9pdGVtcxKCAQoKQ3JlYXRlSXRlbRIiLndyaXQudGVzdGluZy52MS5DcmVhdGVJdGVtUmVxdWVzdBojLndyaXQudGVzdGluZy52MS5DcmVhdGVJdGVtUmVzcG9uc2UiK+LHGAppdGVtLndyaXRlgtPkkwIXOgRpdGVtYgRpdGVtIgkvdjEvaXRlbXMShgEKClVwZGF0ZUl0ZW0SIi53cml0LnRlc3RpbmcudjEuVXBkYXRlSXRlbVJlcXVlc3QaIy53cml0LnRlc3RpbmcudjEuVXBkYXRlSXRlbVJlc3BvbnNlIi/ixxgKaXRlbS53cml0ZYLT5JMCGzoEaXRlbTITL3YxL2l0ZW1zL3tpdGVtLmlkfRJ9CghTdG9wSXRlbRIgLndyaXQudGVzdGluZy52MS5TdG9wSXRlbVJlcXVlc3QaIS53cml0LnRlc3RpbmcudjEuU3RvcEl0ZW1SZXNwb25zZSIs4scYCml0ZW0ud3JpdGWC0+STAhg6ASoiEy92MS9pdGVtcy97aWR9OnN0b3ASWQoEUGluZxIcLndyaXQudGVzdGluZy52MS5QaW5nUmVxdWVzdBodLndyaXQudGVzdGluZy52MS5QaW5nUmVzcG9uc2UiFOjHGAGC0+STAgoSCC92MS9waW5nEmgKBUNvdW50Eh0ud3JpdC50ZXN0aW5nLnYxLkNvdW50UmVxdWVzdBoeLndyaXQudGVzdGluZy52MS5Db3VudFJlc3BvbnNlIh7ixxgJaXRlbS5yZWFkgtPkkwILEgkvdjEvY291bnQwARJRCgNTdW0SGy53cml0LnRlc3RpbmcudjEuU3VtUmVxdWVzdBocLndyaXQudGVzdGluZy52MS5TdW1SZXNwb25zZSIN4scYCWl0ZW0ucmVhZCgBElYKBEVjaG8SHC53cml0LnRlc3RpbmcudjEuRWNob1JlcXVlc3QaHS53cml0LnRlc3RpbmcudjEuRWNob1Jlc3BvbnNlIg3ixxgJaXRlbS5yZWFkKAEwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options]);
+  fileDesc("Chp3cml0L3Rlc3RpbmcvdjEvY2FzZS5wcm90bxIPd3JpdC50ZXN0aW5nLnYxItMDCgRJdGVtEiIKAmlkGAEgASgJQha6SBNyETIPXlthLXowLTlfOi8gXSokEgwKBG5hbWUYAiABKAkSKwoIbWF0ZXJpYWwYAyABKA4yGS53cml0LnRlc3RpbmcudjEuTWF0ZXJpYWwSFgoFZ3JhbXMYBCABKANCB7pIBCICKAASDwoHcGljdHVyZRgFIAEoDBIxCgZsYWJlbHMYBiADKAsyIS53cml0LnRlc3RpbmcudjEuSXRlbS5MYWJlbHNFbnRyeRIWCgR0YWdzGAcgAygJQgi6SAWSAQIQCBIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDdHRsGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBWV4dHJhGAogASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIQCgZwZXJzb24YCyABKAlIABIPCgVhZ2VudBgMIAEoCUgAEhIKBXNjb3JlGA0gASgBSAGIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIHCgVvd25lckIICgZfc2NvcmUiKgoOR2V0SXRlbVJlcXVlc3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCSI2Cg9HZXRJdGVtUmVzcG9uc2USIwoEaXRlbRgBIAEoCzIVLndyaXQudGVzdGluZy52MS5JdGVtIsICChBMaXN0SXRlbXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEjgKBmZpbHRlchgDIAEoCzIoLndyaXQudGVzdGluZy52MS5MaXN0SXRlbXNSZXF1ZXN0LkZpbHRlchIqCgZmaWVsZHMYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpkZXNjZW5kaW5nGAYgASgIEhAKCGF0X2xlYXN0GAcgASgDGkQKBkZpbHRlchIMCgR0ZXh0GAEgASgJEiwKCW1hdGVyaWFscxgCIAMoDjIZLndyaXQudGVzdGluZy52MS5NYXRlcmlhbCKGAQoRTGlzdEl0ZW1zUmVzcG9uc2USJAoFaXRlbXMYASADKAsyFS53cml0LnRlc3RpbmcudjEuSXRlbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSMgoHcmVxdWVzdBgDIAEoCzIhLndyaXQudGVzdGluZy52MS5MaXN0SXRlbXNSZXF1ZXN0IrIBChFDcmVhdGVJdGVtUmVxdWVzdBIrCgRpdGVtGAEgASgLMhUud3JpdC50ZXN0aW5nLnYxLkl0ZW1CBrpIA8gBATpwukhtGmsKCml0ZW0ubmFtZWQSHWFuIGl0ZW0gbmVlZHMgYW4gaWQgb3IgYSBuYW1lGj5oYXModGhpcy5pdGVtKSAmJiAodGhpcy5pdGVtLmlkICE9ICcnIHx8IHRoaXMuaXRlbS5uYW1lICE9ICcnKSI5ChJDcmVhdGVJdGVtUmVzcG9uc2USIwoEaXRlbRgBIAEoCzIVLndyaXQudGVzdGluZy52MS5JdGVtIoABChFVcGRhdGVJdGVtUmVxdWVzdBIjCgRpdGVtGAEgASgLMhUud3JpdC50ZXN0aW5nLnYxLkl0ZW0SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiagoSVXBkYXRlSXRlbVJlc3BvbnNlEiMKBGl0ZW0YASABKAsyFS53cml0LnRlc3RpbmcudjEuSXRlbRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siYQoPU3RvcEl0ZW1SZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhcKBnJlYXNvbhgCIAEoCUIHukgEcgIYFBISCgpyZXF1ZXN0X2lkGAMgASgJEgwKBGV0YWcYBCABKAkiUAoQU3RvcEl0ZW1SZXNwb25zZRIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCRIMCgRldGFnGAQgASgJIgsKCU1lUmVxdWVzdCIcCgpNZVJlc3BvbnNlEg4KBmNhbGxlchgBIAEoCSINCgtQaW5nUmVxdWVzdCIeCgxQaW5nUmVzcG9uc2USDgoGY2FsbGVyGAEgASgJIjkKDENvdW50UmVxdWVzdBINCgVhZnRlchgBIAEoAxIKCgJ0bxgCIAEoAxIOCgZlbmRpbmcYAyABKAkiLwoNQ291bnRSZXNwb25zZRIOCgZudW1iZXIYASABKAMSDgoGY3Vyc29yGAIgASgJIiUKClN1bVJlcXVlc3QSFwoGbnVtYmVyGAEgASgDQge6SAQiAigAIioKC1N1bVJlc3BvbnNlEgsKA3N1bRgBIAEoAxIOCgZmcmFtZXMYAiABKAMiSgoLRWNob1JlcXVlc3QSFQoEdGV4dBgBIAEoCUIHukgEcgIYZBIkCgVpdGVtcxgCIAMoCzIVLndyaXQudGVzdGluZy52MS5JdGVtIkIKDEVjaG9SZXNwb25zZRIMCgR0ZXh0GAEgASgJEiQKBWl0ZW1zGAIgAygLMhUud3JpdC50ZXN0aW5nLnYxLkl0ZW0qSwoITWF0ZXJpYWwSGAoUTUFURVJJQUxfVU5TUEVDSUZJRUQQABIRCg1NQVRFUklBTF9XT09EEAESEgoOTUFURVJJQUxfU1RPTkUQAjLrCAoLQ2FzZVNlcnZpY2USlwEKB0dldEl0ZW0SHy53cml0LnRlc3RpbmcudjEuR2V0SXRlbVJlcXVlc3QaIC53cml0LnRlc3RpbmcudjEuR2V0SXRlbVJlc3BvbnNlIknixxgJaXRlbS5yZWFkgtPkkwI2Wh4SHC92MS97bmFtZT1zaGVsdmVzLyovaXRlbXMvKn1iBGl0ZW0SDi92MS9pdGVtcy97aWR9EnIKCUxpc3RJdGVtcxIhLndyaXQudGVzdGluZy52MS5MaXN0SXRlbXNSZXF1ZXN0GiIud3JpdC50ZXN0aW5nLnYxLkxpc3RJdGVtc1Jlc3BvbnNlIh7ixxgJaXRlbS5yZWFkgtPkkwILEgkvdjEvaXRlbXMSggEKCkNyZWF0ZUl0ZW0SIi53cml0LnRlc3RpbmcudjEuQ3JlYXRlSXRlbVJlcXVlc3QaIy53cml0LnRlc3RpbmcudjEuQ3JlYXRlSXRlbVJlc3BvbnNlIivixxgKaXRlbS53cml0ZYLT5JMCFzoEaXRlbWIEaXRlbSIJL3YxL2l0ZW1zEoYBCgpVcGRhdGVJdGVtEiIud3JpdC50ZXN0aW5nLnYxLlVwZGF0ZUl0ZW1SZXF1ZXN0GiMud3JpdC50ZXN0aW5nLnYxLlVwZGF0ZUl0ZW1SZXNwb25zZSIv4scYCml0ZW0ud3JpdGWC0+STAhs6BGl0ZW0yEy92MS9pdGVtcy97aXRlbS5pZH0SfQoIU3RvcEl0ZW0SIC53cml0LnRlc3RpbmcudjEuU3RvcEl0ZW1SZXF1ZXN0GiEud3JpdC50ZXN0aW5nLnYxLlN0b3BJdGVtUmVzcG9uc2UiLOLHGAppdGVtLndyaXRlgtPkkwIYOgEqIhMvdjEvaXRlbXMve2lkfTpzdG9wElEKAk1lEhoud3JpdC50ZXN0aW5nLnYxLk1lUmVxdWVzdBobLndyaXQudGVzdGluZy52MS5NZVJlc3BvbnNlIhLwxxgBgtPkkwIIEgYvdjEvbWUSWQoEUGluZxIcLndyaXQudGVzdGluZy52MS5QaW5nUmVxdWVzdBodLndyaXQudGVzdGluZy52MS5QaW5nUmVzcG9uc2UiFOjHGAGC0+STAgoSCC92MS9waW5nEmgKBUNvdW50Eh0ud3JpdC50ZXN0aW5nLnYxLkNvdW50UmVxdWVzdBoeLndyaXQudGVzdGluZy52MS5Db3VudFJlc3BvbnNlIh7ixxgJaXRlbS5yZWFkgtPkkwILEgkvdjEvY291bnQwARJRCgNTdW0SGy53cml0LnRlc3RpbmcudjEuU3VtUmVxdWVzdBocLndyaXQudGVzdGluZy52MS5TdW1SZXNwb25zZSIN4scYCWl0ZW0ucmVhZCgBElYKBEVjaG8SHC53cml0LnRlc3RpbmcudjEuRWNob1JlcXVlc3QaHS53cml0LnRlc3RpbmcudjEuRWNob1Jlc3BvbnNlIg3ixxgJaXRlbS5yZWFkKAEwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options]);
 
 /**
  * One of each kind of field.
@@ -396,6 +396,36 @@ export const StopItemResponseSchema: GenMessage<StopItemResponse> = /*@__PURE__*
   messageDesc(file_writ_testing_v1_case, 10);
 
 /**
+ * @generated from message writ.testing.v1.MeRequest
+ */
+export type MeRequest = Message<"writ.testing.v1.MeRequest"> & {
+};
+
+/**
+ * Describes the message writ.testing.v1.MeRequest.
+ * Use `create(MeRequestSchema)` to create a new message.
+ */
+export const MeRequestSchema: GenMessage<MeRequest> = /*@__PURE__*/
+  messageDesc(file_writ_testing_v1_case, 11);
+
+/**
+ * @generated from message writ.testing.v1.MeResponse
+ */
+export type MeResponse = Message<"writ.testing.v1.MeResponse"> & {
+  /**
+   * @generated from field: string caller = 1;
+   */
+  caller: string;
+};
+
+/**
+ * Describes the message writ.testing.v1.MeResponse.
+ * Use `create(MeResponseSchema)` to create a new message.
+ */
+export const MeResponseSchema: GenMessage<MeResponse> = /*@__PURE__*/
+  messageDesc(file_writ_testing_v1_case, 12);
+
+/**
  * @generated from message writ.testing.v1.PingRequest
  */
 export type PingRequest = Message<"writ.testing.v1.PingRequest"> & {
@@ -406,7 +436,7 @@ export type PingRequest = Message<"writ.testing.v1.PingRequest"> & {
  * Use `create(PingRequestSchema)` to create a new message.
  */
 export const PingRequestSchema: GenMessage<PingRequest> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 11);
+  messageDesc(file_writ_testing_v1_case, 13);
 
 /**
  * @generated from message writ.testing.v1.PingResponse
@@ -423,7 +453,7 @@ export type PingResponse = Message<"writ.testing.v1.PingResponse"> & {
  * Use `create(PingResponseSchema)` to create a new message.
  */
 export const PingResponseSchema: GenMessage<PingResponse> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 12);
+  messageDesc(file_writ_testing_v1_case, 14);
 
 /**
  * @generated from message writ.testing.v1.CountRequest
@@ -452,7 +482,7 @@ export type CountRequest = Message<"writ.testing.v1.CountRequest"> & {
  * Use `create(CountRequestSchema)` to create a new message.
  */
 export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 13);
+  messageDesc(file_writ_testing_v1_case, 15);
 
 /**
  * @generated from message writ.testing.v1.CountResponse
@@ -476,7 +506,7 @@ export type CountResponse = Message<"writ.testing.v1.CountResponse"> & {
  * Use `create(CountResponseSchema)` to create a new message.
  */
 export const CountResponseSchema: GenMessage<CountResponse> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 14);
+  messageDesc(file_writ_testing_v1_case, 16);
 
 /**
  * @generated from message writ.testing.v1.SumRequest
@@ -493,7 +523,7 @@ export type SumRequest = Message<"writ.testing.v1.SumRequest"> & {
  * Use `create(SumRequestSchema)` to create a new message.
  */
 export const SumRequestSchema: GenMessage<SumRequest> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 15);
+  messageDesc(file_writ_testing_v1_case, 17);
 
 /**
  * @generated from message writ.testing.v1.SumResponse
@@ -515,7 +545,7 @@ export type SumResponse = Message<"writ.testing.v1.SumResponse"> & {
  * Use `create(SumResponseSchema)` to create a new message.
  */
 export const SumResponseSchema: GenMessage<SumResponse> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 16);
+  messageDesc(file_writ_testing_v1_case, 18);
 
 /**
  * @generated from message writ.testing.v1.EchoRequest
@@ -537,7 +567,7 @@ export type EchoRequest = Message<"writ.testing.v1.EchoRequest"> & {
  * Use `create(EchoRequestSchema)` to create a new message.
  */
 export const EchoRequestSchema: GenMessage<EchoRequest> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 17);
+  messageDesc(file_writ_testing_v1_case, 19);
 
 /**
  * @generated from message writ.testing.v1.EchoResponse
@@ -559,7 +589,7 @@ export type EchoResponse = Message<"writ.testing.v1.EchoResponse"> & {
  * Use `create(EchoResponseSchema)` to create a new message.
  */
 export const EchoResponseSchema: GenMessage<EchoResponse> = /*@__PURE__*/
-  messageDesc(file_writ_testing_v1_case, 18);
+  messageDesc(file_writ_testing_v1_case, 20);
 
 /**
  * What an item is made of.
@@ -644,6 +674,16 @@ export const CaseService: GenService<{
     methodKind: "unary";
     input: typeof StopItemRequestSchema;
     output: typeof StopItemResponseSchema;
+  },
+  /**
+   * Anyone with a token may ask, whatever it allows.
+   *
+   * @generated from rpc writ.testing.v1.CaseService.Me
+   */
+  me: {
+    methodKind: "unary";
+    input: typeof MeRequestSchema;
+    output: typeof MeResponseSchema;
   },
   /**
    * Anyone may ask, without a token.
