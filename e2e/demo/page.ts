@@ -52,7 +52,7 @@ export function page(outcome: Outcome, events: readonly RecordedEvent[]): string
     `  ${mark(denied.tool !== '')} ${denied.tool} elsewhere was denied: ${denied.reason}`,
     `  ${mark(audit.verified)} ${audit.events} events of the agent verified offline against the signed checkpoint of ${audit.treeSize} leaves`,
     `  ${mark(replay.identical)} the run was replayed from its record: ${replay.identical ? 'the same way' : 'ANOTHER way'}, ${replay.liveCalls} live calls`,
-    `  ${mark(revocation.acceptedAfter === 0)} the agent was revoked while it held a valid token: refused after ${revocation.latencyMs} ms, ${revocation.acceptedAfter} calls accepted later`,
+    `  ${mark(revocation.acceptedAfter === 0)} the agent was revoked while it held a valid token: refused ${refusedWhen(revocation.latencyMs)}, ${revocation.acceptedAfter} calls accepted later`,
     '',
     dim(
       `  durability ${outcome.durability} · nats-server ${outcome.natsServer} · boot ${seconds(timings.bootMs)}, run ${seconds(timings.runMs)}, all ${seconds(timings.totalMs)}`,
@@ -61,6 +61,10 @@ export function page(outcome: Outcome, events: readonly RecordedEvent[]): string
     '',
   ].join('\n');
 }
+
+/** Zero: a call was refused before the acknowledgement of the revocation had arrived. */
+const refusedWhen = (latencyMs: number) =>
+  latencyMs === 0 ? 'before the acknowledgement arrived' : `${latencyMs} ms after the acknowledgement`;
 
 interface Line {
   readonly at: string;

@@ -107,7 +107,7 @@ async function demonstrate(
     const audit = await verifyOffline(cast, options.data, events.at(-1)?.position ?? '');
     const revocation = await revokeWhileCalling(cast, scope);
     const refused = await tokenAfterRevocation(cast);
-    say(`revoked: refused after ${revocation.latencyMs} ms with ${revocation.code}; a new token: ${refused}`);
+    say(`revoked: calls are refused with ${revocation.code} (${revocation.latencyMs} ms), a new token with ${refused}`);
     const decisions = events.map(decisionOf).filter((decision) => decision !== undefined);
     const count = (outcome: string) => decisions.filter((decision) => decision.outcome === outcome).length;
     const { findings, denied } = conducted.result;
