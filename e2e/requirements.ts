@@ -208,6 +208,10 @@ export const requirements: readonly Requirement[] = [
     id: 'api.resource_of_capability',
     promise: 'a capability that names resources is worth nothing on others, nor for a list of everything',
   },
+  {
+    id: 'api.revoked_meanwhile',
+    promise: 'a call that waits is not answered to whoever was revoked while it waited',
+  },
   { id: 'api.admitted_first', promise: 'nothing of a request is read before its caller was admitted' },
   { id: 'api.strict', promise: 'unknown fields, malformed bytes, broken rules and too much are refused, each by name' },
   {

@@ -4,8 +4,10 @@ import {
   type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  type sendUnaryData,
   type ServerDuplexStream,
   type ServerReadableStream,
+  type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import type { Message } from '@bufbuild/protobuf';
@@ -60,51 +62,42 @@ function answerMetadata(requestId: string): Metadata {
 }
 
 export function unaryHandler(kernel: Kernel, served: Served): handleUnaryCall<Buffer, Buffer> {
-  const { input, output } = served.contract.desc;
-  return async (call, answer) => {
-    const headers = headersOf(call.metadata);
-    const requestId = requestIdOf(headers);
-    const life = lifeOf(call);
-    let admitted: Admitted | undefined;
-    try {
-      admitted = await kernel.admit(served, headers, requestId, 'grpc', life.signal);
-      const request = kernel.decode(input, call.request);
-      const bytes = kernel.encode(output, await served.handle(request, admitted.caller));
-      life.end();
-      call.sendMetadata(answerMetadata(requestId));
-      admitted.finish();
-      answer(null, bytes);
-    } catch (error) {
-      life.end();
-      const failure = kernel.failure(error, served, requestId, admitted?.caller);
-      admitted?.finish(failure);
-      answer(grpcStatus(failure, requestId));
-    }
-  };
+  const { input } = served.contract.desc;
+  return (call, answer) => once(kernel, served, call, lifeOf(call), () => kernel.decode(input, call.request), answer);
 }
 
 export function clientStreamHandler(kernel: Kernel, served: Served): handleClientStreamingCall<Buffer, Buffer> {
-  const { output } = served.contract.desc;
-  return async (call, answer) => {
-    const headers = headersOf(call.metadata);
-    const requestId = requestIdOf(headers);
+  return (call, answer) => {
     const life = lifeOf(call, kernel.draining);
-    const { signal } = life;
-    let admitted: Admitted | undefined;
-    try {
-      admitted = await kernel.admit(served, headers, requestId, 'grpc', signal);
-      const bytes = kernel.encode(output, await served.handle(requests(kernel, served, call, signal), admitted.caller));
-      life.end();
-      call.sendMetadata(answerMetadata(requestId));
-      admitted.finish();
-      answer(null, bytes);
-    } catch (error) {
-      life.end();
-      const failure = kernel.failure(error, served, requestId, admitted?.caller);
-      admitted?.finish(failure);
-      answer(grpcStatus(failure, requestId));
-    }
+    return once(kernel, served, call, life, () => requests(kernel, served, call, life.signal), answer);
   };
+}
+
+/** A call with one answer. @param input asked only once the caller was admitted */
+async function once(
+  kernel: Kernel,
+  served: Served,
+  call: ServerUnaryCall<Buffer, Buffer> | ServerReadableStream<Buffer, Buffer>,
+  life: Life,
+  input: () => unknown,
+  answer: sendUnaryData<Buffer>,
+): Promise<void> {
+  const headers = headersOf(call.metadata);
+  const requestId = requestIdOf(headers);
+  let admitted: Admitted | undefined;
+  try {
+    admitted = await kernel.admit(served, headers, requestId, 'grpc', life.signal);
+    const bytes = kernel.encode(served.contract.desc.output, await served.handle(input(), admitted.caller));
+    life.end();
+    call.sendMetadata(answerMetadata(requestId));
+    admitted.finish();
+    answer(null, bytes);
+  } catch (error) {
+    life.end();
+    const failure = kernel.failure(error, served, requestId, admitted?.caller);
+    admitted?.finish(failure);
+    answer(grpcStatus(failure, requestId));
+  }
 }
 
 export function serverStreamHandler(kernel: Kernel, served: Served): handleServerStreamingCall<Buffer, Buffer> {

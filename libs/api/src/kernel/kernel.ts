@@ -48,6 +48,9 @@ export interface KernelOptions {
 
 type Validator = ReturnType<typeof createValidator>;
 
+/** A call that took no longer than this is answered without another look: so long a revocation may take to be known. */
+const BRIEF_MS = 100;
+
 /**
  * Messages and free JSON may nest about 35 deep. Whatever of it goes into an event comes back inside a few more levels, and
  * every protobuf library reads 100 at most: without this limit one caller's value would end the streams of all who watch.
@@ -148,6 +151,22 @@ export class Kernel {
       finish(failureOf(error));
       throw error;
     }
+  }
+
+  /**
+   * Has a method with one answer served. What took long, as a wait for the end of a run does, is not answered to whoever
+   * lost their authority meanwhile; that refusal is recorded like one at the door. A stream looks after itself.
+   *
+   * @throws DomainError `auth.revoked`, and what the service throws
+   */
+  async answer({ contract, handle }: Served, input: unknown, caller: Caller): Promise<unknown> {
+    const began = performance.now();
+    const answer = await handle(input, caller);
+    if (!contract.public && performance.now() - began > BRIEF_MS)
+      await this.authenticator.authenticate(caller.headers, contract).catch((error: unknown) => {
+        if (error instanceof DomainError && error.code === 'auth.revoked') throw error;
+      });
+    return answer;
   }
 
   /** @throws DomainError `request.malformed`, `request.invalid` */

@@ -123,7 +123,7 @@ export class RestTranscoder {
     const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : undefined;
     const message = reader.read(match.values, query, request.body as Buffer | undefined, caller.headers);
     if (served.contract.desc.methodKind === 'unary') {
-      const json = writer.json(await served.handle(message, caller));
+      const json = writer.json(await this.kernel.answer(served, message, caller));
       admitted.finish();
       await reply.header('x-request-id', caller.requestId).type('application/json').send(JSON.stringify(json));
       return;

@@ -29,6 +29,8 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
   /** Frames handed to the transport so far. */
   counted = 0;
   calls = 0;
+  /** What a call with the reason `slow` waits for. */
+  slow: Promise<void> = Promise.resolve();
   /** Of the calls so far. */
   readonly signals: AbortSignal[] = [];
 
@@ -57,6 +59,7 @@ export class CaseApi implements ServiceImplementation<typeof CaseService> {
     this.calls++;
     this.signals.push(caller.signal);
     if (reason === 'wait') await aborted(caller.signal);
+    if (reason === 'slow') await this.slow;
     return { id, reason, requestId, etag };
   }
 
