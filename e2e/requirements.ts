@@ -246,7 +246,8 @@ export const requirements: readonly Requirement[] = [
   { id: 'memory.once', promise: 'the same effect remembers once, however often and by however many it is sent' },
   {
     id: 'memory.enforced',
-    promise: 'what the policies forbid is neither remembered nor read, and leaves no trace of its text among the memories',
+    promise:
+      'what the policies forbid is neither remembered nor read, and leaves no trace of its text among the memories',
   },
   { id: 'memory.search', promise: 'memories are found by words, best first, and in spite of a wrong letter' },
   { id: 'memory.tenant_wall', promise: 'no scope, no question and no id reaches a memory of another tenant' },
@@ -262,7 +263,8 @@ export const requirements: readonly Requirement[] = [
   { id: 'audit.tenant_wall', promise: 'no search, no id and no bundle gives an event to another tenant' },
   {
     id: 'audit.bundle',
-    promise: 'the bundle of a run verifies by the SDK and by a program that needs nothing of Writ, and a changed one by neither',
+    promise:
+      'the bundle of a run verifies by the SDK and by a program that needs nothing of Writ, and a changed one by neither',
   },
   { id: 'audit.consistency', promise: 'a consistency proof shows that a later checkpoint extends an earlier one' },
   {
@@ -271,7 +273,8 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'standalone.leaves_nothing',
-    promise: 'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',
+    promise:
+      'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',
   },
   {
     id: 'api.any_token',
@@ -394,28 +397,6 @@ export const requirements: readonly Requirement[] = [
     promise: 'a snapshot is only a cache: a wrong or an old one changes nothing but the time to recover',
   },
   { id: 'ledger.upcast', promise: 'every version of an event ever written is read as of today' },
-  { id: 'artifact.executes_nothing', promise: 'nothing that an imported repository says is executed' },
-  { id: 'artifact.clone', promise: "any Git client clones an artifact with an agent's token, and not without" },
-  { id: 'sandbox.own_user', promise: 'every sandbox runs under an unprivileged host user of its own' },
-  { id: 'sandbox.separate', promise: 'two sandboxes see nothing of each other' },
-  { id: 'sandbox.exec', promise: 'a command is told its output, its exit and the reason of its end' },
-  { id: 'sandbox.core_pattern', promise: "what root of a sandbox would write on the host's kernel is refused" },
-  { id: 'sandbox.syscalls', promise: 'every system call of the deny list is refused, probed one by one' },
-  {
-    id: 'sandbox.artifact',
-    promise: 'a sandbox starts from an artifact at its commit, with its history, and changes nothing of it',
-  },
-  {
-    id: 'sandbox.recorded',
-    promise: 'a sandbox is in the ledger from the request to its end, and its commands as actions',
-  },
-  { id: 'sandbox.enforced', promise: 'a sandbox and every command in it is decided by the policy' },
-  { id: 'sandbox.exec_once', promise: 'the same effect asked for again gets what it got, and nothing runs twice' },
-  { id: 'sandbox.revoked', promise: 'the sandboxes of whoever is revoked are killed' },
-  {
-    id: 'sandbox.reconciled',
-    promise: 'what a runner that was killed left behind is ended in the ledger and gone from the host',
-  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {
