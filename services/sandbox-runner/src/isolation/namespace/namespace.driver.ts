@@ -12,7 +12,8 @@ import { systemEntries } from './system.js';
 import { loopDevice } from './uids.js';
 import type { Volumes } from './volumes.js';
 
-const REFILL_AFTER_MS = 25;
+/** While another slot is ready there is no hurry; without one, the next sandbox would wait. */
+const REFILL_AFTER_MS = { some: 100, none: 25 };
 
 export interface NamespaceDriverParts {
   readonly host: NamespaceHost;
@@ -103,7 +104,8 @@ export class NamespaceDriver implements IsolationDriver {
   /** Not at once: whoever just got a sandbox is about to use it, and making a slot takes the processor for milliseconds. */
   private refillSoon(): void {
     clearTimeout(this.refilling);
-    this.refilling = setTimeout(() => this.refill(), REFILL_AFTER_MS).unref();
+    const afterMs = this.slots.length > 0 ? REFILL_AFTER_MS.some : REFILL_AFTER_MS.none;
+    this.refilling = setTimeout(() => this.refill(), afterMs).unref();
   }
 
   /** One slot at a time, so that making them never competes with using them. */
