@@ -87,7 +87,7 @@ async function once(
   let admitted: Admitted | undefined;
   try {
     admitted = await kernel.admit(served, headers, requestId, 'grpc', life.signal);
-    const bytes = kernel.encode(served.contract.desc.output, await served.handle(input(), admitted.caller));
+    const bytes = kernel.encode(served.contract.desc.output, await kernel.answer(served, input(), admitted.caller));
     life.end();
     call.sendMetadata(answerMetadata(requestId));
     admitted.finish();
