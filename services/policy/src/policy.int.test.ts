@@ -288,6 +288,10 @@ describe('policies', () => {
       outcome: 'deny',
       reasons: [{ policy: 'never' }],
     });
+    const huge = [{ name: 'd', text: '@id("a") permit(principal, action, resource);'.repeat(1_001) }];
+    expect(code(await all.call('POST', '/v1/policies:check', { ...question, draft: huge }))).toBe(
+      '413 policy.too_large',
+    );
     expect(code(await all.call('POST', '/v1/policies:check', { ...question, resourceType: 'Moon' }))).toBe(
       '400 request.invalid',
     );

@@ -107,12 +107,13 @@ export class PolicySetApi implements ServiceImplementation<typeof PolicyService>
       const { verdict, version } = this.enforcement.policies.decide(tenant, asked);
       return { outcome: verdict.outcome, reasons: [...verdict.reasons], version };
     }
+    const version = versionOf(draft);
     const tools = this.enforcement.policies.tools(tenant);
     const { policies, findings, ok } = checkPolicies(draft, tools);
     if (!ok) throw refuse('policy.invalid', 'the draft is not valid', { findings: findings as unknown as Json });
     using evaluator = new Evaluator(policies, tools);
     const { outcome, reasons } = evaluator.decide(asked);
-    return { outcome, reasons: [...reasons], version: versionOf(draft) };
+    return { outcome, reasons: [...reasons], version };
   }
 }
 

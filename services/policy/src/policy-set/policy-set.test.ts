@@ -90,7 +90,11 @@ describe('a policy set', () => {
     expect(versionOf([a, b])).toBe(versionOf([b, a]));
     expect(versionOf([a, b])).not.toBe(versionOf([a]));
     expect(versionOf([a])).not.toBe(versionOf([file('// a', 'c.cedar')]));
-    expect(() => versionOf([file('x'.repeat(400_000))])).toThrow(expect.objectContaining({ code: 'policy.too_large' }));
+    const tooLarge = expect.objectContaining({ code: 'policy.too_large' });
+    expect(() => versionOf([file('x'.repeat(400_000))])).toThrow(tooLarge);
+    const policies = (count: number) => 'permit(principal,action,resource);'.repeat(count);
+    expect(() => versionOf([file(policies(600)), file(policies(401))])).toThrow(tooLarge);
+    expect(versionOf([file(policies(1_000))])).toMatch(/^sha256:/);
   });
 });
 
