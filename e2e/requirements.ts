@@ -250,6 +250,10 @@ export const requirements: readonly Requirement[] = [
       'what the policies forbid is neither remembered nor read, and leaves no trace of its text among the memories',
   },
   { id: 'memory.search', promise: 'memories are found by words, best first, and in spite of a wrong letter' },
+  {
+    id: 'memory.search_bounded',
+    promise: 'a search that would keep the database from everybody else is refused',
+  },
   { id: 'memory.tenant_wall', promise: 'no scope, no question and no id reaches a memory of another tenant' },
   {
     id: 'memory.forget',

@@ -32,3 +32,19 @@ test('what PostgreSQL cannot hold stops nothing', async () => {
     { id: 'mem_1', text: shown, attributes: { [shown]: [shown] } },
   ]);
 });
+
+test('a search that takes too long is refused, and the connection is good for the next', async () => {
+  verifies('memory.search_bounded');
+  const words = (count: number) => Array.from({ length: count }, (_, at) => `word${at * 7919}`).join(' ');
+  await dataSource.query(
+    `INSERT INTO memory (tenant, id, scope, text, attributes, agent, created, partition)
+     SELECT 'tnt_1', 'mem_large_' || at, 'large', $1, '{}', 'agt_1', now(), 0 FROM generate_series(1, 20) AS at`,
+    [words(5_000)],
+  );
+  const hurried = new MemoryQueries(dataSource, 20);
+  await expect(hurried.search('tnt_1', 'large', words(300), 10)).rejects.toMatchObject({
+    code: 'memory.search_too_long',
+  });
+  expect(await dataSource.query('SELECT pg_sleep(0.05)')).toHaveLength(1);
+  expect(await new MemoryQueries(dataSource).search('tnt_1', 'large', 'word7919', 3)).toHaveLength(3);
+});

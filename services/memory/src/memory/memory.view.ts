@@ -1,5 +1,5 @@
 import type { Projection } from '@writ/ledger';
-import type { Json, LedgerEvent, Position } from '@writ/ledger/domain';
+import { refuse, type Json, type LedgerEvent, type Position } from '@writ/ledger/domain';
 import { storable, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { MemoryEvent } from './memory.events.js';
@@ -63,13 +63,33 @@ async function write(event: LedgerEvent, position: Position, manager: EntityMana
 const ALIKE = 0.45;
 const COLUMNS = 'id, scope, text, attributes, agent, run, created';
 
+/** What PostgreSQL says of a statement that took too long. */
+const QUERY_CANCELLED = '57014';
+
 /** Reads of the view. Every one names the tenant. */
 export class MemoryQueries {
-  constructor(private readonly dataSource: DataSource) {}
+  /** @param searchMs how long a search may take: a scope of large texts and a long question would keep the database from everybody else */
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly searchMs = 5_000,
+  ) {}
 
-  /** Items of one scope that share words with the query or look like it, best first: full text rank plus trigram similarity. */
-  search(tenant: string, scope: string, query: string, limit: number): Promise<MemoryRow[]> {
+  /**
+   * Items of one scope that share words with the query or look like it, best first: full text rank plus trigram similarity.
+   * @throws DomainError `memory.search_too_long`
+   */
+  async search(tenant: string, scope: string, query: string, limit: number): Promise<MemoryRow[]> {
+    try {
+      return await this.searchBounded(tenant, scope, query, limit);
+    } catch (error) {
+      if ((error as { code?: string }).code !== QUERY_CANCELLED) throw error;
+      throw refuse('memory.search_too_long', `${scope} was not searched within ${this.searchMs} ms`, { scope });
+    }
+  }
+
+  private searchBounded(tenant: string, scope: string, query: string, limit: number): Promise<MemoryRow[]> {
     return this.dataSource.transaction(async (manager) => {
+      await manager.query(`SELECT set_config('statement_timeout', $1, true)`, [String(this.searchMs)]);
       // What the operator `<%` takes for alike; it is the operator that the index of trigrams serves.
       await manager.query(`SELECT set_config('pg_trgm.word_similarity_threshold', $1, true)`, [String(ALIKE)]);
       return manager.query(
