@@ -12,4 +12,4 @@ export {
 export { findNatsServer, findOldNatsServer, type NatsBinary } from './nats-binary.js';
 export { startPostgres, runningPostgres, type PostgresOptions, type PostgresServer } from './postgres.js';
 export { findPostgres, type PostgresBinaries } from './postgres-binary.js';
-export type { ServerState } from './state-file.js';
+export { isAlive, type ServerState } from './state-file.js';

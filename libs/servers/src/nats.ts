@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { atLeast, versionOf } from './executables.js';
 import { findNatsServer, fsyncSince } from './nats-binary.js';
+import { handleOf } from './server-handle.js';
 import { ServerProcess } from './server-process.js';
 import { readState, removeState, writeState, type ServerState } from './state-file.js';
 
@@ -62,7 +63,8 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
   const binary = options.binary ?? (await findNatsServer()).path;
   const version = await versionOf(binary);
   if (version === undefined) throw new Error(`${binary} is not a nats-server that runs here`);
-  const durability = options.durability !== 'flush' && atLeast(version, fsyncSince) ? 'fsync' : 'flush';
+  const durability: NatsServer['durability'] =
+    options.durability !== 'flush' && atLeast(version, fsyncSince) ? 'fsync' : 'flush';
 
   const name = `writ-${randomUUID()}`;
   let port = options.port;
@@ -85,32 +87,11 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     return launched;
   };
 
-  let server = await launch();
-  const forget = async (): Promise<void> => {
+  const handle = handleOf(await launch(), launch, async () => {
     await removeState(stateFile);
     if (options.scratch) await rm(dataDir, { recursive: true, force: true });
-  };
-  const stop = async (): Promise<void> => server.stop().then(forget);
-  return {
-    url: urlOf(port),
-    version,
-    durability,
-    get pid() {
-      return server.pid;
-    },
-    get running() {
-      return server.running;
-    },
-    stop,
-    kill: () => server.kill(),
-    pause: async () => server.send('SIGSTOP'),
-    resume: async () => server.send('SIGCONT'),
-    async restart() {
-      await server.stop();
-      server = await launch();
-    },
-    [Symbol.asyncDispose]: stop,
-  };
+  });
+  return Object.assign(handle, { url: urlOf(port), version, durability });
 }
 
 /** The server that another process started on this `dataDir`, where it answers. */

@@ -5,6 +5,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 import { reachableBinaries, unprivilegedAccount, type Account } from './postgres-binary.js';
+import { handleOf } from './server-handle.js';
 import { ServerProcess } from './server-process.js';
 import { readState, removeState, writeState, type ServerState } from './state-file.js';
 
@@ -87,32 +88,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       return launch(attempts - 1);
     }
   };
-  let server = await launch();
-  const stop = async (): Promise<void> => {
-    await server.stop();
+  const handle = handleOf(await launch(), launch, async () => {
     await removeState(stateFile);
     if (options.scratch) await rm(dataDir, { recursive: true, force: true });
-  };
-  return {
-    url: url(),
-    version,
-    durability,
-    get pid() {
-      return server.pid;
-    },
-    get running() {
-      return server.running;
-    },
-    stop,
-    kill: () => server.kill(),
-    pause: async () => server.send('SIGSTOP'),
-    resume: async () => server.send('SIGCONT'),
-    async restart() {
-      await server.stop();
-      server = await launch();
-    },
-    [Symbol.asyncDispose]: stop,
-  };
+  });
+  return Object.assign(handle, { url: url(), version, durability });
 }
 
 interface Launch {

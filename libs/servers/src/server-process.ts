@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { guard } from './guard.js';
 
 /** How one server is started, and how one sees that it is ready. */
@@ -73,6 +73,13 @@ export class ServerProcess {
     if (this.running) this.child.kill(signal);
   }
 
+  /** SIGSTOP. Resolves when every thread stands still, where the system tells: the signal alone is on its way only. */
+  async pause(): Promise<void> {
+    this.send('SIGSTOP');
+    for (const until = Date.now() + 1_000; Date.now() < until && !(await standsStill(this.pid));)
+      await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+
   private async end(signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
     if (!this.running) return;
     this.child.ref();
@@ -98,4 +105,11 @@ export class ServerProcess {
     const tail = written.trimEnd().split('\n').slice(-12).join('\n');
     throw new Error(`${this.spec.name} ${ended}; the end of its log:\n${tail}`);
   }
+}
+
+async function standsStill(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const stats = threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => ') T'));
+  // The name of the program stands in brackets before the state, and may hold anything.
+  return (await Promise.all(stats)).every((stat) => /^T/.test(stat.slice(stat.lastIndexOf(')') + 2)));
 }

@@ -21,14 +21,15 @@ export async function readState(file: string): Promise<ServerState | undefined> 
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const state = JSON.parse(text) as ServerState;
-  return alive(state.pid) ? state : undefined;
+  return isAlive(state.pid) ? state : undefined;
 }
 
 export async function removeState(file: string): Promise<void> {
   await rm(file, { force: true });
 }
 
-function alive(pid: number): boolean {
+/** Whether a process of this number runs; it may be another one than the one that was meant. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { isAlive } from '@writ/servers';
 
 /** Who uses a data folder. */
 interface Claim {
@@ -26,7 +27,7 @@ export async function claimFolder(dataDir: string): Promise<() => Promise<void>>
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const other = await holder(file);
-    if (other && other.boot === mine.boot && alive(other.pid)) throw await inUse(dataDir, other.pid, file);
+    if (other && other.boot === mine.boot && isAlive(other.pid)) throw await inUse(dataDir, other.pid, file);
     await rm(file, { force: true }); // left by one that was killed
   }
 }
@@ -46,13 +47,4 @@ async function inUse(dataDir: string, pid: number, file: string): Promise<Error>
     `Writ already runs on ${dataDir}: process ${pid}, ${url === undefined ? 'which is still starting' : `at ${url}`}. ` +
       `Use that one, stop it, or name another folder with --data. (If process ${pid} is not Writ, remove ${file}.)`,
   );
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it lives, under another user
-  }
 }

@@ -34,6 +34,23 @@ function notAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw refuse('request.cancelled', 'the call was cancelled before it began');
 }
 
+type Answered = (error: ServiceError | null, answer?: object) => void;
+
+/** The one answer of a call that `begin` makes. */
+function answerOf(
+  begin: (answered: Answered) => { cancel(): void },
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const call = begin((error, answer) => {
+      forget();
+      if (error) reject(fromGrpcStatus(error));
+      else resolve(answer);
+    });
+    const forget = cancelWith(call, signal);
+  });
+}
+
 export async function unary(
   desc: DescMethod,
   channel: GrpcChannel,
@@ -42,23 +59,11 @@ export async function unary(
 ): Promise<unknown> {
   notAborted(options.signal);
   const metadata = await channel.metadata(options);
-  return new Promise((resolve, reject) => {
-    const answered = (error: ServiceError | null, answer?: object) => {
-      forget();
-      if (error) reject(fromGrpcStatus(error));
-      else resolve(answer);
-    };
-    const call = channel.client.makeUnaryRequest(
-      pathOf(desc),
-      writer(desc),
-      reader(desc),
-      request,
-      metadata,
-      limits(options),
-      answered,
-    );
-    const forget = cancelWith(call, options.signal);
-  });
+  const how = [pathOf(desc), writer(desc), reader(desc)] as const;
+  return answerOf(
+    (answered) => channel.client.makeUnaryRequest(...how, request, metadata, limits(options), answered),
+    options.signal,
+  );
 }
 
 export async function clientStream(
@@ -69,23 +74,14 @@ export async function clientStream(
 ): Promise<unknown> {
   notAborted(options.signal);
   const metadata = await channel.metadata(options);
-  return new Promise((resolve, reject) => {
-    const answered = (error: ServiceError | null, answer?: object) => {
-      forget();
-      if (error) reject(fromGrpcStatus(error));
-      else resolve(answer);
-    };
-    const call = channel.client.makeClientStreamRequest(
-      pathOf(desc),
-      writer(desc),
-      reader(desc),
-      metadata,
-      limits(options),
-      answered,
-    );
-    const forget = cancelWith(call, options.signal);
+  const how = [pathOf(desc), writer(desc), reader(desc)] as const;
+  const { promise: broken, reject } = Promise.withResolvers<never>();
+  const answer = answerOf((answered) => {
+    const call = channel.client.makeClientStreamRequest(...how, metadata, limits(options), answered);
     pump(requests, call).catch(reject);
-  });
+    return call;
+  }, options.signal);
+  return Promise.race([answer, broken]);
 }
 
 export async function* serverStream(

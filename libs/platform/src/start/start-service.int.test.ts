@@ -197,11 +197,11 @@ describe('a running service', () => {
   test('a broker that hangs and a database that is gone are told, and so is their return', async () => {
     verifies('platform.health');
     const readiness = async () => (await getJson(`${service.httpUrl}/health/ready`)).json;
-    backends.nats.pause();
+    await backends.nats.pause();
     await eventually(
       async () => expect(await readiness()).toMatchObject({ ready: false, nats: { ok: false } }) === undefined,
     );
-    backends.nats.resume();
+    await backends.nats.resume();
     await backends.postgres?.kill();
     await eventually(
       async () =>

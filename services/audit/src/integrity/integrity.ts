@@ -1,3 +1,5 @@
+import { partitionKey } from '../record/record.js';
+
 /** A commit as the record knows it, or as the broker has it now. */
 export interface CommitHash {
   readonly commit: number;
@@ -55,5 +57,5 @@ const SENTENCES = {
 function sentence({ kind, service, partition, firstCommit, lastCommit }: Problem): string {
   const which =
     firstCommit === lastCommit ? `commit ${firstCommit}` : `each of the commits ${firstCommit} to ${lastCommit}`;
-  return `${which} of ${service}/${String(partition).padStart(2, '0')} ${SENTENCES[kind]}`;
+  return `${which} of ${partitionKey(service, partition)} ${SENTENCES[kind]}`;
 }

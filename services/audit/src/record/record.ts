@@ -1,4 +1,4 @@
-import { refuse, type Aggregate } from '@writ/ledger/domain';
+import { partitionLabel, refuse, type Aggregate } from '@writ/ledger/domain';
 import type { Batch, Sealed } from './record.events.js';
 
 /** What the tree holds: how many leaves, their root, and how far each partition went in (`scheduler/07` to commit). */
@@ -11,8 +11,7 @@ export interface Record {
 
 export type RecordCommand = { type: 'seal'; from: number; size: number; root: string; batches: Batch[] };
 
-export const partitionKey = (service: string, partition: number): string =>
-  `${service}/${String(partition).padStart(2, '0')}`;
+export const partitionKey = (service: string, partition: number): string => `${service}/${partitionLabel(partition)}`;
 
 export const recordAggregate: Aggregate<Record, RecordCommand, Sealed> = {
   name: 'record',

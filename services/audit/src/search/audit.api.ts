@@ -1,8 +1,14 @@
 import { Inject } from '@nestjs/common';
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
-import { timestampDate, timestampFromDate, ValueSchema, type Timestamp } from '@bufbuild/protobuf/wkt';
-import { ApiService, holds, invalid, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
-import { parsePosition, partitionsOf, refuse, type LedgerEvent, type Position } from '@writ/ledger/domain';
+import { timestampDate, timestampFromDate, type Timestamp } from '@bufbuild/protobuf/wkt';
+import { ApiService, eventMessage, holds, invalid, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
+import {
+  formatPosition,
+  parsePosition,
+  partitionsOf,
+  refuse,
+  type LedgerEvent,
+  type Position,
+} from '@writ/ledger/domain';
 import {
   AuditService,
   type ExportBundleRequest,
@@ -196,31 +202,11 @@ function present(fields: { [K in 'agent' | 'run' | 'type' | 'subject']?: string 
 }
 
 function auditEventOf(row: LeafRow) {
-  const event = JSON.parse(row.line) as LedgerEvent;
-  const { actor } = event;
+  const { leaf, line, service, partition, commit, index } = row;
   return {
-    leafIndex: BigInt(row.leaf),
-    leafHash: base64(leafHash(Buffer.from(row.line))),
-    event: {
-      id: event.id,
-      type: event.type,
-      source: event.source,
-      subject: event.subject,
-      time: timestampFromDate(new Date(event.time)),
-      // What is in the ledger is shown, however deep it nests.
-      data: fromJson(ValueSchema, event.data as JsonValue, { recursionLimit: 10_000 }),
-      tenant: event.tenant,
-      actor: {
-        principal: actor.principal,
-        kind: actor.kind,
-        onBehalfOf: [...(actor.onBehalfOf ?? [])],
-        run: actor.run ?? '',
-        token: actor.token ?? '',
-      },
-      cause: event.cause,
-      trace: event.trace ?? '',
-      position: `${row.service}/${String(row.partition).padStart(2, '0')}/${row.commit}/${row.index}`,
-    },
+    leafIndex: BigInt(leaf),
+    leafHash: base64(leafHash(Buffer.from(line))),
+    event: eventMessage(JSON.parse(line) as LedgerEvent, formatPosition({ service, partition, commit, index })),
   };
 }
 

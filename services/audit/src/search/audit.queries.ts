@@ -1,10 +1,11 @@
+import type { ServiceName } from '@writ/ledger/domain';
 import type { DataSource } from 'typeorm';
 
 /** One leaf of the record. */
 export interface LeafRow {
   /** Index of the leaf. */
   readonly leaf: number;
-  readonly service: string;
+  readonly service: ServiceName;
   readonly partition: number;
   readonly commit: number;
   readonly index: number;

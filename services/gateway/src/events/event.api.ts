@@ -1,11 +1,9 @@
 import { Inject } from '@nestjs/common';
-import { abortable, ApiService, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
+import { abortable, ApiService, eventMessage, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Enforcement } from '@writ/enforcement';
 import { refuse, type DomainError } from '@writ/ledger/domain';
 import { ENFORCEMENT } from '@writ/platform';
 import { EventService, type WatchEventsRequest } from '@writ/proto/event/v1/event';
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
-import { timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
 import { everyPartition, parseCursor, type Cursor } from './cursor.js';
 import { EventHub, type Delivery } from './event-hub.js';
 
@@ -50,28 +48,5 @@ function tokenExpired(): DomainError {
 }
 
 function messageOf({ event, position, cursor }: Delivery) {
-  const { actor } = event;
-  return {
-    cursor,
-    event: {
-      id: event.id,
-      type: event.type,
-      source: event.source,
-      subject: event.subject,
-      time: timestampFromDate(new Date(event.time)),
-      // One event that nests deep must not end the streams of all who watch.
-      data: fromJson(ValueSchema, event.data as JsonValue, { recursionLimit: 10_000 }),
-      tenant: event.tenant,
-      actor: {
-        principal: actor.principal,
-        kind: actor.kind,
-        onBehalfOf: [...(actor.onBehalfOf ?? [])],
-        run: actor.run ?? '',
-        token: actor.token ?? '',
-      },
-      cause: event.cause,
-      trace: event.trace ?? '',
-      position,
-    },
-  };
+  return { cursor, event: eventMessage(event, position) };
 }
