@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { atLeast, versionOf } from './executables.js';
 import { findNatsServer, fsyncSince } from './nats-binary.js';
-import { handleOf } from './server-handle.js';
+import { handleOf, type ServerHandle } from './server-handle.js';
 import { ServerProcess } from './server-process.js';
 import { readState, removeState, writeState, type ServerState } from './state-file.js';
 
@@ -32,24 +32,8 @@ export interface NatsOptions {
   scratch?: boolean;
 }
 
-/** A nats-server with JetStream that dies with this process. */
-export interface NatsServer extends AsyncDisposable {
-  /** `nats://127.0.0.1:<port>`, without credentials. */
-  readonly url: string;
-  readonly version: string;
-  /** `fsync`: acknowledged means on the disk. `flush`: acknowledged means handed to the operating system. */
-  readonly durability: 'fsync' | 'flush';
-  readonly pid: number;
-  readonly running: boolean;
-  stop(): Promise<void>;
-  /** SIGKILL. */
-  kill(): Promise<void>;
-  /** SIGSTOP: it keeps its connections and answers nothing. */
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  /** The same data on the same port, whether it runs or was killed. */
-  restart(): Promise<void>;
-}
+/** A nats-server with JetStream that dies with this process. `url` is `nats://127.0.0.1:<port>`, without credentials. */
+export type NatsServer = ServerHandle;
 
 const mebibyte = 1024 * 1024;
 
@@ -87,11 +71,11 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     return launched;
   };
 
-  const handle = handleOf(await launch(), launch, async () => {
+  const first = await launch(); // which chooses the port
+  return handleOf({ url: urlOf(port), version, durability }, first, launch, async () => {
     await removeState(stateFile);
     if (options.scratch) await rm(dataDir, { recursive: true, force: true });
   });
-  return Object.assign(handle, { url: urlOf(port), version, durability });
 }
 
 /** The server that another process started on this `dataDir`, where it answers. */

@@ -5,7 +5,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 import { reachableBinaries, unprivilegedAccount, type Account } from './postgres-binary.js';
-import { handleOf } from './server-handle.js';
+import { handleOf, type ServerHandle } from './server-handle.js';
 import { ServerProcess } from './server-process.js';
 import { readState, removeState, writeState, type ServerState } from './state-file.js';
 
@@ -20,23 +20,8 @@ export interface PostgresOptions {
   scratch?: boolean;
 }
 
-/** A PostgreSQL that dies with this process. */
-export interface PostgresServer extends AsyncDisposable {
-  /** `postgres://writ:<password>@127.0.0.1:<port>/writ`; the user is a superuser of this cluster. */
-  readonly url: string;
-  readonly version: string;
-  readonly durability: 'fsync' | 'flush';
-  readonly pid: number;
-  readonly running: boolean;
-  /** Open transactions are rolled back, clients cut. */
-  stop(): Promise<void>;
-  /** SIGKILL to the postmaster; the next start recovers. */
-  kill(): Promise<void>;
-  /** SIGSTOP of the postmaster: open connections go on, new ones hang. */
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  restart(): Promise<void>;
-}
+/** A PostgreSQL that dies with this process. `url` is `postgres://writ:<password>@127.0.0.1:<port>/writ`, of a superuser of this cluster. */
+export type PostgresServer = ServerHandle;
 
 /** Small on purpose: a laptop runs this beside everything else. */
 const settings = {
@@ -88,11 +73,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       return launch(attempts - 1);
     }
   };
-  const handle = handleOf(await launch(), launch, async () => {
+  const first = await launch(); // which may choose another port
+  return handleOf({ url: url(), version, durability }, first, launch, async () => {
     await removeState(stateFile);
     if (options.scratch) await rm(dataDir, { recursive: true, force: true });
   });
-  return Object.assign(handle, { url: url(), version, durability });
 }
 
 interface Launch {
