@@ -85,7 +85,7 @@ test.each([
   const hub = new EventHub(ledger);
   await hub.start();
   const leave = new AbortController();
-  const stream = hub.subscribe(hub.now(), { tenant: 'tnt_1' }, leave.signal);
+  const stream = hub.subscribe(await hub.now(), { tenant: 'tnt_1' }, leave.signal);
   ledger.commit();
   expect(await numbers(stream, 1)).toEqual([1]);
   const commits = upTo(count, 2).map(() => ledger.commit());
@@ -105,7 +105,7 @@ test('what cannot be followed is named, and taken up again where it broke off', 
   const hub = new EventHub(ledger);
   await hub.start();
   const leave = new AbortController();
-  const stream = hub.subscribe(hub.now(), { tenant: 'tnt_1' }, leave.signal);
+  const stream = hub.subscribe(await hub.now(), { tenant: 'tnt_1' }, leave.signal);
   ledger.commit();
   expect(await numbers(stream, 1)).toEqual([1]);
   ledger.breakOff();
@@ -123,7 +123,7 @@ test('a subscription ends with its signal, also while nothing happens', async ()
   const hub = new EventHub(new FakeLedger(10));
   await hub.start();
   const leave = new AbortController();
-  const stream = hub.subscribe(hub.now(), { tenant: 'tnt_1' }, leave.signal);
+  const stream = hub.subscribe(await hub.now(), { tenant: 'tnt_1' }, leave.signal);
   const next = stream.next();
   leave.abort();
   expect(await next).toEqual({ done: true, value: undefined });

@@ -61,9 +61,12 @@ export class EventHub {
     return [...this.broken].map(([at, why]) => ({ partition: nameOf(at), why }));
   }
 
-  /** Where a subscriber stands that wants only what comes from now on. */
-  now(): Cursor {
-    return { commits: [...this.heads] };
+  /** Where a subscriber stands that wants only what comes from now on. The ledger is asked: the hub may be a moment behind it. */
+  async now(): Promise<Cursor> {
+    const last = await Promise.all(
+      everyPartition.map(({ service, partition }) => this.ledger.last(service, partition)),
+    );
+    return { commits: this.heads.map((head, at) => Math.max(head, last[at] ?? 0)) };
   }
 
   /** Events behind the cursor, oldest first as far as there is an order between partitions, then live, until aborted. */

@@ -23,7 +23,7 @@ export class EventApi implements ServiceImplementation<typeof EventService> {
       ...(request.subject !== '' && { subject: request.subject }),
       ...(request.run !== '' && { run: request.run }),
     };
-    const from = this.startOf(request.after);
+    const from = await this.startOf(request.after);
     // A stream outlives the check at its start: it ends when the authority is revoked, and when the token expires.
     using watched = await this.enforcement.watch(caller);
     const expired = new AbortController();
@@ -37,7 +37,7 @@ export class EventApi implements ServiceImplementation<typeof EventService> {
     }
   }
 
-  private startOf(after: string): Cursor {
+  private async startOf(after: string): Promise<Cursor> {
     if (after === '') return this.hub.now();
     return after === 'start' ? { commits: everyPartition.map(() => 0) } : parseCursor(after);
   }
