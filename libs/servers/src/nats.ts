@@ -6,7 +6,7 @@ import { atLeast, versionOf } from './executables.js';
 import { findNatsServer, fsyncSince } from './nats-binary.js';
 import { handleOf, type ServerHandle } from './server-handle.js';
 import { ServerProcess } from './server-process.js';
-import { readState, removeState, writeState, type ServerState } from './state-file.js';
+import { orphanGone, readState, removeState, writeState, type ServerState } from './state-file.js';
 
 /** One user of the server; without any, everybody on this machine may do everything. */
 export interface NatsUser {
@@ -41,6 +41,7 @@ const mebibyte = 1024 * 1024;
 export async function startNats(options: NatsOptions): Promise<NatsServer> {
   const dataDir = path.resolve(options.dataDir);
   const stateFile = path.join(dataDir, 'nats.json');
+  await orphanGone(stateFile);
   const other = await runningNats(dataDir);
   if (other) throw new Error(`a nats-server (process ${other.pid}) already serves ${dataDir} at ${other.url}`);
   await mkdir(dataDir, { recursive: true });

@@ -7,7 +7,7 @@ import { freePort } from './free-port.js';
 import { reachableBinaries, unprivilegedAccount, type Account } from './postgres-binary.js';
 import { handleOf, type ServerHandle } from './server-handle.js';
 import { ServerProcess } from './server-process.js';
-import { readState, removeState, writeState, type ServerState } from './state-file.js';
+import { orphanGone, readState, removeState, writeState, type ServerState } from './state-file.js';
 
 export interface PostgresOptions {
   /** Holds the cluster, its password, log and state file; made where it is not. */
@@ -42,6 +42,7 @@ const settings = {
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const dataDir = path.resolve(options.dataDir);
   const stateFile = path.join(dataDir, 'postgres.json');
+  await orphanGone(stateFile);
   const other = await runningPostgres(dataDir);
   if (other) throw new Error(`a PostgreSQL (process ${other.pid}) already serves ${dataDir}`);
   const account = unprivilegedAccount();

@@ -3,6 +3,8 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 /** What a running server leaves beside its data, so that another process finds it. */
 export interface ServerState {
   pid: number;
+  /** Who started it, and with whom it dies. */
+  parent: number;
   /** Tells this server from a later one on the same port. */
   name: string;
   url: string;
@@ -11,8 +13,8 @@ export interface ServerState {
 }
 
 /** Written whole or not at all; readable by this user only, since the URL may hold a password. */
-export async function writeState(file: string, state: ServerState): Promise<void> {
-  await writeFile(`${file}.new`, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+export async function writeState(file: string, state: Omit<ServerState, 'parent'>): Promise<void> {
+  await writeFile(`${file}.new`, `${JSON.stringify({ ...state, parent: process.pid })}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
 }
 
@@ -22,6 +24,14 @@ export async function readState(file: string): Promise<ServerState | undefined> 
   if (text === undefined) return undefined;
   const state = JSON.parse(text) as ServerState;
   return isAlive(state.pid) ? state : undefined;
+}
+
+/** Waits for a server whose starter was killed: its guard ends it within 10 s, and two on the same data would spoil them. */
+export async function orphanGone(file: string): Promise<void> {
+  const state = await readState(file);
+  if (!state || isAlive(state.parent)) return;
+  for (const until = Date.now() + 15_000; isAlive(state.pid) && Date.now() < until;)
+    await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 export async function removeState(file: string): Promise<void> {

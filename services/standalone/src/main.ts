@@ -39,7 +39,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     stack.stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        process.stderr.write(`stopped with an error: ${String(error)}\n`);
+        process.stderr.write(`stopped with an error: ${error instanceof Error ? error.message : String(error)}\n`);
         process.exit(1);
       },
     );

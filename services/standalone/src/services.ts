@@ -24,6 +24,16 @@ const STOP_ORDER: readonly (readonly ServiceName[])[] = [
   ['identity'],
 ];
 
+/** What a service may take to finish what is in flight. The ledger has all that was acknowledged, so more is not worth waiting for. */
+const STOP_MS = 20_000;
+
+/** Whether it has stopped in time. */
+async function stopped(service: Started | undefined): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, STOP_MS, false)));
+  return Promise.race([Promise.resolve(service?.stop()).then(() => true), late]).finally(() => clearTimeout(timer));
+}
+
 /** Starts every service at once; each waits for what it needs of the others. Stops them all when one fails. */
 export async function startServices(
   starter: ServiceStarter,
@@ -37,7 +47,14 @@ export async function startServices(
   undo.push(async () => {
     // The door first, so that nobody comes in any more; then whoever uses others before those; identity last, so that the
     // rest is believed to the end.
-    for (const group of STOP_ORDER) await Promise.all(group.map((name) => started.get(name)?.stop()));
+    const hanging: ServiceName[] = [];
+    for (const group of STOP_ORDER)
+      await Promise.all(
+        group.map(async (name) => {
+          if (!(await stopped(started.get(name)))) hanging.push(name);
+        }),
+      );
+    if (hanging.length > 0) throw new Error(`${hanging.join(', ')} did not stop within ${STOP_MS / 1000} s`);
   });
   const results = await Promise.allSettled(
     names.map(async (name) => {

@@ -23,7 +23,9 @@ export interface Stack {
 export async function startStack(config: Config, starter: ServiceStarter, say: (line: string) => void): Promise<Stack> {
   const undo: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step();
+    const failed: unknown[] = [];
+    for (const step of undo.splice(0).reverse()) await step().catch((error: unknown) => failed.push(error)); // the rest is stopped all the same
+    if (failed.length > 0) throw new AggregateError(failed, failed.map((error) => (error as Error).message).join('; '));
   };
   try {
     undo.push(await claimFolder(config.dataDir));
@@ -63,7 +65,7 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     undo.push(() => rm(file, { force: true }));
     return { ...ready, stop };
   } catch (error) {
-    await stop();
+    await stop().catch(() => {}); // why it did not start says more
     throw error;
   }
 }

@@ -60,6 +60,20 @@ class Program {
     return (JSON.parse(line) as { ready: Ready }).ready;
   }
 
+  /** Its exit code. @throws Error that says what still runs, where it does not end */
+  async gone(): Promise<number | null> {
+    const here = [keyOf(this.pid), ...descendants(this.pid)];
+    let code: { is: number | null } | undefined;
+    void this.ended.then((is) => (code = { is }));
+    try {
+      return (await eventually(() => code, { timeoutMs: 60_000, what: 'the end of the stack' })).is;
+    } catch (cause) {
+      throw new Error(`these go on: ${here.filter(alive).map(commandOf).join(' | ')}; it said ${this.err.join('\n')}`, {
+        cause,
+      });
+    }
+  }
+
   get pid(): number {
     return this.child.pid as number;
   }
@@ -77,7 +91,14 @@ function descendants(pid: number): ProcessKey[] {
     if (parent) parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
   }
   const below = (each: number): number[] => (parents.get(each) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(pid).map((each) => `${each}@${statOf(each)?.started ?? ''}` as const);
+  return below(pid).map(keyOf);
+}
+
+const keyOf = (pid: number): ProcessKey => `${pid}@${statOf(pid)?.started ?? ''}`;
+
+function commandOf(key: ProcessKey): string {
+  const command = readFileSync(`/proc/${key.split('@')[0]}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  return `${key} ${command.slice(0, 120)}`;
 }
 
 function alive(key: ProcessKey): boolean {
@@ -137,7 +158,7 @@ describe('the embedded stack', () => {
       const below = descendants(ready.pid);
       expect(below.length).toBeGreaterThan(flags.length > 0 ? 10 : 2);
       first.send('SIGTERM');
-      expect([await first.ended, first.err]).toEqual([0, []]);
+      expect([await first.gone(), first.err]).toEqual([0, []]);
       await noneLeft(below);
       expect(existsSync(path.join(data, 'stack.json'))).toBe(false);
     },
@@ -155,13 +176,13 @@ describe('the embedded stack', () => {
       const before = await first.ready();
       const below = descendants(before.pid);
       first.send('SIGKILL');
-      await first.ended;
-      await noneLeft(below);
-      const again = new Program('--json', '--data', data);
+      await first.gone();
+      const again = new Program('--json', '--data', data); // at once, as a supervisor would
       const after = await again.ready();
       expect([after.url, after.pid === before.pid]).toEqual([before.url, false]);
+      await noneLeft(below);
       again.send('SIGINT');
-      expect(await again.ended).toBe(0);
+      expect([await again.gone(), again.err]).toEqual([0, []]);
     },
     120_000,
   );
