@@ -1,13 +1,22 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 
-/** A loopback port that was free a moment ago; the caller copes when it is taken meanwhile. */
+/** Below what systems give to outgoing connections and to `listen(0)` (from 32768 on Linux, 49152 elsewhere), which would take it meanwhile. */
+const RANGE = [15_000, 32_000] as const;
+
+/** A loopback port that was free a moment ago; only another caller of this function is likely to take it meanwhile. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(...RANGE);
+    if (await isFree(port)) return port;
+  }
+}
+
+/** Whether nobody listens on this loopback port, and nobody's connection holds it. */
+export async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,4 +1,4 @@
-export { freePort } from './free-port.js';
+export { freePort, isFree } from './free-port.js';
 export { guard, type Release } from './guard.js';
 export {
   natsConfiguration,

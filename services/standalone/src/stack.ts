@@ -1,7 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
-import { freePort, startNats, startPostgres } from '@writ/servers';
+import { freePort, isFree, startNats, startPostgres } from '@writ/servers';
 import { claimFolder } from './claim.js';
 import type { Config } from './config.js';
 import { publicJwk, saveSecrets, secretsOf } from './secrets.js';
@@ -73,11 +72,7 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
 /** The port of last time, so that links stay good; another one where somebody else has taken it. */
 async function sameOrFreePort(last: number | undefined, say: (line: string) => void): Promise<number> {
   if (last === undefined) return freePort();
-  const free = await new Promise<boolean>((resolve) => {
-    const probe = createServer().once('error', () => resolve(false));
-    probe.listen(last, '127.0.0.1', () => probe.close(() => resolve(true)));
-  });
-  if (free) return last;
+  if (await isFree(last)) return last;
   say(`port ${last} of last time is taken; another one is used`);
   return freePort();
 }
