@@ -276,6 +276,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'the embedded stack, in one process or in many, serves every service behind one door',
   },
   {
+    id: 'standalone.supervised',
+    promise: 'a service in a process of its own that ends by itself is started again, ever more slowly',
+  },
+  {
     id: 'standalone.leaves_nothing',
     promise:
       'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',

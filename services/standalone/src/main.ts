@@ -1,5 +1,6 @@
 import { readConfig, usage, type Config } from './config.js';
-import { inProcesses, inThisProcess } from './services.js';
+import { inProcesses } from './service-process.js';
+import { inThisProcess } from './services.js';
 import { startStack } from './stack.js';
 
 function configuration(): Config {

@@ -1,7 +1,3 @@
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import type { RunningService } from '@writ/platform';
 
 /** Environment of one service. */
@@ -72,44 +68,6 @@ export const inThisProcess: ServiceStarter = async (name, env) => {
   const service = (await import(`@writ/service-${name}`)) as { start(env: Env): Promise<Started> };
   return service.start(env);
 };
-
-/** Every service in a process of its own, which dies with this one and says on stdout where it listens. */
-export const inProcesses: ServiceStarter = (name, env) =>
-  new Promise((resolve, reject) => {
-    const main = path.join(path.dirname(fileURLToPath(import.meta.resolve(`@writ/service-${name}`))), 'main.js');
-    const child = spawn(process.execPath, [main], {
-      env: { ...process.env, ...(env as NodeJS.ProcessEnv) },
-      stdio: ['pipe', 'pipe', 'inherit'],
-      detached: true, // Ctrl-C reaches the parent alone, which then stops the services in order
-    });
-    let [listening, stopping] = [false, false];
-    const ended = new Promise<void>((done) => child.once('exit', () => done()));
-    child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      const how = `${name} ended (${signal ?? `exit code ${code}`})`;
-      reject(new Error(`${how} before it was ready`));
-      if (listening && !stopping) process.stderr.write(`${how}; the others go on without it until the next start\n`);
-    });
-    const stop = async (): Promise<void> => {
-      stopping = true;
-      child.kill('SIGTERM');
-      await ended;
-    };
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const ready = readyOf(line);
-      if (!ready) return void process.stderr.write(`${line}\n`);
-      listening = true;
-      resolve({ ...ready, stop });
-    });
-  });
-
-function readyOf(line: string): Omit<Started, 'stop'> | undefined {
-  try {
-    return (JSON.parse(line) as { ready?: Omit<Started, 'stop'> } | null)?.ready;
-  } catch {
-    return undefined; // what somebody else has written there
-  }
-}
 
 function envOf(name: ServiceName, env: Env): Env {
   const port = name === 'gateway' ? env['WRIT_GATEWAY_PORT'] : '0';

@@ -1,6 +1,9 @@
 import { fstatSync } from 'node:fs';
 import type { RunningService } from './spec.js';
 
+/** What finishes takes `WRIT_GRACE_MS`; what takes this long hangs, and an orphan has nobody who would kill it. */
+const STOP_MS = 30_000;
+
 /**
  * The whole `main` of a service that runs in a process of its own. When it listens it prints one line of JSON on stdout,
  * `{"ready":{"name":…,"replica":…,"httpUrl":…,"grpcUrl":…}}`; everything else goes to stderr. It drains on SIGTERM and
@@ -19,6 +22,10 @@ export async function runService(
     const { stop, ...ready } = await start(process.env);
     process.stdout.write(`${JSON.stringify({ ready })}\n`);
     await stopped;
+    setTimeout(() => {
+      process.stderr.write(`${ready.name} did not stop within ${STOP_MS / 1000} s and is ended\n`);
+      process.exit(1);
+    }, STOP_MS).unref();
     await stop();
     process.exit(0);
   } catch (error) {
