@@ -21,7 +21,12 @@ export interface DemoStack {
 /** @param say gets a line whenever the stack says how far it is. */
 export async function demoStack(dataDir: string, say: (line: string) => void): Promise<DemoStack> {
   const url = process.env['WRIT_URL'];
-  if (url === undefined) return embedded(dataDir, say);
+  if (url === undefined)
+    return startStack(dataDir, {
+      say,
+      // The file server of step 5 comes from this checkout; it is the one folder of the host that sandboxes may see.
+      env: { WRIT_SANDBOX_MOUNTS: path.join(root, 'node_modules'), WRIT_ARTIFACT_SOURCES: '/' },
+    });
   const keyFile = process.env['WRIT_KEY_FILE'];
   if (keyFile === undefined)
     throw new Error(
@@ -40,17 +45,31 @@ export async function demoStack(dataDir: string, say: (line: string) => void): P
   };
 }
 
-async function embedded(dataDir: string, say: (line: string) => void): Promise<DemoStack> {
+/** A stack that was started here. */
+export interface OwnStack extends DemoStack {
+  readonly dataDir: string;
+  /** Of the process whose children the servers are, and the services with `--processes`. */
+  readonly pid: number;
+}
+
+export interface StackOptions {
+  /** Gets a line whenever the stack says something. */
+  readonly say?: (line: string) => void;
+  /** Of `npm start`, beside the folder. */
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The stack as `npm start` starts it. */
+export async function startStack(
+  dataDir: string,
+  { say = () => {}, flags = [], env = {} }: StackOptions = {},
+): Promise<OwnStack> {
   await mkdir(dataDir, { recursive: true });
   const child = spawn(
     process.execPath,
-    [path.join(root, 'services/standalone/dist/main.js'), '--data', dataDir, '--json'],
-    {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // The file server of step 5 comes from this checkout; it is the one folder of the host that sandboxes may see.
-      env: { ...process.env, WRIT_SANDBOX_MOUNTS: path.join(root, 'node_modules'), WRIT_ARTIFACT_SOURCES: '/' },
-    },
+    [path.join(root, 'services/standalone/dist/main.js'), '--data', dataDir, '--json', ...flags],
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
   );
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   createInterface({ input: child.stderr }).on('line', say);
@@ -61,7 +80,7 @@ async function embedded(dataDir: string, say: (line: string) => void): Promise<D
   for await (const line of createInterface({ input: child.stdout })) {
     if (!line.startsWith('{')) continue;
     const { ready } = JSON.parse(line) as {
-      ready: Omit<DemoStack, 'operator' | 'dataDir' | 'stop'> & { operatorKeyFile: string };
+      ready: Omit<OwnStack, 'operator' | 'dataDir' | 'stop'> & { operatorKeyFile: string };
     };
     const operator = JSON.parse(await readFile(ready.operatorKeyFile, 'utf8')) as Key;
     return { ...ready, operator, dataDir, stop };
