@@ -51,6 +51,16 @@ export const requirements: readonly Requirement[] = [
     promise: 'a run that is started with a narrow token may do no more than that token',
   },
 
+  {
+    id: 'outbound.guarded',
+    promise:
+      'an address that a tenant gives leads to the public internet or where the operator allows, however it is written',
+  },
+  {
+    id: 'outbound.rebinding',
+    promise: 'what is connected to is what was checked, whatever the name resolves to later; no redirect is followed',
+  },
+
   { id: 'enforcement.refusal_codes', promise: 'every way to be refused has a code of its own' },
   { id: 'enforcement.refusals_recorded', promise: 'every refusal is in the ledger, with its reasons' },
   {

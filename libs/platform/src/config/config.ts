@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { AllowList } from '../outbound/allow-list.js';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -35,6 +36,22 @@ export const BaseConfig = z.object({
   WRIT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Base URL of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; absent: no export. */
   WRIT_OTLP_URL: z.url().optional(),
+  /**
+   * What addresses given by tenants may lead to beside the public internet: networks, addresses and names, each with a port
+   * or for every port, separated by commas: `10.0.0.0/8,127.0.0.1:3000,mcp.internal:8080`. Empty: nothing.
+   */
+  WRIT_OUTBOUND_ALLOW: z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const entries = text.split(',').flatMap((each) => each.trim() || []);
+      try {
+        new AllowList(entries);
+      } catch (error) {
+        context.addIssue((error as Error).message);
+      }
+      return entries;
+    }),
   /** What whoever started the broker says that it does: it cannot be asked. */
   WRIT_DURABILITY: z.enum(['fsync', 'flush']).default('flush'),
   /** How long requests in flight may take to finish when the process is told to stop. */

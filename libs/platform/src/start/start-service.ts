@@ -8,6 +8,7 @@ import type { BaseConfig } from '../config/config.js';
 import { announce } from '../discovery/announce.js';
 import { Health } from '../health/health.js';
 import { openLog } from '../log/log.js';
+import { outboundErrors } from '../outbound/outbound.errors.js';
 import { openPostgres } from '../postgres/postgres.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openTraces } from '../telemetry/traces.js';
@@ -42,7 +43,7 @@ async function start<C extends BaseConfig>(
   undo: Undo,
 ): Promise<RunningService> {
   const { name, config } = spec;
-  registerErrors(...spec.errors);
+  registerErrors(outboundErrors, ...spec.errors);
   let draining = false;
   const traces = await openTraces(name, config.WRIT_OTLP_URL);
   undo.add('traces', () => traces[Symbol.asyncDispose]());
