@@ -2,6 +2,7 @@ import type { Schema } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ArgumentsType, ArgumentType } from './argument-type.js';
 import {
   contextAttributes,
+  ofServers,
   principalAttributes,
   principalTypes,
   resourceAttributes,
@@ -22,7 +23,7 @@ export function cedarSchema(actions: readonly TypedAction[]): Schema {
   for (const name of principalTypes) entityTypes[name] = { shape: { type: 'Record', attributes: principalAttributes } };
   for (const name of resourceTypes) {
     entityTypes[name] = {
-      ...(name === 'Tool' ? { memberOfTypes: ['Server'] } : {}),
+      ...(ofServers.has(name) ? { memberOfTypes: ['Server'] } : {}),
       shape: { type: 'Record', attributes: { id: { type: 'String' }, ...resourceAttributes[name] } },
     };
   }

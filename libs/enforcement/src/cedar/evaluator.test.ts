@@ -52,6 +52,19 @@ describe('a decision', () => {
     });
   });
 
+  test('about a server holds for its prompts and resources as for its tools', () => {
+    const policies = evaluator(`@id("wiki") permit(principal, action, resource in Writ::Server::"wiki");
+      @id("no-drafts") forbid(principal, action == Writ::Action::"resource.read", resource in Writ::Server::"wiki")
+        when { context.arguments has uri && context.arguments.uri like "draft:*" };`);
+    const read = (uri: string) =>
+      policies.decide(request({ uri }, { action: 'resource.read', resource: { type: 'Resource', id: `wiki/${uri}` } }))
+        .outcome;
+    const prompt = (id: string) =>
+      policies.decide(request({}, { action: 'prompt.get', resource: { type: 'Prompt', id } })).outcome;
+    expect([read('page:1'), read('draft:1')]).toEqual(['allow', 'deny']);
+    expect([prompt('wiki/summary'), prompt('other/summary')]).toEqual(['allow', 'deny']);
+  });
+
   test('is allow when a permit matches, and says which', () => {
     expect(evaluator(permitReport).decide(request({ path: 'report.md' }))).toEqual({
       outcome: 'allow',

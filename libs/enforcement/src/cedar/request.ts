@@ -1,7 +1,7 @@
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Json } from '@writ/ledger/domain';
 import type { Entity } from './policy.js';
-import { resourceAttributes, type PrincipalType, type ResourceType } from './vocabulary.js';
+import { ofServers, resourceAttributes, type PrincipalType, type ResourceType } from './vocabulary.js';
 
 /** What is put to the policies. */
 export interface PolicyRequest {
@@ -43,9 +43,9 @@ export function uid(type: string, id: string): { type: string; id: string } {
   return { type: `Writ::${type}`, id };
 }
 
-/** The server a tool belongs to; other resources have no parent. */
+/** The server a tool, prompt or resource belongs to; others have no parent. */
 export function parentOf(resource: Pick<Resource, 'type' | 'id'>): Entity | undefined {
-  return resource.type === 'Tool'
+  return ofServers.has(resource.type)
     ? { type: 'Server', id: resource.id.slice(0, Math.max(0, resource.id.indexOf('/'))) }
     : undefined;
 }

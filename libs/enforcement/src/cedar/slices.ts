@@ -119,7 +119,8 @@ function remembered(known: Map<string, Loaded>, key: string, load: () => Loaded)
 
 /** The scope with its ids forgotten. */
 function typeOnly({ resourceType, equals, within }: Policy['scope']): { resourceType?: string } {
-  const type = resourceType ?? equals?.type ?? within?.type;
+  // What stands in a server is of another type than the server.
+  const type = resourceType ?? equals?.type ?? (within?.type === 'Server' ? undefined : within?.type);
   return type === undefined ? {} : { resourceType: type };
 }
 

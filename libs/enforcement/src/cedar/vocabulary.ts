@@ -8,8 +8,11 @@ import type { ArgumentsType, Property } from './argument-type.js';
 export const principalTypes = ['Agent', 'Person', 'Operator', 'Service'] as const;
 export type PrincipalType = (typeof principalTypes)[number];
 
-export const resourceTypes = ['Tool', 'Memory', 'Sandbox', 'Artifact', 'Workflow', 'Run'] as const;
+export const resourceTypes = ['Tool', 'Prompt', 'Resource', 'Memory', 'Sandbox', 'Artifact', 'Workflow', 'Run'] as const;
 export type ResourceType = (typeof resourceTypes)[number];
+
+/** What an MCP server has: each is `<server>/<name or URI>`, and in `Writ::Server::"<server>"`. */
+export const ofServers: ReadonlySet<ResourceType> = new Set(['Tool', 'Prompt', 'Resource']);
 
 export interface ActionType {
   readonly resources: readonly ResourceType[];
@@ -29,6 +32,8 @@ export const TOOL_CALL = 'tool.call';
 
 /** Every other action that goes through the pipeline. Arguments are optional: a policy asks `context.arguments has text`. */
 export const fixedActions: Readonly<Record<string, ActionType>> = {
+  'prompt.get': on('Prompt', { arguments: { type: { kind: 'json' }, required: false }, completing: text }),
+  'resource.read': on('Resource', { uri: text, completing: text }),
   'memory.read': on('Memory', { query: text, limit: whole }),
   'memory.write': on('Memory', { text, attributes: { type: { kind: 'json' }, required: false } }),
   'memory.forget': on('Memory', { id: text, reason: text }),
@@ -66,6 +71,8 @@ export const principalAttributes = {
 /** Attributes of resources beside `id`, which each has because Cedar's `like` cannot look into an entity's own id. */
 export const resourceAttributes: Readonly<Record<ResourceType, Readonly<Record<string, object>>>> = {
   Tool: { server: { type: 'String' }, effect: { type: 'String', required: false } },
+  Prompt: { server: { type: 'String' } },
+  Resource: { server: { type: 'String' } },
   Memory: {},
   Sandbox: {},
   Artifact: {},
