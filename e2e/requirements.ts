@@ -295,6 +295,11 @@ export const requirements: readonly Requirement[] = [
       'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',
   },
   {
+    id: 'standalone.upgrade',
+    promise:
+      'a data folder of an earlier version opens: it reads the same, its record verifies, and the runs that waited go on',
+  },
+  {
     id: 'api.any_token',
     promise: 'a method that any valid token may call is refused without one, and asks for no capability',
   },
@@ -317,6 +322,10 @@ export const requirements: readonly Requirement[] = [
   { id: 'sdk.diverges', promise: 'code that left the recorded way is paused with a difference and acts no more' },
   { id: 'sdk.strict_replay', promise: 'a strict replay performs nothing and names the first difference' },
   { id: 'sdk.reconnects', promise: 'a step under way while the scheduler was gone is taken up, not made twice' },
+  {
+    id: 'sdk.revoked_worker_stops',
+    promise: 'a worker whose authority is taken away aborts every step that it runs, and does not come back',
+  },
   {
     id: 'sdk.drains',
     promise: 'a worker that stops finishes the step under way, begins no other and hands its runs over',

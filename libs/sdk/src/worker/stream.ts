@@ -16,6 +16,7 @@ import { WritError } from '../errors/errors.js';
 import type { Surroundings } from '../run/execute.js';
 import { rehearse } from '../run/strict-replay.js';
 import { readBlob, uploadBlob } from './blobs.js';
+import { mayHeal } from './hopeless.js';
 import { Outgoing } from './outgoing.js';
 import { ServedRun, type Stream } from './served-run.js';
 import { activationIn, replayEndIn } from './wire-in.js';
@@ -92,17 +93,22 @@ export class WorkerStream implements Stream {
     void this.outgoing.send({ hello }).catch(() => {}); // the reading side reports why
     const tokens = setInterval(() => void this.#refresh(), tokenCheckMs);
     tokens.unref();
+    let reason = new WritError('the connection to the scheduler was lost', { code: 'run.moved' });
+    let lost = true;
     try {
       for await (const frame of this.connection) {
         if (frame.welcome) this.#welcomeBy(frame.welcome);
         for (const task of frame.tasks) this.#take(task);
         if (frame.drain) break; // the server goes away: a new stream, and the runs come again by replay
       }
+    } catch (error) {
+      // No stream comes after this one, so no run comes back: whoever was revoked stops what it is doing.
+      if (WritError.is(error) && !mayHeal(error)) [reason, lost] = [error, false];
+      throw error;
     } finally {
       clearInterval(tokens);
       this.outgoing.close();
-      for (const run of this.#runs.values())
-        run.drop(new WritError('the connection to the scheduler was lost', { code: 'run.moved' }), true);
+      for (const run of this.#runs.values()) run.drop(reason, lost);
       this.#runs.clear();
     }
   }

@@ -7,7 +7,7 @@ import type { Worker, Writ } from '../client/writ.js';
 import { decodeBytes } from '../codec/codec.js';
 import { workflow, type Workflow } from '../define/workflow.js';
 import { FakeScheduler, value, type FakeRun } from './fake/fake-scheduler.js';
-import { grpcFake } from './fake/grpc-fake.js';
+import { FakeRefusal, grpcFake, statusOf } from './fake/grpc-fake.js';
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
@@ -235,6 +235,27 @@ describe('a worker', () => {
     run.end = { case: 'failed', value: {} as never };
     fake.evict(run, Evict_Reason.REVOKED);
     expect(await aborted.passed).toMatchObject({ code: 'auth.revoked' });
+  });
+
+  test('aborts everything that it does, at once, when its own authority is taken away', async () => {
+    verifies('sdk.revoked_worker_stops');
+    const [begun, aborted] = [gate(), gate<unknown>()];
+    const long = workflow({
+      name: 'long',
+      run: (ctx) =>
+        ctx.step('wait', ({ signal }) => {
+          signal.addEventListener('abort', () => aborted.open(signal.reason));
+          begun.open();
+          return new Promise(() => {});
+        }),
+    });
+    const { fake, worker } = await serving([long]);
+    fake.start('r1', 'long');
+    await begun.passed;
+    fake.crash(statusOf(new FakeRefusal('auth.revoked', 'agt_1 was revoked')));
+    expect(await aborted.passed).toMatchObject({ code: 'auth.revoked' });
+    await expect(worker.closed).rejects.toMatchObject({ code: 'auth.revoked' });
+    expect(fake.hellos).toHaveLength(1);
   });
 
   test('reports code that does not take the way of the record', async () => {

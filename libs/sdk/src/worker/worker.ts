@@ -10,6 +10,7 @@ import { systemTimers } from '../run/effects.js';
 import type { Surroundings } from '../run/execute.js';
 import { stderrSink } from '../run/log.js';
 import { GovernedEffects } from './governed-effects.js';
+import { mayHeal } from './hopeless.js';
 import { onStop } from './stop-signals.js';
 import { WorkerStream, type Offer } from './stream.js';
 
@@ -18,10 +19,6 @@ const drainMs = 25_000;
 /** What was under way when the connection broke goes on this long, waiting for its run to come back. */
 const adoptionMs = 30_000;
 const [firstDelayMs, maxDelayMs] = [100, 2_000];
-
-/** Wrong for good: the same identity asking again gets the same answer. */
-const hopeless =
-  /^auth\.(?!revocation_unknown|token_expired)|^identity\.|^protocol\.|^request\.(not_found|invalid|failed)$/;
 
 function unique<T extends { readonly name: string }>(what: string, definitions: readonly T[]): Map<string, T> {
   const byName = new Map(definitions.map((each) => [each.name, each]));
@@ -120,7 +117,7 @@ class ServeLoop {
         await this.#stream.serve();
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
-        if (!WritError.is(error) || hopeless.test(error.code)) throw error;
+        if (!mayHeal(error)) throw error;
         this.session.askAgainWhere();
         const delayMs = Math.min(firstDelayMs * 2 ** failures++, maxDelayMs) * (0.75 + Math.random() / 2);
         this.#say(error, failures, delayMs);

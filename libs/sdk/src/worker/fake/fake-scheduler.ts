@@ -122,9 +122,9 @@ export class FakeScheduler {
     if (stream) this.#write(stream, { case: 'replay', value: task as never });
   }
 
-  /** Every connection breaks, as if the process had died. */
-  crash(): void {
-    for (const stream of this.#streams) stream.emit('error', { code: 14, details: 'gone' });
+  /** Every connection ends with this status; without one, as if the process had died. */
+  crash(status: object = { code: 14, details: 'gone' }): void {
+    for (const stream of this.#streams) stream.emit('error', status);
     for (const stream of [...this.#streams]) this.#gone(stream);
   }
 

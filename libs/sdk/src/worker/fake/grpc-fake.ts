@@ -27,7 +27,8 @@ export class FakeRefusal extends Error {
 /** What handles one unary or server-streaming method of a fake. */
 export type Handler = (request: never, headers: grpc.Metadata, cancelled: AbortSignal) => unknown;
 
-function statusOf(error: unknown): Partial<grpc.StatusObject> {
+/** How a server says it. */
+export function statusOf(error: unknown): Partial<grpc.StatusObject> {
   if (!(error instanceof FakeRefusal)) return { code: grpc.status.INTERNAL, details: String(error) };
   const info = create(ErrorInfoSchema, {
     reason: 'X',
