@@ -8,7 +8,16 @@ import type { ArgumentsType, Property } from './argument-type.js';
 export const principalTypes = ['Agent', 'Person', 'Operator', 'Service'] as const;
 export type PrincipalType = (typeof principalTypes)[number];
 
-export const resourceTypes = ['Tool', 'Prompt', 'Resource', 'Memory', 'Sandbox', 'Artifact', 'Workflow', 'Run'] as const;
+export const resourceTypes = [
+  'Tool',
+  'Prompt',
+  'Resource',
+  'Memory',
+  'Sandbox',
+  'Artifact',
+  'Workflow',
+  'Run',
+] as const;
 export type ResourceType = (typeof resourceTypes)[number];
 
 /** What an MCP server has: each is `<server>/<name or URI>`, and in `Writ::Server::"<server>"`. */
