@@ -1,6 +1,8 @@
-import { BaseConfig, readConfig } from '@writ/platform';
+import { isIP } from 'node:net';
+import { BaseConfig, Outbound, readConfig } from '@writ/platform';
 import type { JWK } from 'jose';
 import * as z from 'zod';
+import type { HttpServers } from './upstream/http-transport.js';
 
 const list = z
   .string()
@@ -10,7 +12,10 @@ const list = z
 const Config = BaseConfig.extend({
   /** Base of the URLs that the outside uses; the MCP endpoint is `<base>/mcp`. Default: where the issuer is. */
   WRIT_PUBLIC_URL: z.url().optional(),
-  /** `host` or `host:port` of the HTTP servers that may be connected, separated by commas. Empty: none. */
+  /**
+   * `host` or `host:port` of the HTTP servers that may be connected, separated by commas. Empty: none. An address may be
+   * a private one; a name that leads to one needs `WRIT_OUTBOUND_ALLOW` too, since others decide where it leads.
+   */
   WRIT_TOOL_HTTP_HOSTS: list,
   /** Origins of web pages that may speak to the MCP endpoint, beside the public URL's own. */
   WRIT_MCP_ORIGINS: list,
@@ -39,4 +44,10 @@ export function parseConfig(env: Record<string, string | undefined>): Config {
 /** Where the outside finds the MCP endpoint, and so what its tokens must be made for. */
 export function mcpUrlOf({ WRIT_PUBLIC_URL, WRIT_ISSUER }: Config): string {
   return `${(WRIT_PUBLIC_URL ?? new URL(WRIT_ISSUER).origin).replace(/\/$/, '')}/mcp`;
+}
+
+/** The way to MCP servers over HTTP. */
+export function httpServersOf({ WRIT_TOOL_HTTP_HOSTS: hosts, WRIT_OUTBOUND_ALLOW: allow }: Config): HttpServers {
+  const addresses = hosts.filter((host) => isIP(new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '')) !== 0);
+  return { hosts, outbound: new Outbound([...allow, ...addresses]) };
 }

@@ -5,6 +5,9 @@ import { Installation, type Answer } from './testing/installation.js';
 
 let all: Installation;
 let example: ExampleServer;
+/** On a host that is allowed by its name. */
+let named: ExampleServer;
+const byName = (address: string): string => address.replace('127.0.0.1', 'localhost');
 const code = ({ status, body }: Answer): string => `${status} ${String(body['code'] ?? body['outcome'] ?? '')}`.trim();
 const add = (name: string, spec: object): Promise<Answer> => all.call('POST', '/v1/tool-servers', { name, spec });
 const names = async (): Promise<string[]> =>
@@ -13,7 +16,8 @@ const names = async (): Promise<string[]> =>
 beforeAll(async () => {
   const inputSchema = { type: 'object' as const };
   example = await ExampleServer.start([{ name: 'ping', inputSchema }]);
-  all = await Installation.start({ WRIT_TOOL_HTTP_HOSTS: example.host });
+  named = await ExampleServer.start([]);
+  all = await Installation.start({ WRIT_TOOL_HTTP_HOSTS: `${example.host},${byName(named.host)}` });
   await all.push(
     `@id("all") permit(principal, action == Writ::Action::"tool.call", resource) unless { context.arguments has secret };`,
   );
@@ -21,6 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await all[Symbol.asyncDispose]();
   await example[Symbol.asyncDispose]();
+  await named[Symbol.asyncDispose]();
 });
 
 test('a server on a host that the operator did not name is refused, and so is a redirect', async () => {
@@ -29,7 +34,7 @@ test('a server on a host that the operator did not name is refused, and so is a 
   expect(code(await add('other', { http: { url: other.url } }))).toBe('403 tools.host_refused');
   expect(code(await add('other', { http: { url: 'file:///etc/passwd' } }))).toBe('403 tools.host_refused');
   expect(code(await add('other', { http: { url: `http://user:pass@${example.host}/mcp` } }))).toBe(
-    '403 tools.host_refused',
+    '422 outbound.url_refused',
   );
   example.redirectTo = other.url;
   const answer = await add('other', { http: { url: example.url } });
@@ -37,6 +42,15 @@ test('a server on a host that the operator did not name is refused, and so is a 
   expect(code(answer)).toBe('502 tools.upstream_failed');
   expect(String(answer.body['detail'])).toContain('redirect');
   expect(other.headers).toEqual([]);
+  expect(await names()).toEqual([]);
+});
+
+test('a host that the operator named by name may lead to the public internet only', async () => {
+  verifies('outbound.guarded');
+  const answer = await add('name', { http: { url: byName(named.url) } });
+  expect(code(answer)).toBe('403 outbound.address_refused');
+  expect(answer.body['detail']).toMatch(/WRIT_OUTBOUND_ALLOW=localhost:\d+ would allow it/);
+  expect(named.headers).toEqual([]);
   expect(await names()).toEqual([]);
 });
 

@@ -3,7 +3,7 @@ import type { Host } from '@writ/ledger';
 import { aggregates } from '@writ/ledger/domain';
 import { startService, type RunningService, type ServiceContext } from '@writ/platform';
 import { ToolCalls } from './call/tool-calls.js';
-import { mcpUrlOf, parseConfig, type Config } from './config.js';
+import { httpServersOf, mcpUrlOf, parseConfig, type Config } from './config.js';
 import { Gateway } from './gateway.js';
 import { mountMcp } from './mcp/mount.js';
 import { Tools0001 } from './migrations/0001-tools.js';
@@ -63,7 +63,7 @@ function gatewayOf(context: ServiceContext<Config>, stdio: StdioServers): Gatewa
   const { ledger, dataSource, blobs, log, config } = context;
   const enforcement = context.enforcement as Enforcement;
   const servers = new Servers({ ledger, host: context.host as Host, enforcement, log });
-  const connections = new Connections(mcpServers(stdio, config.WRIT_TOOL_HTTP_HOSTS), servers.discover, log);
+  const connections = new Connections(mcpServers(stdio, httpServersOf(config)), servers.discover, log);
   const tools = new ToolQueries(dataSource);
   return new Gateway(servers, tools, connections, new ToolCalls({ tools, connections, enforcement, blobs }));
 }

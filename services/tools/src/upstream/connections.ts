@@ -49,7 +49,7 @@ export class Connections {
   /**
    * The connection to a server. A server that failed is left alone for a while, which `now` overrules.
    *
-   * @throws DomainError `tools.upstream_failed`, `tools.host_refused`, `tools.duplicate_name`, `ledger.*`
+   * @throws DomainError `tools.upstream_failed`, `tools.host_refused`, `tools.duplicate_name`, `ledger.*`, `outbound.*`
    */
   async get(address: Address, options: { now?: boolean } = {}): Promise<Connection> {
     if (this.stopped) throw refuse('tools.upstream_failed', 'this process is shutting down');
@@ -115,7 +115,7 @@ export class Connections {
       this.log?.info({ tenant: address.tenant, server: address.server, tools: offered }, 'an MCP server is connected');
       return connection;
     } catch (error) {
-      if (error instanceof DomainError && /^(?:tools|ledger)\./.test(error.code)) throw error;
+      if (error instanceof DomainError && /^(?:tools|ledger|outbound)\./.test(error.code)) throw error;
       const said = error instanceof Error ? error.message : String(error);
       throw refuse('tools.upstream_failed', `${address.server} cannot be reached: ${said.slice(0, 500)}`, {
         server: address.server,

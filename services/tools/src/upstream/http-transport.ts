@@ -1,34 +1,29 @@
-import { StreamableHTTPClientTransport, type FetchLike, type Transport } from '@modelcontextprotocol/client';
+import { StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client';
 import { refuse } from '@writ/ledger/domain';
+import type { Outbound } from '@writ/platform';
+
+/** Where MCP servers over HTTP may be. */
+export interface HttpServers {
+  /** `host` for its default ports, or `host:port`. */
+  readonly hosts: readonly string[];
+  readonly outbound: Outbound;
+}
 
 /**
  * MCP over HTTP to a server that the operator allows. Nothing of the caller goes there: the transport has no header but its own.
- * A redirect is not followed, because it would lead past the list of hosts.
  *
- * @throws DomainError `tools.host_refused`
+ * @throws DomainError `tools.host_refused`, `outbound.*`
  */
-export function httpTransport(url: string, allowed: readonly string[]): Transport {
-  return new StreamableHTTPClientTransport(mustBeAllowed(url, allowed), { fetch: guarded(allowed) });
+export async function httpTransport(address: string, { hosts, outbound }: HttpServers): Promise<Transport> {
+  const { url } = await outbound.check(mustBeAllowed(new URL(address), hosts));
+  const fetch = (to: string | URL, init?: RequestInit) => outbound.fetch(mustBeAllowed(new URL(to), hosts), init);
+  return new StreamableHTTPClientTransport(url, { fetch });
 }
 
-/** @param allowed `host` for its default ports, or `host:port` @throws DomainError `tools.host_refused` */
-export function mustBeAllowed(address: string | URL, allowed: readonly string[]): URL {
-  const url = new URL(address);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw refuse('tools.host_refused', `${url.protocol} is not http: or https:`);
-  if (url.username !== '' || url.password !== '')
-    throw refuse('tools.host_refused', 'an address with a user or a password would stand in the ledger');
+/** @throws DomainError `tools.host_refused` */
+export function mustBeAllowed(url: URL, hosts: readonly string[]): URL {
   // URL.host leaves a default port out, and so may the list.
   const names = [url.host, `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`];
-  if (names.some((name) => allowed.includes(name))) return url;
+  if (names.some((name) => hosts.includes(name))) return url;
   throw refuse('tools.host_refused', `${url.host} is not among the hosts that the operator allows`, { host: url.host });
-}
-
-function guarded(allowed: readonly string[]): FetchLike {
-  return async (address, init) => {
-    const response = await fetch(mustBeAllowed(address, allowed), { ...init, redirect: 'manual' });
-    if (response.status < 300 || response.status > 399 || response.status === 304) return response;
-    await response.body?.cancel();
-    throw new Error(`it redirects (${response.status}), which is not followed`);
-  };
 }

@@ -1,14 +1,14 @@
 import { DomainError, refuse } from '@writ/ledger/domain';
-import { httpTransport } from './http-transport.js';
+import { httpTransport, type HttpServers } from './http-transport.js';
 import { McpUpstream } from './mcp-upstream.js';
 import type { StdioAddress, StdioServers } from './sandboxed-server.js';
 import type { Address, Connect, Upstream } from './upstream.js';
 
 /** Connects MCP servers, over HTTP to allowed hosts and over stdio. */
-export function mcpServers(stdio: StdioServers, allowedHosts: readonly string[]): Connect {
+export function mcpServers(stdio: StdioServers, http: HttpServers): Connect {
   return async (address, onListChanged) => {
     const { spec } = address;
-    if (spec.kind === 'http') return McpUpstream.connect(httpTransport(spec.url, allowedHosts), onListChanged);
+    if (spec.kind === 'http') return McpUpstream.connect(await httpTransport(spec.url, http), onListChanged);
     return overStdio(stdio, address as StdioAddress, onListChanged);
   };
 }

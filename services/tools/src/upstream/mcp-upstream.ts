@@ -9,7 +9,7 @@ import {
   type Transport,
 } from '@modelcontextprotocol/client';
 import { digestOf } from '@writ/enforcement';
-import { refuse, type Json } from '@writ/ledger/domain';
+import { DomainError, refuse, type Json } from '@writ/ledger/domain';
 import type { ToolDefinition } from '../server/server.events.js';
 import { NoAnswer, type ToolResult, type Upstream } from './upstream.js';
 
@@ -104,6 +104,7 @@ const unsent: ReadonlySet<string> = new Set([
 
 /** An answer that refuses is known not to have done it; silence is not. */
 function meaningOf(problem: unknown, tool: string): Error {
+  if (problem instanceof DomainError) return problem; // it was not let out
   const said = (problem instanceof Error ? problem.message : String(problem)).slice(0, 500);
   return wasRefused(problem)
     ? refuse('tools.upstream_failed', `${tool}: ${said}`)
