@@ -286,6 +286,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'the embedded stack, in one process or in many, serves every service behind one door',
   },
   {
+    id: 'platform.database_away',
+    promise: 'a call that meets a database that is away may be tried again, and is told so',
+  },
+  {
     id: 'standalone.supervised',
     promise: 'a service in a process of its own that ends by itself is started again, ever more slowly',
   },

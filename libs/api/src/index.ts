@@ -8,7 +8,7 @@ export {
 export { readContract, type HttpBinding, type HttpVerb, type MethodContract } from './contract/contract.js';
 export { allErrors, apiErrors, authErrors, entryOf, registerErrors, type CatalogueEntry } from './errors/catalogue.js';
 export { eventMessage } from './events/event-message.js';
-export { failureOf, invalid, type Failure, type FieldViolation } from './errors/failure.js';
+export { failureOf, invalid, registerTranslation, type Failure, type FieldViolation } from './errors/failure.js';
 export { fromGrpcStatus, grpcCode, grpcStatus } from './errors/grpc-status.js';
 export { PROBLEM_TYPE, problemOf, type Problem } from './errors/problem.js';
 export { GrpcServer, type GrpcServerOptions } from './grpc/grpc-server.js';

@@ -5,6 +5,7 @@ export { ChainBroken, chainStart } from './log/chain.js';
 export type { Commit } from './log/commit.js';
 export type { Follower, FollowSpec } from './log/follow.js';
 export { servicePermissions } from './permissions.js';
+export { mayHeal } from './projections/database-errors.js';
 export type { Projection } from './projections/projection.js';
 export type { Reactor } from './reactors/reactor.js';
 export type { ServerFeatures, ServerInfo } from './server.js';

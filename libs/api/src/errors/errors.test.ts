@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { status as Code } from '@grpc/grpc-js';
 import { DomainError, refuse } from '@writ/ledger/domain';
 import { entryOf, registerErrors } from './catalogue.js';
-import { failureOf, invalid } from './failure.js';
+import { failureOf, invalid, registerTranslation } from './failure.js';
 import { fromGrpcStatus, grpcStatus } from './grpc-status.js';
 import { problemOf } from './problem.js';
 
@@ -49,6 +49,18 @@ describe('a refusal', () => {
       expect([failure.code, 'bug' in failure]).toEqual(['internal.error', true]);
       expect(JSON.stringify(problemOf(failure, 'r'))).not.toContain('secret');
     }
+  });
+
+  test('is what somebody knows it to mean, where somebody does', () => {
+    registerTranslation((error) =>
+      error instanceof RangeError ? refuse('service.unavailable', 'the shelf is away') : undefined,
+    );
+    expect(failureOf(new RangeError('secret'))).toMatchObject({
+      code: 'service.unavailable',
+      status: 503,
+      retry: true,
+    });
+    expect(failureOf(new TypeError('secret'))).toMatchObject({ code: 'internal.error' });
   });
 
   test('of a server that is not ours keeps what its status says', () => {

@@ -20,14 +20,17 @@ export interface Failure extends CatalogueEntry {
 
 const internal: CatalogueEntry = { status: 500, title: 'Something went wrong inside Writ' };
 
+type Translation = (error: unknown) => DomainError | undefined;
+const translations = new Set<Translation>();
+
+/** Lets whoever knows what a process stands on say what an error of that means to a caller; otherwise it is a bug. */
+export function registerTranslation(translate: Translation): void {
+  translations.add(translate);
+}
+
 /** What to tell the caller about anything that was thrown. Text of an unexpected error never leaves the process. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof DomainError) {
-    const entry = entryOf(error.code);
-    if (!entry) return bug(error);
-    const { violations, ...details } = error.details;
-    return { ...entry, code: error.code, detail: error.message, details, violations: readViolations(violations) };
-  }
+  if (error instanceof DomainError) return refusal(error);
   if (error instanceof Error && error.name === 'AbortError')
     return {
       ...(entryOf('request.cancelled') as CatalogueEntry),
@@ -36,7 +39,18 @@ export function failureOf(error: unknown): Failure {
       details: {},
       violations: [],
     };
+  for (const translate of translations) {
+    const meaning = translate(error);
+    if (meaning) return refusal(meaning);
+  }
   return bug(error);
+}
+
+function refusal(error: DomainError): Failure {
+  const entry = entryOf(error.code);
+  if (!entry) return bug(error);
+  const { violations, ...details } = error.details;
+  return { ...entry, code: error.code, detail: error.message, details, violations: readViolations(violations) };
 }
 
 function bug(error: unknown): Failure {

@@ -1,4 +1,4 @@
-import { registerErrors } from '@writ/api';
+import { registerErrors, registerTranslation } from '@writ/api';
 import { Blobs } from '@writ/blobs';
 import { Enforcement } from '@writ/enforcement';
 import { Ledger } from '@writ/ledger';
@@ -9,6 +9,7 @@ import { announce } from '../discovery/announce.js';
 import { Health } from '../health/health.js';
 import { openLog } from '../log/log.js';
 import { outboundErrors } from '../outbound/outbound.errors.js';
+import { outage } from '../postgres/outage.js';
 import { openPostgres } from '../postgres/postgres.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openTraces } from '../telemetry/traces.js';
@@ -44,6 +45,7 @@ async function start<C extends BaseConfig>(
 ): Promise<RunningService> {
   const { name, config } = spec;
   registerErrors(outboundErrors, ...spec.errors);
+  registerTranslation(outage);
   let draining = false;
   const traces = await openTraces(name, config.WRIT_OTLP_URL);
   undo.add('traces', () => traces[Symbol.asyncDispose]());
