@@ -411,7 +411,16 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'ledger.append_only',
-    promise: 'the credentials of a service are enough to own a partition and not to trim, purge or remove its log',
+    promise: 'no service can change, trim, purge, remove or restore a ledger at the broker',
+  },
+  { id: 'nats.enough', promise: 'with its own credentials each service owns its partitions and follows what it must' },
+  {
+    id: 'nats.least_privilege',
+    promise: 'no service can write, hear or answer at the broker what is another’s',
+  },
+  {
+    id: 'nats.no_borrowed_voice',
+    promise: 'what the broker delivers on behalf of somebody who may not send commands is no command',
   },
   { id: 'ledger.read_your_writes', promise: 'whoever waits for a position reads what was written there' },
   { id: 'ledger.rebuild_view', promise: 'a view that is built again from the ledger is the same view' },

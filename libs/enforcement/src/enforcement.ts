@@ -69,7 +69,7 @@ export class Enforcement implements AsyncDisposable {
         ...(partition === undefined ? {} : { partition }),
       }),
       running,
-      holder: new Holder(ledger.nc, (tenant, effectId) => running.has(tenant, effectId)),
+      holder: new Holder(ledger.nc, ledger.service ?? service, (tenant, effectId) => running.has(tenant, effectId)),
     };
     return Promise.resolve(new Enforcement(parts, options));
   }

@@ -4,7 +4,7 @@ export { Ledger, type LedgerOptions, type Logger } from './ledger.js';
 export { ChainBroken, chainStart } from './log/chain.js';
 export type { Commit } from './log/commit.js';
 export type { Follower, FollowSpec } from './log/follow.js';
-export { servicePermissions } from './permissions.js';
+export { brokerUsers, servicePermissions, type BrokerPermissions, type BrokerUser } from './permissions.js';
 export { mayHeal } from './projections/database-errors.js';
 export type { Projection } from './projections/projection.js';
 export type { Reactor } from './reactors/reactor.js';

@@ -1,8 +1,9 @@
 import { StorageType, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
-import type { NatsConnection } from '@nats-io/nats-core';
+import { createInbox, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { Blobs } from '@writ/blobs';
+import { answerInbox } from './commands/answers.js';
 import { Frames } from './commands/frames.js';
 import { LedgerCommands, type CommandClient } from './commands/client.js';
 import { newId } from './domain/ids.js';
@@ -20,6 +21,7 @@ import type { LedgerSource } from './source.js';
 import { ensureStream, lastCommit } from './log/streams.js';
 import { Snapshots } from './owner/snapshots.js';
 import { pause } from './pause.js';
+import { inboxPrefix, snapshots } from './permissions.js';
 import { Checkpoints } from './projections/checkpoints.js';
 import { Requests } from './requests.js';
 import { serverInfo, type ServerInfo } from './server.js';
@@ -36,6 +38,8 @@ export interface LedgerOptions {
   /** `nats://127.0.0.1:4222`, more separated by commas. */
   servers: string;
   credentials?: { user: string; pass: string };
+  /** Whose credentials these are: answers come in where only that service may listen, and it makes only its own streams. */
+  service?: string;
   /** Names this process among the replicas of its services; a random part is added. Default: only that. */
   replica?: string;
   /** What the one who started the broker says it does; it cannot be asked. Default `flush`. `fsync` needs 2.10 or newer. */
@@ -56,6 +60,8 @@ export class Ledger implements AsyncDisposable {
   readonly server: ServerInfo;
   /** Unique to this process. */
   readonly replica: string;
+  /** Whose credentials it has, as `connect` was told. */
+  readonly service: string | undefined;
   private readonly source: LedgerSource;
   private readonly jsm: JetStreamManager;
   private readonly log: Logger;
@@ -64,7 +70,6 @@ export class Ledger implements AsyncDisposable {
   private readonly followers = new Set<Follower>();
   private readonly reconnected = new Set<() => void>();
   private readonly ensured = new Map<string, Promise<void>>();
-  private buckets: Promise<{ state: KV; snapshots: Snapshots }> | undefined;
   private draining: Promise<void> | undefined;
   private connected = true;
 
@@ -73,17 +78,23 @@ export class Ledger implements AsyncDisposable {
     this.jsm = jsm;
     this.server = server;
     this.log = options.log ?? silent;
+    this.service = options.service;
     this.streamReplicas = options.streamReplicas ?? 1;
     const unique = newId('rep');
     this.replica = options.replica ? `${options.replica}-${unique.slice(-8)}` : unique;
     const upcast: Upcast = upcasting(options.upcasters ?? []);
-    const requests = new Requests(nc);
+    const inbox = () => createInbox(inboxPrefix(options.service));
+    const appends = inbox();
+    const requests = new Requests(nc, { listen: appends, replyTo: () => appends });
+    const answers = new Requests(nc, answerInbox(options.service ?? 'client'));
     this.source = {
       nc,
       jsm,
       requests,
-      frames: new Frames(requests),
+      answers,
+      frames: new Frames(answers),
       upcast,
+      inbox,
       connected: () => this.connected,
       onReconnect: (listener) => this.onReconnect(listener),
     };
@@ -99,6 +110,7 @@ export class Ledger implements AsyncDisposable {
       reconnectTimeWait: 250,
       // A stack trace for each request costs more than the request.
       noAsyncTraces: true,
+      inboxPrefix: inboxPrefix(options.service),
       ...options.credentials,
     });
     try {
@@ -116,7 +128,7 @@ export class Ledger implements AsyncDisposable {
     if (this.hosts.get(service)?.stopping === false) throw new Error(`${service} has a host already`);
     if (spec.projections?.length && !spec.dataSource) throw new TypeError('projections need a dataSource');
     const partitions = spec.partitions ?? partitionCount(service);
-    const { state: kv, snapshots } = await this.openBuckets();
+    const { state: kv, snapshots } = await this.openBuckets(service);
     await Promise.all(Array.from({ length: partitions }, (_, partition) => this.ensure(service, partition)));
     const { source, log, replica } = this;
     const leases = await Leases.open(source, service, replica, this.streamReplicas);
@@ -139,8 +151,8 @@ export class Ledger implements AsyncDisposable {
    * @throws ChainBroken when the log ends before `from`: the broker lost what the caller has seen
    */
   async follow(spec: FollowSpec): Promise<Follower> {
-    await this.ensure(spec.service, spec.partition);
     const { service, partition, from = 0 } = spec;
+    if (this.service === undefined || this.service === service) await this.ensure(service, partition);
     const last = await this.last(service, partition);
     if (last < from) throw new ChainBroken({ service, partition }, last + 1, 'missing');
     const follower = new LogFollower(this.source, spec, last);
@@ -211,19 +223,18 @@ export class Ledger implements AsyncDisposable {
     await made;
   }
 
-  private async openBuckets(): Promise<{ state: KV; snapshots: Snapshots }> {
-    this.buckets ??= this.makeBuckets();
-    this.buckets.catch(() => (this.buckets = undefined));
-    return this.buckets;
-  }
-
-  private async makeBuckets(): Promise<{ state: KV; snapshots: Snapshots }> {
+  private async openBuckets(service: ServiceName): Promise<{ state: KV; snapshots: Snapshots }> {
     const replicas = this.streamReplicas;
     const [state, blobs] = await Promise.all([
       new Kvm(this.nc).create('ledger', { history: 1, storage: StorageType.File, replicas }),
-      Blobs.open(this.nc, { bucket: 'snapshots', replicas }),
+      Blobs.open(this.nc, { bucket: snapshots(service), replicas }),
     ]);
     return { state, snapshots: new Snapshots(state, blobs) };
+  }
+
+  /** A new subject for replies to whoever asks beside the ledger, on which only this service may listen. */
+  inbox(): string {
+    return this.source.inbox();
   }
 
   private onReconnect(listener: () => void): () => void {
@@ -232,7 +243,9 @@ export class Ledger implements AsyncDisposable {
   }
 
   private async watchConnection(): Promise<void> {
-    for await (const { type } of this.nc.status()) {
+    for await (const status of this.nc.status()) {
+      const { type } = status;
+      if (type === 'error') this.log.error({ err: status.error }, 'the broker refuses');
       if (type === 'disconnect') {
         this.connected = false;
         this.log.warn({}, 'the broker is away');
@@ -241,6 +254,7 @@ export class Ledger implements AsyncDisposable {
       this.connected = true;
       this.log.info({}, 'the broker is back');
       this.source.requests.giveUp();
+      this.source.answers.giveUp();
       for (const listener of this.reconnected) listener();
     }
     const error = await this.nc.closed();

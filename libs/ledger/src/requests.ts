@@ -1,9 +1,17 @@
-import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 
 const sweepMs = 20;
 
 /** `none`: nobody listens on that subject. `timeout`: no answer in time. */
 export type Answered = Msg | 'none' | 'timeout';
+
+/** Where replies come in, each on a subject with one token more. */
+export interface Inbox {
+  /** What is subscribed, but for that token. */
+  readonly listen: string;
+  /** Where a request on this subject is answered, but for that token. */
+  replyTo(subject: string): string;
+}
 
 interface Pending {
   deadline: number;
@@ -16,15 +24,15 @@ interface Pending {
  */
 export class Requests {
   private readonly nc: NatsConnection;
-  private readonly inbox: string;
+  private readonly inbox: Inbox;
   private readonly pending = new Map<string, Pending>();
   private sweeper: NodeJS.Timeout | undefined;
   private count = 0;
   private listening = false;
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsConnection, inbox: Inbox) {
     this.nc = nc;
-    this.inbox = `${createInbox()}.`;
+    this.inbox = inbox;
   }
 
   /** @throws Error when the connection is closed, or the payload is larger than the broker takes */
@@ -47,7 +55,7 @@ export class Requests {
   ): void {
     if (!this.listening) this.listen();
     const token = (++this.count).toString(36);
-    const reply = this.inbox + token;
+    const reply = `${this.inbox.replyTo(subject)}.${token}`;
     this.nc.publish(subject, payload, headers ? { reply, headers } : { reply });
     this.sweeper ??= setInterval(() => this.sweep(), sweepMs);
     this.pending.set(token, { deadline: performance.now() + timeoutMs, receive });
@@ -55,10 +63,10 @@ export class Requests {
 
   private listen(): void {
     this.listening = true;
-    this.nc.subscribe(`${this.inbox}*`, {
+    this.nc.subscribe(`${this.inbox.listen}.*`, {
       callback: (error, message) => {
         if (error) return;
-        const token = message.subject.slice(this.inbox.length);
+        const token = message.subject.slice(message.subject.lastIndexOf('.') + 1);
         const pending = this.pending.get(token);
         if (!pending) return;
         const none = message.data.length === 0 && message.headers?.code === 503;

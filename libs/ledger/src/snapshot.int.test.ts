@@ -83,12 +83,12 @@ describe.each(await testedServers())('snapshots on nats-server %s', (_, binary) 
     [
       'that is corrupt',
       async () => {
-        const blobs = await new Objm(ledger.nc).open('snapshots');
+        const blobs = await new Objm(ledger.nc).open(`snapshots-${service}`);
         const { blob } = await pointer();
         await blobs.putBlob({ name: blob.slice('sha256:'.length) }, Buffer.from('{"part":"header"}\n'));
       },
     ],
-    ['that is gone', async () => void (await (await new Objm(ledger.nc).open('snapshots')).destroy())],
+    ['that is gone', async () => void (await (await new Objm(ledger.nc).open(`snapshots-${service}`)).destroy())],
     // At a commit that exists here too, and at one that does not: as if the broker had lost the end of the log.
     ['that is not of this log', () => anothers(1)],
     ['that is ahead of the log', () => anothers(20)],

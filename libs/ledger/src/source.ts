@@ -8,9 +8,14 @@ import type { Requests } from './requests.js';
 export interface LedgerSource {
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
+  /** Asks the broker. */
   readonly requests: Requests;
+  /** Asks owners. */
+  readonly answers: Requests;
   readonly frames: Frames;
   readonly upcast: Upcast;
+  /** A new subject for replies, on which only this service may listen. */
+  inbox(): string;
   /** Whether the broker is there, as far as this side knows. */
   connected(): boolean;
   /** Calls back after the connection came back; returns how to stop that. */

@@ -47,6 +47,7 @@ export class Scheduler {
     this.table = new RunsTable(dataSource);
     this.values = new Values(blobs);
     this.sessions = new SessionDirectory(nc, log, {
+      inbox: ledger.inbox(),
       gone: (session) => this.owners.sessionGone(session),
       journal: (tenant, run) => this.lookup.journal(tenant, run),
     });

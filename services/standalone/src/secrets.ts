@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { brokerUsers, type BrokerUser } from '@writ/ledger';
 
 /** What set-up makes once for an installation and keeps in its data folder, readable by this user only. */
 export interface Secrets {
@@ -8,7 +9,10 @@ export interface Secrets {
   readonly operatorJwk: Record<string, unknown>;
   /** Private JWK of the tool gateway, for what it does by itself. */
   readonly toolsJwk: Record<string, unknown>;
+  /** Of the user `writ`, who may do everything at the broker: for backup and repair. No service has it. */
   readonly natsPassword: string;
+  /** Of the user that each service is at the broker. */
+  readonly natsPasswords: Readonly<Record<BrokerUser, string>>;
   /** HTTP port of last time, so that links and tokens stay good over a restart. */
   port?: number;
 }
@@ -20,14 +24,25 @@ export async function secretsOf(dataDir: string): Promise<Secrets> {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  if (text !== undefined) return JSON.parse(text) as Secrets;
+  const kept = text === undefined ? undefined : (JSON.parse(text) as Partial<Secrets>);
+  // What a folder of an older version does not have yet is made too.
   const secrets: Secrets = {
     operatorJwk: newJwk(),
     toolsJwk: newJwk(),
-    natsPassword: randomBytes(24).toString('base64url'),
+    natsPassword: newPassword(),
+    ...kept,
+    natsPasswords: { ...newPasswords(), ...kept?.natsPasswords },
   };
   await saveSecrets(dataDir, secrets);
   return secrets;
+}
+
+function newPassword(): string {
+  return randomBytes(24).toString('base64url');
+}
+
+function newPasswords(): Record<BrokerUser, string> {
+  return Object.fromEntries(brokerUsers.map((user) => [user, newPassword()])) as Record<BrokerUser, string>;
 }
 
 function newJwk(): Record<string, unknown> {

@@ -1,10 +1,11 @@
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { brokerUsers, servicePermissions, type BrokerUser } from '@writ/ledger';
 import { freePort, isFree, startNats, startPostgres } from '@writ/servers';
 import { claimFolder } from './claim.js';
 import type { Config } from './config.js';
-import { publicJwk, saveSecrets, secretsOf } from './secrets.js';
-import { startServices, type ServiceStarter } from './services.js';
+import { publicJwk, saveSecrets, secretsOf, type Secrets } from './secrets.js';
+import { startServices, type Env, type ServiceStarter } from './services.js';
 
 /** A stack that serves. */
 export interface Stack {
@@ -31,15 +32,13 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     const file = path.join(config.dataDir, 'stack.json');
     await rm(file, { force: true }); // of one that was killed: nobody serves there any more
     const secrets = await secretsOf(config.dataDir);
-    const [nats, postgres] = await Promise.all([natsOf(config, secrets.natsPassword, undo), postgresOf(config, undo)]);
+    const [nats, postgres] = await Promise.all([natsOf(config, secrets, undo), postgresOf(config, undo)]);
     say(`nats-server ${nats.version} (durability ${nats.durability}), PostgreSQL ${postgres.version}`);
     const port = config.port ?? (await sameOrFreePort(secrets.port, say));
     const url = `http://127.0.0.1:${port}`;
     const env = {
       ...config.forServices,
       WRIT_NATS_URL: nats.url,
-      WRIT_NATS_USER: nats.user,
-      WRIT_NATS_PASS: nats.password,
       WRIT_POSTGRES_URL: postgres.url,
       WRIT_DURABILITY: nats.durability,
       WRIT_DATA: config.dataDir,
@@ -50,8 +49,12 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
       WRIT_PUBLIC_URL: url,
       WRIT_GATEWAY_PORT: String(port),
     };
-    const keys = { tools: { WRIT_SERVICE_KEY: JSON.stringify(secrets.toolsJwk) } };
-    const services = await startServices(starter, env, keys, undo, say);
+    const own = Object.fromEntries(brokerUsers.map((name) => [name, nats.credentials(name)])) as Record<
+      BrokerUser,
+      Env
+    >;
+    own.tools['WRIT_SERVICE_KEY'] = JSON.stringify(secrets.toolsJwk);
+    const services = await startServices(starter, env, own, undo, say);
     await saveSecrets(config.dataDir, { ...secrets, port });
     const ready = {
       url,
@@ -77,22 +80,41 @@ async function sameOrFreePort(last: number | undefined, say: (line: string) => v
   return freePort();
 }
 
-async function natsOf(config: Config, password: string, undo: (() => Promise<void>)[]) {
+interface Nats {
+  url: string;
+  version: string;
+  durability: 'fsync' | 'flush';
+  /** What one service connects with. */
+  credentials(service: BrokerUser): Env;
+}
+
+async function natsOf(config: Config, secrets: Secrets, undo: (() => Promise<void>)[]): Promise<Nats> {
   if (config.natsUrl !== undefined)
     return {
       url: config.natsUrl,
-      user: config.natsUser,
-      password: config.natsPassword,
+      credentials: () => ({ WRIT_NATS_USER: config.natsUser, WRIT_NATS_PASS: config.natsPassword }),
       version: 'given by WRIT_NATS_URL',
       durability: config.durability ?? 'flush',
     };
   const server = await startNats({
     dataDir: path.join(config.dataDir, 'nats'),
-    users: [{ user: 'writ', password }],
+    users: [
+      { user: 'writ', password: secrets.natsPassword },
+      ...brokerUsers.map((user) => ({
+        user,
+        password: secrets.natsPasswords[user],
+        permissions: servicePermissions(user),
+      })),
+    ],
     ...(config.durability && { durability: config.durability }),
   });
   undo.push(() => server.stop());
-  return { url: server.url, user: 'writ', password, version: server.version, durability: server.durability };
+  return {
+    url: server.url,
+    version: server.version,
+    durability: server.durability,
+    credentials: (service) => ({ WRIT_NATS_USER: service, WRIT_NATS_PASS: secrets.natsPasswords[service] }),
+  };
 }
 
 async function postgresOf(config: Config, undo: (() => Promise<void>)[]) {

@@ -14,9 +14,11 @@ export class Holder {
 
   constructor(
     private readonly nc: NatsConnection,
+    /** Whose credentials the connection has: only replicas of one service ask each other. */
+    private readonly service: string,
     performs: (tenant: string, effectId: string) => boolean,
   ) {
-    this.subscription = nc.subscribe(subjectOf(this.id), {
+    this.subscription = nc.subscribe(this.subjectOf(this.id), {
       callback: (error, message) => {
         if (error !== null) return;
         const { tenant, effectId } = message.json<{ tenant: string; effectId: string }>();
@@ -30,7 +32,7 @@ export class Holder {
     // This process knows what it performs; a worker that lost its token's process comes back with another token.
     if (holder === this.id || !holder.startsWith('enf_')) return true;
     try {
-      const answer = await this.nc.request(subjectOf(holder), JSON.stringify({ tenant, effectId }), {
+      const answer = await this.nc.request(this.subjectOf(holder), JSON.stringify({ tenant, effectId }), {
         timeout: ASK_MS,
       });
       return answer.string() === 'no';
@@ -45,8 +47,8 @@ export class Holder {
   stop(): void {
     this.subscription.unsubscribe();
   }
-}
 
-function subjectOf(holder: string): string {
-  return `enforcement.${holder}`;
+  private subjectOf(holder: string): string {
+    return `enforcement.${this.service}.${holder}`;
+  }
 }

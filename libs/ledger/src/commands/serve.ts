@@ -3,6 +3,7 @@ import { commandSubject } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { PartitionAddress } from '../log/commit.js';
 import type { Owner } from '../owner/owner.js';
+import { answersTo } from './answers.js';
 import { decodeCommand, encodeAnswer, encodeRefusal, ping, pong } from './wire.js';
 
 /** A reply message grows to this; one answer may be larger, and then it has a message to itself. */
@@ -10,9 +11,12 @@ const replyBytes = 256 * 1024;
 
 /** Takes the commands of an owned partition from the network. Ends with `subscription.drain()`, which loses none. */
 export function serveCommands(nc: NatsConnection, address: PartitionAddress, owner: Owner): Subscription {
-  return nc.subscribe(commandSubject(address.service, address.partition), {
+  const subject = commandSubject(address.service, address.partition);
+  const answers = answersTo(subject);
+  return nc.subscribe(subject, {
     callback: (error, message) => {
-      if (!error) serve(message, owner);
+      // JetStream can be made to deliver a stored message here by who may not publish here; it asks for no such answer.
+      if (!error && message.subject === subject && message.reply?.startsWith(answers)) serve(message, owner);
     },
   });
 }

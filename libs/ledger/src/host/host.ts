@@ -103,7 +103,7 @@ export class ServiceHost implements Host {
   private async becomeReady(): Promise<void> {
     const { signal } = this.ending;
     for (const partition of this.all)
-      for (let looks = 0; !partition.serving; looks++) {
+      for (let looks = 0; !partition.serving && !partition.broken; looks++) {
         signal.throwIfAborted();
         const elsewhere = partition.health().state === 'idle' && looks % 10 === 9;
         if (elsewhere && (await this.answers(partition.address.partition))) break;
@@ -113,9 +113,9 @@ export class ServiceHost implements Host {
 
   /** Whether some replica serves it. */
   private async answers(partition: number): Promise<boolean> {
-    const { requests, connected } = this.context.source;
+    const { answers, connected } = this.context.source;
     if (!connected()) return false;
-    const reply = await requests.ask(commandSubject(this.service, partition), Buffer.from(ping), leaseTtlMs);
+    const reply = await answers.ask(commandSubject(this.service, partition), Buffer.from(ping), leaseTtlMs);
     return typeof reply !== 'string';
   }
 }

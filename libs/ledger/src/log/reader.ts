@@ -1,9 +1,9 @@
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream';
-import { createInbox, type Msg, type Subscription } from '@nats-io/nats-core';
+import type { Msg, Subscription } from '@nats-io/nats-core';
 import { streamName } from '../domain/partitioning.js';
 import { epochHeader, prevHeader } from './append.js';
 import { ChainBroken } from './chain.js';
-import { lastCommit } from './streams.js';
+import { isApiError, lastCommit, streamNotFound } from './streams.js';
 import { LogCommit, type Commit, type PartitionAddress } from './commit.js';
 import type { LedgerSource } from '../source.js';
 
@@ -11,6 +11,8 @@ const pullMessages = 500;
 const pullExpiresMs = 30_000;
 const heartbeatMs = 5_000;
 const recreateBackoffMs = [0, 50, 100, 250, 500, 1000, 2000];
+/** A stream that its service has not made yet is asked for as often as this attempt. */
+const unbornAttempts = 2;
 
 /**
  * Reads a partition in order, from any commit, and then live. It pulls: what arrives is bounded by 500 commits and one
@@ -116,14 +118,15 @@ export class CommitReader {
         await this.createConsumer();
         this.pull();
         return;
-      } catch {
-        // The broker is away, or the stream is not there yet: the next round tries again.
+      } catch (error) {
+        // The broker is away, or the stream is not there yet, and then it will be soon: the next round tries again.
+        if (isApiError(error, streamNotFound)) this.attempts = Math.min(this.attempts, unbornAttempts);
       }
     }
   }
 
   private async createConsumer(): Promise<void> {
-    const inbox = createInbox();
+    const inbox = this.source.inbox();
     this.inbox = inbox;
     this.subscription = this.source.nc.subscribe(inbox, {
       // A message that still comes for the consumer before this one must not be counted.

@@ -11,7 +11,7 @@ import type { PartitionAddress } from './commit.js';
 
 /** Followers, audit and recovery read a partition with a consumer each; 2.15 would cap a stream that does not say at 1,000. */
 const maxConsumers = 4096;
-const streamNotFound = 10059;
+export const streamNotFound = 10059;
 const streamExists = 10058;
 
 /** A partition's stream: it only grows. */

@@ -49,7 +49,7 @@ async function start<C extends BaseConfig>(
   let draining = false;
   const traces = await openTraces(name, config.WRIT_OTLP_URL);
   undo.add('traces', () => traces[Symbol.asyncDispose]());
-  const ledger = await openLedger(config, replica, log);
+  const ledger = await openLedger(name, config, replica, log);
   undo.add('ledger', () => ledger.drain());
   const dataSource = await openPostgres({
     url: config.WRIT_POSTGRES_URL,
@@ -86,11 +86,12 @@ async function start<C extends BaseConfig>(
   return { ...address, stop: () => undo.run() };
 }
 
-function openLedger(config: BaseConfig, replica: string, log: Logger): Promise<Ledger> {
+function openLedger(service: ServiceName, config: BaseConfig, replica: string, log: Logger): Promise<Ledger> {
   const { WRIT_NATS_USER: user, WRIT_NATS_PASS: pass } = config;
   return Ledger.connect({
     servers: config.WRIT_NATS_URL,
     ...(user !== undefined && pass !== undefined && { credentials: { user, pass } }),
+    service,
     replica,
     durability: config.WRIT_DURABILITY,
     log,

@@ -1,4 +1,4 @@
-import { createInbox, RequestError, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { RequestError, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import { refuse } from '@writ/ledger/domain';
 import type { WorkerTask } from '../partition/outlet.js';
 import type { ReplayReport } from './replays.js';
@@ -18,13 +18,13 @@ const noResponders = 503;
  * take it the server says so: that is how a replica that was killed is noticed.
  */
 export class RemoteSessions {
-  private readonly inbox = createInbox();
   private readonly known = new Set<string>();
   private readonly subscriptions: Subscription[];
   private readonly timer: NodeJS.Timeout;
 
   constructor(
     private readonly nc: NatsConnection,
+    private readonly inbox: string,
     private readonly gone: (session: string) => void,
   ) {
     this.subscriptions = [

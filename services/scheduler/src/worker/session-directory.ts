@@ -42,6 +42,8 @@ class Offer {
 
 /** What the directory needs of the rest of the scheduler. */
 export interface DirectoryLinks {
+  /** Where the broker says that nobody listens for a stream any more. */
+  inbox: string;
   /** A stream somewhere has ended: its runs have no worker any more. */
   gone(session: string): void;
   /** Reads a run's journal. @throws DomainError */
@@ -62,7 +64,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     private readonly log: Logger,
     private readonly links: DirectoryLinks,
   ) {
-    this.remote = new RemoteSessions(nc, links.gone);
+    this.remote = new RemoteSessions(nc, links.inbox, links.gone);
     this.available = nc.subscribe('worker.available.>', {
       callback: (error, message) => (error ? undefined : this.dispatcher?.available(demandOf(message.subject))),
     });
