@@ -61,6 +61,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'what is connected to is what was checked, whatever the name resolves to later; no redirect is followed',
   },
 
+  {
+    id: 'api.stream_refusals',
+    promise: 'a stream that is refused tells why, also right behind a frame and while its caller still talks',
+  },
   { id: 'enforcement.refusal_codes', promise: 'every way to be refused has a code of its own' },
   { id: 'enforcement.refusals_recorded', promise: 'every refusal is in the ledger, with its reasons' },
   {

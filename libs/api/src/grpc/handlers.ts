@@ -17,6 +17,9 @@ import { requestIdOf, type Admitted, type Kernel, type Served } from '../kernel/
 import type { Headers } from '../kernel/caller.js';
 import { abortable } from '../kernel/abortable.js';
 
+/** A caller that does not read its last frames is not waited for longer. */
+const LAST_FRAMES_MS = 1_000;
+
 type Incoming = ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
 type Outgoing = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
 
@@ -118,13 +121,14 @@ async function stream(
   const requestId = requestIdOf(headers);
   const life = lifeOf(call, kernel.draining);
   const { signal } = life;
+  const answered = new Frames(call);
   let admitted: Admitted | undefined;
   try {
     admitted = await kernel.admit(served, headers, requestId, 'grpc', signal);
     const answers = served.handle(input(signal), admitted.caller) as AsyncIterable<unknown>;
     call.sendMetadata(answerMetadata(requestId));
     for await (const answer of abortable(answers, signal))
-      if (!call.write(kernel.encode(served.contract.desc.output, answer))) await drained(call, signal);
+      if (!answered.write(kernel.encode(served.contract.desc.output, answer))) await drained(call, signal);
     life.end();
     admitted.finish();
     call.end();
@@ -132,8 +136,39 @@ async function stream(
     life.end();
     const failure = kernel.failure(error, served, requestId, admitted?.caller);
     admitted?.finish(failure);
+    await answered.gone();
     call.emit('error', grpcStatus(failure, requestId));
   }
+}
+
+/**
+ * Frames on their way to the caller. A refusal must come behind them: it ends the call as an error, which destroys it for whoever still
+ * reads the caller's frames, and what waits to be written then goes nowhere, the refusal included.
+ */
+class Frames {
+  private waiting = 0;
+  private emptied: (() => void) | undefined;
+
+  constructor(private readonly call: Outgoing) {}
+
+  write(frame: Buffer): boolean {
+    this.waiting++;
+    return this.call.write(frame, this.written);
+  }
+
+  /** Resolves when all of them went out, nobody is there to take them, or whoever is takes none. */
+  gone(): Promise<void> {
+    if (this.waiting === 0 || this.call.cancelled) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.emptied = resolve;
+      this.call.once('cancelled', resolve);
+      setTimeout(resolve, LAST_FRAMES_MS).unref();
+    });
+  }
+
+  private readonly written = (): void => {
+    if (--this.waiting === 0) this.emptied?.();
+  };
 }
 
 /** The client's frames, each decoded and validated. Leaving it early does not end the call, so an answer can still go out. */

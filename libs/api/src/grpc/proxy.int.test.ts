@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { refuse } from '@writ/ledger/domain';
-import { CaseService } from '@writ/proto/testing/v1/case';
+import { CaseService, type EchoRequest } from '@writ/proto/testing/v1/case';
 import { eventually, verifies } from '@writ/testkit';
 import { registerErrors } from '../errors/catalogue.js';
 import { clientOf, GrpcChannel, type GrpcClient } from '../client/grpc-channel.js';
@@ -65,6 +65,34 @@ describe('the gRPC door', () => {
       details: { id: 'missing' },
     });
     await expect(collect(client.count({ to: 3n, ending: 'refuse' }))).rejects.toMatchObject({ code: 'item.busy' });
+  });
+
+  test('a refusal right behind a frame passes, while the service still listens and the caller still talks', async () => {
+    verifies('api.stream_refusals');
+    class Listening extends CaseApi {
+      override async *echo(requests: AsyncIterable<EchoRequest>) {
+        const frames = requests[Symbol.asyncIterator]();
+        await frames.next();
+        void frames.next().catch(() => {});
+        yield { text: 'hello', items: [] };
+        throw refuse('item.busy', 'not any more');
+      }
+    }
+    const other = await startTestApi({ providers: [{ provide: CaseApi, useValue: new Listening() }] });
+    const before = target;
+    target = `http://${other.grpcAddress}`;
+    const talking = async function* () {
+      yield { text: 'hello' };
+      await new Promise(() => {});
+    };
+    const texts: string[] = [];
+    const call = (async () => {
+      for await (const { text } of client.echo(talking(), { timeoutMs: 5_000 })) texts.push(text);
+    })();
+    await expect(call).rejects.toMatchObject({ code: 'item.busy' });
+    expect(texts).toEqual(['hello']);
+    target = before;
+    await other[Symbol.asyncDispose]();
   });
 
   test('what is not let in, and what leads nowhere, is refused at the door', async () => {
