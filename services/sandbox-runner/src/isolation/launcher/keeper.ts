@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { errnoName } from '../linux.js';
 import type { Architecture } from '../seccomp/syscalls.js';
@@ -26,6 +27,16 @@ export class KeeperEnded extends Error {
     this.name = 'KeeperEnded';
   }
 }
+
+/** A system call that does not come back: mounts and exits wait for the disk, for which there is no bound but this. */
+export class KeeperStuck extends Error {
+  constructor(what: string, pid: number | undefined) {
+    super(`${what} did not end within ${BOUND_MS / 1000} s; process ${pid} is ${whereabouts(pid)}`);
+    this.name = 'KeeperStuck';
+  }
+}
+
+const BOUND_MS = 15_000;
 
 /** Hears the records of one frame, and the end of the keeper if that comes first. */
 export interface FrameListener {
@@ -57,7 +68,7 @@ export class Keeper {
     this.channel.on('error', () => undefined); // the exit tells
     this.exited = new Promise((resolve) => {
       const end = (error?: Error): void => {
-        this.end(error ?? new KeeperEnded());
+        this.tell(error ?? new KeeperEnded());
         resolve();
       };
       this.child.on('error', end);
@@ -69,11 +80,11 @@ export class Keeper {
   static async start(launcher: string, architecture: Architecture, procsFiles: readonly string[]): Promise<Keeper> {
     const keeper = new Keeper(launcher);
     const assembled = keeperProgram(architecture, procsFiles).assemble();
-    await new Promise<void>((resolve, reject) => {
+    const prepared = new Promise<void>((resolve, reject) => {
       keeper.frames.set(0, { assembled, listener: { onRecord: () => resolve(), onError: reject } });
       keeper.channel.write(assembled.bytes);
     });
-    keeper.frames.delete(0);
+    await keeper.bounded('the start of a sandbox keeper', prepared).finally(() => keeper.forget(0));
     return keeper;
   }
 
@@ -101,9 +112,10 @@ export class Keeper {
   /** Sends a frame and waits for its first record, which is the frame's success. */
   perform(build: (id: number) => Assembled): Promise<LauncherRecord> {
     const id = this.allocate();
-    return new Promise<LauncherRecord>((resolve, reject) => {
+    const performed = new Promise<LauncherRecord>((resolve, reject) => {
       this.send(id, build(id), { onRecord: resolve, onError: reject });
-    }).finally(() => this.forget(id));
+    });
+    return this.bounded('a frame of a sandbox keeper', performed).finally(() => this.forget(id));
   }
 
   forget(id: number): void {
@@ -113,6 +125,20 @@ export class Keeper {
   /** SIGKILL; everything that it forked dies with it. */
   kill(): void {
     this.child.kill('SIGKILL');
+  }
+
+  /** Kills it and waits until it is gone. @throws KeeperStuck */
+  async end(): Promise<void> {
+    this.kill();
+    await this.bounded('the end of a sandbox keeper', this.exited);
+  }
+
+  private async bounded<T>(what: string, done: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new KeeperStuck(what, this.pid)), BOUND_MS);
+    });
+    return Promise.race([done, late]).finally(() => clearTimeout(timer));
   }
 
   /** The process does not keep the runner alive. */
@@ -140,9 +166,20 @@ export class Keeper {
     }
   }
 
-  private end(error: Error): void {
+  private tell(error: Error): void {
     this.ended = true;
     for (const { listener } of [...this.frames.values()]) listener.onError(error);
     this.frames.clear();
+  }
+}
+
+/** Where the kernel has it, for whoever must find out why. */
+function whereabouts(pid: number | undefined): string {
+  try {
+    const { 2: state = '?' } = /^(\d+) \(.*\) (\S)/s.exec(fs.readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    const stack = fs.readFileSync(`/proc/${pid}/stack`, 'utf8').trim().split('\n').slice(0, 6).join(' ');
+    return `in state ${state}: ${stack}`;
+  } catch (error) {
+    return `not to be seen (${(error as Error).message})`;
   }
 }

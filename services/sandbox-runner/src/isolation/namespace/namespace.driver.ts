@@ -58,12 +58,13 @@ export class NamespaceDriver implements IsolationDriver {
     this.closed = true;
     clearTimeout(this.refilling);
     await Promise.allSettled([...this.pending]);
-    await Promise.all([...this.running].map((sandbox) => sandbox.stop()));
     const ready = await Promise.allSettled(this.slots.splice(0));
-    await Promise.all(
-      ready.flatMap((slot) => (slot.status === 'fulfilled' ? [freeSlot(this.parts.host, slot.value)] : [])),
-    );
+    const freed = await Promise.allSettled([
+      ...[...this.running].map((sandbox) => sandbox.stop()),
+      ...ready.flatMap((slot) => (slot.status === 'fulfilled' ? [freeSlot(this.parts.host, slot.value)] : [])),
+    ]);
     await this.parts.release();
+    for (const end of [...ready, ...freed]) if (end.status === 'rejected') throw end.reason;
   }
 
   private async launch(spec: SandboxSpec): Promise<IsolatedSandbox> {

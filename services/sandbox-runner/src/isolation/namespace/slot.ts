@@ -70,8 +70,7 @@ async function prepare(host: NamespaceHost, { keeper, uid, gid }: Slot, disk: Di
       prepareFrame({ architecture, privileged: root !== undefined, uid, gid, stage, disk }, id),
     );
   } catch (error) {
-    keeper.kill();
-    await keeper.exited;
+    await keeper.end();
     throw error;
   }
 }
@@ -94,8 +93,7 @@ export async function freeSlot(host: NamespaceHost, slot: Slot): Promise<void> {
   slot.cgroup?.killInside();
   if (slot.cgroup === undefined) slot.keeper.kill();
   else await untilEmpty(slot);
-  slot.keeper.kill();
-  await slot.keeper.exited;
+  await slot.keeper.end();
   await slot.cgroup?.remove();
   fs.rmSync(slot.folder, { recursive: true, force: true });
   host.root?.uids.give(slot.uid);
