@@ -1,4 +1,5 @@
 import type { Leases } from '../lease/leases.js';
+import { ChainBroken } from '../log/chain.js';
 import type { PartitionAddress } from '../log/commit.js';
 import { takeOver, type Recovered } from '../owner/take-over.js';
 import { pause } from '../pause.js';
@@ -25,6 +26,7 @@ export class Partition {
   private state: PartitionHealth['state'] = 'idle';
   private detail: string | undefined;
   private failures = 0;
+  private chainBroken = false;
   private busy: Promise<void> | undefined;
   private readonly stopping = new AbortController();
 
@@ -36,6 +38,11 @@ export class Partition {
   /** What serves it here. */
   get serving(): Tenure | undefined {
     return this.state === 'owned' ? this.tenure : undefined;
+  }
+
+  /** Whether its log has lost or changed a commit: nobody may own it, and time does not mend it. */
+  get broken(): boolean {
+    return this.chainBroken;
   }
 
   health(): PartitionHealth {
@@ -144,6 +151,7 @@ export class Partition {
     this.state = 'owned';
     this.detail = undefined;
     this.failures = 0;
+    this.chainBroken = false;
     this.context.log.info(
       { ...this.address, epoch, commit, snapshot, replayed, ms: Math.round(ms) },
       'partition owned',
@@ -153,6 +161,7 @@ export class Partition {
   private failed(detail: string, error?: unknown): string {
     this.state = 'failed';
     this.detail = detail;
+    this.chainBroken = error instanceof ChainBroken;
     const fields = { ...this.address, detail, err: error };
     this.context.log.error(fields, 'a partition could not be served; it is tried again');
     return detail;

@@ -73,7 +73,10 @@ export interface Host {
   readonly service: ServiceName;
   readonly partitions: number;
   owned(): number[];
-  /** Every partition is owned by a replica that answers; the own ones are recovered. */
+  /**
+   * Every partition is owned by a replica that answers; the own ones are recovered. One whose log is broken is not waited
+   * for: the others serve, and health says which it is.
+   */
   readonly ready: Promise<void>;
   /** Whether the view reached the position in time. Works on every replica, also for partitions owned elsewhere. */
   waitFor(projection: string, position: string, timeoutMs: number): Promise<boolean>;
