@@ -4,7 +4,15 @@ export interface Fault {
   /** One line for the list. */
   about: string;
   /** @throws where a promise is broken; that ends it */
-  run(report: Report): Promise<void>;
+  run(report: Report, options: FaultOptions): Promise<void>;
+}
+
+/** As far as a fault has something to choose. */
+export interface FaultOptions {
+  /** How long faults are made, where somebody says. */
+  seconds?: number;
+  /** The same one makes the same faults in the same order. */
+  seed: number;
 }
 
 export interface Report {

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import path from 'node:path';
@@ -6,16 +7,21 @@ import { findNatsServer } from '@writ/servers';
 import type { Fault, Report } from './fault.js';
 
 /** @returns the exit code: 1 where a promise is broken, 2 for a name that there is not */
-export async function main(name: string | undefined): Promise<number> {
+export async function main(name: string | undefined, given: { seconds?: string; seed?: string }): Promise<number> {
   const names = await faults();
-  if (name === undefined || !names.includes(name)) return list(names, name);
+  const seed = Number(given.seed ?? randomInt(2 ** 31));
+  const length = given.seconds === undefined ? {} : { seconds: Number(given.seconds) };
+  const valid = Number.isInteger(seed) && (length.seconds ?? 1) > 0;
+  if (name === undefined || !names.includes(name) || !valid) return list(names, name);
   const fault = await load(name);
   console.log(`${fault.name}: ${fault.about}\n`);
   const { version } = await findNatsServer();
-  console.log(`  Node ${process.versions.node}, nats-server ${version}, ${cpus().length} cores, load ${load1m()}\n`);
+  console.log(
+    `  Node ${process.versions.node}, nats-server ${version}, ${cpus().length} cores, load ${load1m()}, seed ${seed}\n`,
+  );
   const begin = performance.now();
   try {
-    await fault.run(report(begin));
+    await fault.run(report(begin), { seed, ...length });
   } catch (error) {
     console.error(`\n✗ ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return 1;
@@ -44,8 +50,8 @@ async function load(name: string): Promise<Fault> {
 }
 
 async function list(names: string[], asked: string | undefined): Promise<number> {
-  if (asked !== undefined) console.error(`There is no fault \`${asked}\`.\n`);
-  console.error('npm run faults -- <name>\n');
+  if (asked !== undefined && !names.includes(asked)) console.error(`There is no fault \`${asked}\`.\n`);
+  console.error('npm run faults -- <name> [--seconds N] [--seed N]\n');
   for (const name of names) console.error(`  ${name.padEnd(16)} ${(await load(name)).about}`);
   return asked === undefined ? 0 : 2;
 }

@@ -1,0 +1,82 @@
+/** What the machine shows of a stack: processes, mounts, control groups, loop devices. */
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+
+/** One process, as no later one with the same number is. */
+export interface HostProcess {
+  readonly pid: number;
+  readonly started: string;
+  readonly command: string;
+}
+
+/** Every process that this one has started, and those that they have started. */
+export function processesBelow(pid: number): HostProcess[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const parent = /^\d+$/.test(name) && statOf(Number(name))?.parent;
+    if (parent) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const below = (each: number): number[] => (children.get(each) ?? []).flatMap((child) => [child, ...below(child)]);
+  return below(pid).flatMap((each) => processOf(each) ?? []);
+}
+
+export function isAlive({ pid, started }: HostProcess): boolean {
+  const stat = statOf(pid);
+  return stat?.started === started && stat.state !== 'Z';
+}
+
+function processOf(pid: number): HostProcess | undefined {
+  const stat = statOf(pid);
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    return stat && { pid, started: stat.started, command };
+  } catch {
+    return undefined;
+  }
+}
+
+function statOf(pid: number): { state: string; parent: number; started: string } | undefined {
+  try {
+    // The name of the program, in brackets, may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return { state: fields[0] as string, parent: Number(fields[1]), started: fields[19] as string };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The control groups of a runner, by a process that is in one. */
+export function controlGroupsOf(processes: readonly HostProcess[]): string[] {
+  const names = processes.flatMap(({ pid }) => {
+    try {
+      return /\/(writ-[0-9a-f]+)/.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? [];
+    } catch {
+      return []; // it has ended
+    }
+  });
+  return [...new Set(names)];
+}
+
+/** Traces of the sandboxes of a stack on this machine, each in a few words. */
+export function tracesOf(folder: string, controlGroups: readonly string[]): string[] {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  const loops = readdirSync('/sys/block').flatMap((name) => {
+    const file = `/sys/block/${name}/loop/backing_file`;
+    return existsSync(file) ? [`${name} ${readFileSync(file, 'utf8').trim()}`] : [];
+  });
+  const groups = controlGroups.flatMap((name) => globSync(`/sys/fs/cgroup/**/${name}`));
+  return [
+    ...mounts.filter((line) => line.includes(folder)).map((line) => `mount ${line}`),
+    ...loops.filter((line) => line.includes(folder)).map((line) => `loop device ${line}`),
+    ...groups.map((group) => `control group ${group}`),
+  ];
+}
+
+/** Established TCP connections to a port of the loopback, as the other side has them. */
+export function connectionsTo(port: number): number {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => new RegExp(`^\\s*\\d+: \\S+ [0-9A-F]{8}:${wanted} 01 `).test(line)).length;
+}
