@@ -257,6 +257,14 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'events.slow_subscriber', promise: 'a subscriber that does not read costs little memory, and loses nothing' },
   { id: 'platform.storable', promise: 'no text in an event stops a view, also one that PostgreSQL cannot hold' },
+  {
+    id: 'tenants.row_level_security',
+    promise: 'a query that forgets the tenant sees and changes nothing of another, and nothing at all where none is named',
+  },
+  {
+    id: 'tenants.service_role',
+    promise: 'a service works as a role that owns nothing, is bound by row-level security and reaches one schema',
+  },
   { id: 'memory.once', promise: 'the same effect remembers once, however often and by however many it is sent' },
   {
     id: 'memory.enforced',

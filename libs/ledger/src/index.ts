@@ -6,6 +6,7 @@ export type { Commit } from './log/commit.js';
 export type { Follower, FollowSpec } from './log/follow.js';
 export { brokerUsers, servicePermissions, type BrokerPermissions, type BrokerUser } from './permissions.js';
 export { mayHeal } from './projections/database-errors.js';
+export { prepareCheckpoints } from './projections/checkpoints.js';
 export type { Projection } from './projections/projection.js';
 export type { Reactor } from './reactors/reactor.js';
 export type { ServerFeatures, ServerInfo } from './server.js';

@@ -7,7 +7,20 @@ export async function scratchDatabase(serverUrl: string): Promise<{ url: string;
   await administer(serverUrl, `create database ${name}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => administer(serverUrl, `drop database if exists ${name} with (force)`) };
+  return { url: url.href, drop: () => drop(serverUrl, name) };
+}
+
+/** With the roles that services have made for themselves in it. */
+async function drop(serverUrl: string, name: string): Promise<void> {
+  await administer(serverUrl, `drop database if exists ${name} with (force)`);
+  await administer(
+    serverUrl,
+    `do $$ declare each text; begin
+       for each in select rolname from pg_roles where starts_with(rolname, '${name}_') loop
+         execute format('drop role %I', each);
+       end loop;
+     end $$`,
+  );
 }
 
 async function administer(url: string, statement: string): Promise<void> {

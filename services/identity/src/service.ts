@@ -5,6 +5,7 @@ import { identityModel } from './identity.model.js';
 import { IdentityModule } from './identity.module.js';
 import { IdentityParts } from './identity.parts.js';
 import { Identity0001 } from './migrations/0001-identity.js';
+import { Identity0002 } from './migrations/0002-tenants.js';
 import { mountProvider } from './oauth/mount.js';
 import { registryEntities } from './registry/registry.entities.js';
 import { registryProjection } from './registry/registry.view.js';
@@ -21,7 +22,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     name: 'identity',
     config,
     entities: registryEntities,
-    migrations: [Identity0001],
+    migrations: [Identity0001, Identity0002],
     errors: [identityErrors],
     enforcement: 'follow',
     host({ ledger, log }) {

@@ -18,13 +18,17 @@ export class Checkpoints {
     this.table = schema ? `"${schema}".ledger_checkpoint` : 'ledger_checkpoint';
   }
 
-  /** Makes the table where it is missing. */
+  /** Makes the table where it is missing, which a role that may make none leaves alone where it is there. */
   async prepare(): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
       // IF NOT EXISTS alone is not safe against two replicas that start together.
       await manager.query(`SELECT pg_advisory_xact_lock(hashtext('writ.ledger_checkpoint'))`);
+      const [{ there }] = await manager.query<[{ there: boolean }]>('SELECT to_regclass($1) IS NOT NULL AS there', [
+        this.table,
+      ]);
+      if (there) return;
       await manager.query(
-        `CREATE TABLE IF NOT EXISTS ${this.table} (
+        `CREATE TABLE ${this.table} (
            projection text NOT NULL, "partition" integer NOT NULL, version integer NOT NULL,
            "commit" bigint NOT NULL, parked text, PRIMARY KEY (projection, "partition"))`,
       );
@@ -103,4 +107,9 @@ export class Checkpoints {
     );
     if (moved !== 1) throw new CheckpointMoved(`checkpoint of ${projection} on partition ${partition} is not ${from}`);
   }
+}
+
+/** Makes the table of the checkpoints, for who hands projections a role that may make no tables. */
+export function prepareCheckpoints(dataSource: DataSource): Promise<void> {
+  return new Checkpoints(dataSource).prepare();
 }

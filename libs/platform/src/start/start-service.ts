@@ -11,6 +11,7 @@ import { openLog } from '../log/log.js';
 import { outboundErrors } from '../outbound/outbound.errors.js';
 import { outage } from '../postgres/outage.js';
 import { openPostgres } from '../postgres/postgres.js';
+import { overAllTenants } from '../postgres/tenant-scope.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openTraces } from '../telemetry/traces.js';
 import { startApplication } from './application.js';
@@ -64,7 +65,8 @@ async function start<C extends BaseConfig>(
   undo.add('service', () => spec.stopping?.(draft));
 
   const hosted = spec.host?.(draft);
-  if (hosted) draft.host = await ledger.host({ ...hosted, service: name, dataSource });
+  const projections = hosted?.projections?.map(overAllTenants) ?? [];
+  if (hosted) draft.host = await ledger.host({ ...hosted, projections, service: name, dataSource });
   if (draft.host) undo.add('partitions', () => draft.host?.stop());
   if (spec.enforcement === 'follow') draft.enforcement = await openEnforcement(draft, spec.recordsIn ?? name);
   if (draft.enforcement) undo.add('enforcement', () => draft.enforcement?.[Symbol.asyncDispose]());

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { jetstream, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
 import type { Ledger } from '@writ/ledger';
 import { partitionsOf, streamName } from '@writ/ledger/domain';
+import { readAllTenants } from '@writ/platform';
 import type { DataSource } from 'typeorm';
 import { compare, type CommitHash, type Problem } from './integrity.js';
 
@@ -50,7 +51,9 @@ export class IntegrityChecker {
           ...compare({ service, partition }, recorded, await this.stored(service, partition, recorded.length)),
         );
       }
-    const [{ size }] = await this.dataSource.query('SELECT coalesce(max(leaf) + 1, 0)::float8 AS size FROM leaf');
+    const [{ size }] = await readAllTenants(this.dataSource, (manager) =>
+      manager.query('SELECT coalesce(max(leaf) + 1, 0)::float8 AS size FROM leaf'),
+    );
     return (this.last = { problems, commits, treeSize: size, time: new Date() });
   }
 

@@ -6,7 +6,7 @@ import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Ledger, type Host, type Logger } from '@writ/ledger';
 import { aggregates, streamName, type Aggregate } from '@writ/ledger/domain';
-import { openPostgres } from '@writ/platform';
+import { openPostgres, overAllTenants } from '@writ/platform';
 import { eventually, startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Checkpoints } from '../checkpoint/checkpoints.js';
@@ -68,7 +68,7 @@ async function startAudit() {
     service: 'audit',
     model: () => new RecordModel(),
     dataSource,
-    projections: [auditIndex(own)],
+    projections: [overAllTenants(auditIndex(own))],
     onOwned: (_partition, handle) => keeper.owned(handle),
     onLost: () => keeper.lost(),
   });

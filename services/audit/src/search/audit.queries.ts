@@ -1,4 +1,5 @@
 import type { ServiceName } from '@writ/ledger/domain';
+import { readTenant } from '@writ/platform';
 import type { DataSource } from 'typeorm';
 
 /** One leaf of the record. */
@@ -53,17 +54,18 @@ export class AuditQueries {
     else add('type = ?', search.type);
     add(search.ascending ? 'leaf > ?' : 'leaf < ?', search.after);
     values.push(search.limit);
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM leaf WHERE ${where.join(' AND ')} ORDER BY leaf ${search.ascending ? '' : 'DESC'} LIMIT $${values.length}`,
-      values,
+    return readTenant(this.dataSource, search.tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM leaf WHERE ${where.join(' AND ')} ORDER BY leaf ${search.ascending ? '' : 'DESC'} LIMIT $${values.length}`,
+        values,
+      ),
     );
   }
 
   async byId(tenant: string, id: string): Promise<LeafRow | undefined> {
-    const rows: LeafRow[] = await this.dataSource.query(`SELECT ${COLUMNS} FROM leaf WHERE tenant = $1 AND id = $2`, [
-      tenant,
-      id,
-    ]);
+    const rows: LeafRow[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(`SELECT ${COLUMNS} FROM leaf WHERE tenant = $1 AND id = $2`, [tenant, id]),
+    );
     return rows[0];
   }
 

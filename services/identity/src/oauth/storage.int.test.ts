@@ -4,6 +4,7 @@ import { startBackends, type Backends } from '@writ/testkit';
 import type { AdapterFactory } from 'oidc-provider';
 import type { DataSource } from 'typeorm';
 import { Identity0001 } from '../migrations/0001-identity.js';
+import { Identity0002 } from '../migrations/0002-tenants.js';
 import { memoryStorage } from './storage.fake.js';
 import { postgresStorage, sweepStorage } from './storage.js';
 
@@ -20,7 +21,7 @@ beforeAll(async () => {
     url: backends.postgresUrl,
     schema: 'identity',
     entities: [],
-    migrations: [Identity0001],
+    migrations: [Identity0001, Identity0002],
   });
 });
 afterAll(async () => {

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId, type Json, type LedgerEvent } from '@writ/ledger/domain';
-import { openPostgres } from '@writ/platform';
+import { openPostgres, readAllTenants, writeAllTenants } from '@writ/platform';
 import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Identity0001 } from '../migrations/0001-identity.js';
+import { Identity0002 } from '../migrations/0002-tenants.js';
 import { keyOf, may } from '../testing/partition.js';
 import { PrincipalRow, registryEntities } from './registry.entities.js';
 import { RegistryQueries } from './registry.queries.js';
@@ -19,12 +20,13 @@ const event = (type: string, subject: string, data: unknown): LedgerEvent => ({
   time: new Date(1_800_000_000_000 + second++ * 1000).toISOString(), actor: { principal: 'psn_1', kind: 'person' },
 }); // prettier-ignore
 const apply = (events: readonly LedgerEvent[]) =>
-  dataSource.transaction((manager) =>
-    registryProjection.apply(
+  dataSource.transaction(async (manager) => {
+    await writeAllTenants(manager);
+    await registryProjection.apply(
       events.map((each, index) => ({ event: each, position: { service: 'identity', partition: 0, commit: 1, index } })),
       manager,
-    ),
-  );
+    );
+  });
 const issued = (run: string, chain: string[] = [], agent = 'agt_1') =>
   event('grant.issued.v1', run, { run, agent, chain, details: [may(['run.read'])], depth: 0 });
 const closed = (run: string) => event('grant.closed.v1', run, { run });
@@ -38,7 +40,7 @@ beforeAll(async () => {
     url: backends.postgresUrl,
     schema: 'identity',
     entities: registryEntities,
-    migrations: [Identity0001],
+    migrations: [Identity0001, Identity0002],
   });
   queries = new RegistryQueries(dataSource);
 });
@@ -46,7 +48,12 @@ afterAll(async () => {
   await dataSource.destroy();
   await backends.stop();
 });
-beforeEach(() => dataSource.transaction((manager) => registryProjection.reset?.(0, manager) as Promise<void>));
+beforeEach(() =>
+  dataSource.transaction(async (manager) => {
+    await writeAllTenants(manager);
+    await registryProjection.reset?.(0, manager);
+  }),
+);
 
 test('what PostgreSQL cannot hold stops nothing', async () => {
   verifies('platform.storable');
@@ -145,5 +152,5 @@ test('pages have every row once, also where many came in the same millisecond', 
     if (pageToken === '') break;
   }
   expect(seen).toEqual(['agt_6', 'agt_5', 'agt_4', 'agt_3', 'agt_2', 'agt_1', 'agt_0']);
-  expect(await dataSource.getRepository(PrincipalRow).count()).toBe(7);
+  expect(await readAllTenants(dataSource, (manager) => manager.getRepository(PrincipalRow).count())).toBe(7);
 });

@@ -1,6 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import { refuse, type Json, type LedgerEvent, type Position } from '@writ/ledger/domain';
-import { storable, storableJson } from '@writ/platform';
+import { readTenant, storable, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { MemoryEvent } from './memory.events.js';
 
@@ -88,7 +88,7 @@ export class MemoryQueries {
   }
 
   private searchBounded(tenant: string, scope: string, query: string, limit: number): Promise<MemoryRow[]> {
-    return this.dataSource.transaction(async (manager) => {
+    return readTenant(this.dataSource, tenant, async (manager) => {
       await manager.query(`SELECT set_config('statement_timeout', $1, true)`, [String(this.searchMs)]);
       // What the operator `<%` takes for alike; it is the operator that the index of trigrams serves.
       await manager.query(`SELECT set_config('pg_trgm.word_similarity_threshold', $1, true)`, [String(ALIKE)]);
@@ -105,27 +105,30 @@ export class MemoryQueries {
 
   /** Items of one scope, newest first, behind `before` (an id). */
   list(tenant: string, scope: string, limit: number, before?: string): Promise<MemoryRow[]> {
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM memory
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM memory
        WHERE tenant = $1 AND scope = $2 AND NOT forgotten AND ($4::text IS NULL OR (created, id) < (SELECT created, id FROM memory WHERE tenant = $1 AND id = $4))
        ORDER BY created DESC, id DESC LIMIT $3`,
-      [tenant, scope, limit, before ?? null],
+        [tenant, scope, limit, before ?? null],
+      ),
     );
   }
 
   /** Items by their ids, those that are still there. */
   byIds(tenant: string, ids: readonly string[]): Promise<MemoryRow[]> {
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM memory WHERE tenant = $1 AND id = ANY($2) AND NOT forgotten ORDER BY array_position($2, id)`,
-      [tenant, ids],
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM memory WHERE tenant = $1 AND id = ANY($2) AND NOT forgotten ORDER BY array_position($2, id)`,
+        [tenant, ids],
+      ),
     );
   }
 
   /** The scope of an item, for the decision whether it may be forgotten. */
   async scopeOf(tenant: string, id: string): Promise<string | undefined> {
-    const rows: { scope: string }[] = await this.dataSource.query(
-      'SELECT scope FROM memory WHERE tenant = $1 AND id = $2',
-      [tenant, id],
+    const rows: { scope: string }[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query('SELECT scope FROM memory WHERE tenant = $1 AND id = $2', [tenant, id]),
     );
     return rows[0]?.scope;
   }

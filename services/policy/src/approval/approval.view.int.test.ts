@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Json, LedgerEvent } from '@writ/ledger/domain';
-import { openPostgres } from '@writ/platform';
+import { openPostgres, writeAllTenants } from '@writ/platform';
 import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Policy0001 } from '../migrations/0001-policy.js';
@@ -38,6 +38,7 @@ test('what PostgreSQL cannot hold stops nothing', async () => {
   };
   const decided = { verdict: 'approve', by: 'psn_1', reason: bad, value: [bad] };
   await dataSource.transaction(async (manager) => {
+    await writeAllTenants(manager);
     const expires = '2026-01-02T00:00:00.000Z';
     await approvalView.apply(
       [

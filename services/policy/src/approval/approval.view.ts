@@ -1,6 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { Json, LedgerEvent } from '@writ/ledger/domain';
-import { storable } from '@writ/platform';
+import { readTenant, storable } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ApprovalEvent } from './approval.events.js';
 
@@ -80,21 +80,22 @@ export class ApprovalQueries {
   constructor(private readonly dataSource: DataSource) {}
 
   async find(tenant: string, id: string): Promise<ApprovalRow | undefined> {
-    const rows: ApprovalRow[] = await this.dataSource.query(
-      `SELECT ${COLUMNS} FROM approval WHERE tenant = $1 AND id = $2`,
-      [tenant, id],
+    const rows: ApprovalRow[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(`SELECT ${COLUMNS} FROM approval WHERE tenant = $1 AND id = $2`, [tenant, id]),
     );
     return rows[0];
   }
 
   /** Of one state, and of one run where it is not empty; the oldest first, because it has waited longest. Behind `after` (an id). */
   list(tenant: string, filter: { state: string; run: string }, limit: number, after: string): Promise<ApprovalRow[]> {
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM approval
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM approval
        WHERE tenant = $1 AND state = $2 AND ($3 = '' OR run = $3)
          AND ($4 = '' OR (created, id) > (SELECT created, id FROM approval WHERE tenant = $1 AND id = $4))
        ORDER BY created, id LIMIT $5`,
-      [tenant, filter.state, filter.run, after, limit],
+        [tenant, filter.state, filter.run, after, limit],
+      ),
     );
   }
 }

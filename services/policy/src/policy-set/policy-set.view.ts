@@ -1,7 +1,7 @@
 import type { PolicyFile, PolicyMode, PolicySetEvent } from '@writ/enforcement';
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent, Position } from '@writ/ledger/domain';
-import { storableJson } from '@writ/platform';
+import { readTenant, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 
 /** Name of the projection, for `Host.waitFor`. */
@@ -54,26 +54,29 @@ export class PolicySetQueries {
 
   /** The newest activation, or the newest of one version. */
   async activation(tenant: string, version: string): Promise<Activation | undefined> {
-    const rows: Activation[] = await this.dataSource.query(
-      `SELECT ${COLUMNS} FROM policy_activation WHERE tenant = $1 AND ($2 = '' OR version = $2) ORDER BY commit DESC LIMIT 1`,
-      [tenant, version],
+    const rows: Activation[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM policy_activation WHERE tenant = $1 AND ($2 = '' OR version = $2) ORDER BY commit DESC LIMIT 1`,
+        [tenant, version],
+      ),
     );
     return rows[0];
   }
 
   async files(tenant: string, version: string): Promise<readonly PolicyFile[]> {
-    const rows: { files: PolicyFile[] }[] = await this.dataSource.query(
-      'SELECT files FROM policy_files WHERE tenant = $1 AND version = $2',
-      [tenant, version],
+    const rows: { files: PolicyFile[] }[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query('SELECT files FROM policy_files WHERE tenant = $1 AND version = $2', [tenant, version]),
     );
     return rows[0]?.files ?? [];
   }
 
   /** Newest first, older than `before` (a commit). */
   list(tenant: string, limit: number, before: number): Promise<Activation[]> {
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM policy_activation WHERE tenant = $1 AND commit < $2 ORDER BY commit DESC LIMIT $3`,
-      [tenant, before, limit],
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM policy_activation WHERE tenant = $1 AND commit < $2 ORDER BY commit DESC LIMIT $3`,
+        [tenant, before, limit],
+      ),
     );
   }
 }

@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
+import { readTenant } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import { text } from '../sandbox/sandbox.view.js';
 import type { ArtifactImported } from './artifact.events.js';
@@ -45,18 +46,19 @@ export class ArtifactQueries {
   constructor(private readonly dataSource: DataSource) {}
 
   async find(tenant: string, id: string): Promise<ArtifactRow | undefined> {
-    const rows: ArtifactRow[] = await this.dataSource.query(
-      `SELECT ${COLUMNS} FROM artifact WHERE tenant = $1 AND id = $2`,
-      [tenant, id],
+    const rows: ArtifactRow[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(`SELECT ${COLUMNS} FROM artifact WHERE tenant = $1 AND id = $2`, [tenant, id]),
     );
     return rows[0];
   }
 
   /** By id, behind `after`. */
   list(tenant: string, limit: number, after?: string): Promise<ArtifactRow[]> {
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM artifact WHERE tenant = $1 AND ($2::text IS NULL OR id > $2) ORDER BY id LIMIT $3`,
-      [tenant, after ?? null, limit],
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM artifact WHERE tenant = $1 AND ($2::text IS NULL OR id > $2) ORDER BY id LIMIT $3`,
+        [tenant, after ?? null, limit],
+      ),
     );
   }
 }

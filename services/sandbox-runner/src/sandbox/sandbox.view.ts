@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
+import { readAllTenants, readTenant } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { SandboxEvent, SandboxLimits } from './sandbox.events.js';
 
@@ -77,9 +78,8 @@ export class SandboxQueries {
   constructor(private readonly dataSource: DataSource) {}
 
   async find(tenant: string, id: string): Promise<SandboxRow | undefined> {
-    const rows: SandboxRow[] = await this.dataSource.query(
-      `SELECT ${COLUMNS} FROM sandbox WHERE tenant = $1 AND id = $2`,
-      [tenant, id],
+    const rows: SandboxRow[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(`SELECT ${COLUMNS} FROM sandbox WHERE tenant = $1 AND id = $2`, [tenant, id]),
     );
     return rows[0];
   }
@@ -89,16 +89,20 @@ export class SandboxQueries {
     tenant: string,
     filter: { state?: string; run?: string; before?: string; limit: number },
   ): Promise<SandboxRow[]> {
-    return this.dataSource.query(
-      `SELECT ${COLUMNS} FROM sandbox
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT ${COLUMNS} FROM sandbox
        WHERE tenant = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR run = $3) AND ($4::text IS NULL OR id < $4)
        ORDER BY id DESC LIMIT $5`,
-      [tenant, filter.state ?? null, filter.run ?? null, filter.before ?? null, filter.limit],
+        [tenant, filter.state ?? null, filter.run ?? null, filter.before ?? null, filter.limit],
+      ),
     );
   }
 
   /** What a runner had not stopped, of every tenant. */
   alive(runner: string): Promise<SandboxRow[]> {
-    return this.dataSource.query(`SELECT ${COLUMNS} FROM sandbox WHERE runner = $1 AND state <> 'stopped'`, [runner]);
+    return readAllTenants(this.dataSource, (manager) =>
+      manager.query(`SELECT ${COLUMNS} FROM sandbox WHERE runner = $1 AND state <> 'stopped'`, [runner]),
+    );
   }
 }

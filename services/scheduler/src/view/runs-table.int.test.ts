@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Json, LedgerEvent } from '@writ/ledger/domain';
-import { openPostgres } from '@writ/platform';
+import { openPostgres, writeAllTenants } from '@writ/platform';
 import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Scheduler0001 } from '../migrations/scheduler-0001.js';
@@ -23,15 +23,16 @@ const event = (type: string, data: Json): LedgerEvent => ({
   time: '2026-01-01T00:00:00.000Z', actor: { principal: 'agt_1', kind: 'agent' },
 }); // prettier-ignore
 const apply = (...events: LedgerEvent[]) =>
-  dataSource.transaction((manager) =>
-    runsProjection.apply(
+  dataSource.transaction(async (manager) => {
+    await writeAllTenants(manager);
+    await runsProjection.apply(
       events.map((each, index) => ({
         event: each,
         position: { service: 'scheduler', partition: 0, commit: 1, index },
       })),
       manager,
-    ),
-  );
+    );
+  });
 
 test('what PostgreSQL cannot hold stops nothing', async () => {
   verifies('platform.storable');

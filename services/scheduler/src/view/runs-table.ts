@@ -1,5 +1,5 @@
 import type { Projection } from '@writ/ledger';
-import { storableJson } from '@writ/platform';
+import { readTenant, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { RunFilter } from './run-filter.js';
 import { projectRuns, runViewName, type RunRow } from './run-view.js';
@@ -72,7 +72,9 @@ export class RunsTable {
   constructor(private readonly dataSource: DataSource) {}
 
   async find(tenant: string, id: string): Promise<RunRow | undefined> {
-    const rows: unknown = await this.dataSource.query('select * from runs where tenant = $1 and id = $2', [tenant, id]);
+    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query('select * from runs where tenant = $1 and id = $2', [tenant, id]),
+    );
     const [row] = rows as StoredRow[];
     return row && rowOf(row);
   }
@@ -89,9 +91,8 @@ export class RunsTable {
     for (const [column, value] of Object.entries(filter)) where.push(`${column} = $${values.push(value)}`);
     if (after) where.push(`(created_ms, id) < ($${values.push(after.createdMs)}, $${values.push(after.id)})`);
     const order = `order by created_ms desc, id desc limit $${values.push(limit)}`;
-    const rows: unknown = await this.dataSource.query(
-      `select * from runs where ${where.join(' and ')} ${order}`,
-      values,
+    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(`select * from runs where ${where.join(' and ')} ${order}`, values),
     );
     return (rows as StoredRow[]).map(rowOf);
   }

@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import type { LedgerEvent, Position } from '@writ/ledger/domain';
+import { readTenant } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ServerEvent, ServerSpec, ToolDefinition } from './server.events.js';
 
@@ -73,27 +74,33 @@ export class ToolQueries {
   constructor(private readonly dataSource: DataSource) {}
 
   servers(tenant: string): Promise<ServerRow[]> {
-    return this.dataSource.query(
-      `SELECT name, spec, (SELECT count(*)::int FROM tool WHERE tool.tenant = s.tenant AND tool.server = s.name) AS tools
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT name, spec, (SELECT count(*)::int FROM tool WHERE tool.tenant = s.tenant AND tool.server = s.name) AS tools
        FROM tool_server s WHERE tenant = $1 ORDER BY name`,
-      [tenant],
+        [tenant],
+      ),
     );
   }
 
   tools(tenant: string, server?: string): Promise<ToolRow[]> {
-    return this.dataSource.query(
-      'SELECT server, name, seen, approved FROM tool WHERE tenant = $1 AND ($2::text IS NULL OR server = $2) ORDER BY server, name',
-      [tenant, server ?? null],
+    return readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        'SELECT server, name, seen, approved FROM tool WHERE tenant = $1 AND ($2::text IS NULL OR server = $2) ORDER BY server, name',
+        [tenant, server ?? null],
+      ),
     );
   }
 
   /** One tool, and how its server is reached. */
   async tool(tenant: string, server: string, name: string): Promise<(ToolRow & { spec: ServerSpec }) | undefined> {
-    const rows: (ToolRow & { spec: ServerSpec })[] = await this.dataSource.query(
-      `SELECT t.server, t.name, t.seen, t.approved, s.spec
+    const rows: (ToolRow & { spec: ServerSpec })[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(
+        `SELECT t.server, t.name, t.seen, t.approved, s.spec
        FROM tool t JOIN tool_server s ON s.tenant = t.tenant AND s.name = t.server
        WHERE t.tenant = $1 AND t.server = $2 AND t.name = $3`,
-      [tenant, server, name],
+        [tenant, server, name],
+      ),
     );
     return rows[0];
   }
