@@ -110,6 +110,23 @@ export const requirements: readonly Requirement[] = [
     promise: 'a client assertion counts once, also when it is sent twice at the same moment',
   },
 
+  {
+    id: 'revocation.under_load',
+    promise: 'no call is accepted later than 250 ms after the revocation of its agent, run or tenant, under load',
+  },
+  {
+    id: 'revocation.cuts',
+    promise: 'the revocation of a run kills its sandboxes and cuts its streams, and nobody else’s',
+  },
+  {
+    id: 'revocation.worker_stops',
+    promise: 'a worker aborts the steps of a revoked run, and every step when its own agent is revoked',
+  },
+  {
+    id: 'revocation.identity_silent',
+    promise: 'with identity paused or killed every service refuses within seconds, and works again when it is back',
+  },
+
   { id: 'policy.default_deny', promise: 'a tenant without policies permits nothing' },
   { id: 'policy.forbid_wins', promise: 'a forbid wins over a question and a permit, also when it cannot be evaluated' },
   { id: 'policy.typed', promise: 'policies are checked against the types of the arguments that the tools declare' },
@@ -259,7 +276,8 @@ export const requirements: readonly Requirement[] = [
   { id: 'platform.storable', promise: 'no text in an event stops a view, also one that PostgreSQL cannot hold' },
   {
     id: 'tenants.row_level_security',
-    promise: 'a query that forgets the tenant sees and changes nothing of another, and nothing at all where none is named',
+    promise:
+      'a query that forgets the tenant sees and changes nothing of another, and nothing at all where none is named',
   },
   {
     id: 'tenants.service_role',

@@ -48,6 +48,8 @@ export async function demoStack(dataDir: string, say: (line: string) => void): P
 /** A stack that was started here. */
 export interface OwnStack extends DemoStack {
   readonly dataDir: string;
+  /** `host:port` of the door for gRPC. */
+  readonly grpc: string;
   /** Of the process whose children the servers are, and the services with `--processes`. */
   readonly pid: number;
 }
