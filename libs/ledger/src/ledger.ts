@@ -1,8 +1,8 @@
 import { StorageType, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import { createInbox, type NatsConnection } from '@nats-io/nats-core';
-import { connect } from '@nats-io/transport-node';
 import { Blobs } from '@writ/blobs';
+import { connectBroker } from './broker/connect.js';
 import { answerInbox } from './commands/answers.js';
 import { Frames } from './commands/frames.js';
 import { LedgerCommands, type CommandClient } from './commands/client.js';
@@ -18,7 +18,7 @@ import type { Follower, FollowSpec } from './log/follow.js';
 import { LogFollower } from './log/follower.js';
 import { CommitReader } from './log/reader.js';
 import type { LedgerSource } from './source.js';
-import { ensureStream, lastCommit } from './log/streams.js';
+import { ensureStream, lastCommit, logEnd } from './log/streams.js';
 import { Snapshots } from './owner/snapshots.js';
 import { pause } from './pause.js';
 import { inboxPrefix, snapshots } from './permissions.js';
@@ -52,6 +52,10 @@ export interface LedgerOptions {
 }
 
 const drainMs = 3_000;
+/** In a cluster whoever should answer may be gone, and then another one answers soon. */
+const clusterApiTimeoutMs = 2_000;
+/** Streams are made at the start of everything, all at once, and that goes to the disk. */
+const makeTimeoutMs = 20_000;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** One connection to the ledger. */
@@ -62,10 +66,11 @@ export class Ledger implements AsyncDisposable {
   readonly replica: string;
   /** Whose credentials it has, as `connect` was told. */
   readonly service: string | undefined;
+  /** Copies of each stream, as `connect` was told. */
+  readonly streamReplicas: number;
   private readonly source: LedgerSource;
   private readonly jsm: JetStreamManager;
   private readonly log: Logger;
-  private readonly streamReplicas: number;
   private readonly hosts = new Map<ServiceName, ServiceHost>();
   private readonly followers = new Set<Follower>();
   private readonly reconnected = new Set<() => void>();
@@ -95,6 +100,7 @@ export class Ledger implements AsyncDisposable {
       frames: new Frames(answers),
       upcast,
       inbox,
+      replicated: this.streamReplicas > 1,
       connected: () => this.connected,
       onReconnect: (listener) => this.onReconnect(listener),
     };
@@ -103,19 +109,17 @@ export class Ledger implements AsyncDisposable {
 
   /** @throws Error when the broker cannot be reached, is too old, or cannot do the durability that is claimed for it */
   static async connect(options: LedgerOptions): Promise<Ledger> {
-    const nc = await connect({
-      servers: options.servers.split(','),
-      name: options.replica ?? 'writ',
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      // A stack trace for each request costs more than the request.
-      noAsyncTraces: true,
-      inboxPrefix: inboxPrefix(options.service),
-      ...options.credentials,
+    const { servers, credentials, replica, service } = options;
+    const nc = await connectBroker({
+      servers,
+      credentials,
+      name: replica ?? 'writ',
+      inboxPrefix: inboxPrefix(service),
     });
     try {
       const server = serverInfo(nc, options.durability);
-      return new Ledger(nc, await jetstreamManager(nc), server, options);
+      const patience = (options.streamReplicas ?? 1) > 1 ? { timeout: clusterApiTimeoutMs } : {};
+      return new Ledger(nc, await jetstreamManager(nc, patience), server, options);
     } catch (error) {
       await nc.close();
       throw error;
@@ -153,7 +157,7 @@ export class Ledger implements AsyncDisposable {
   async follow(spec: FollowSpec): Promise<Follower> {
     const { service, partition, from = 0 } = spec;
     if (this.service === undefined || this.service === service) await this.ensure(service, partition);
-    const last = await this.last(service, partition);
+    const last = await logEnd(this.source, { service, partition }, from);
     if (last < from) throw new ChainBroken({ service, partition }, last + 1, 'missing');
     const follower = new LogFollower(this.source, spec, last);
     this.followers.add(follower);
@@ -216,7 +220,8 @@ export class Ledger implements AsyncDisposable {
     const key = `${service}/${partition}`;
     let made = this.ensured.get(key);
     if (!made) {
-      made = ensureStream(this.jsm, { service, partition }, this.streamReplicas);
+      const making = jetstreamManager(this.nc, { timeout: makeTimeoutMs, checkAPI: false });
+      made = making.then((jsm) => ensureStream(jsm, { service, partition }, this.streamReplicas));
       this.ensured.set(key, made);
       made.catch(() => this.ensured.delete(key));
     }

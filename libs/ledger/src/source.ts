@@ -16,6 +16,8 @@ export interface LedgerSource {
   readonly upcast: Upcast;
   /** A new subject for replies, on which only this service may listen. */
   inbox(): string;
+  /** Streams have copies on other servers, so what one server says of them may be out of date. */
+  readonly replicated: boolean;
   /** Whether the broker is there, as far as this side knows. */
   connected(): boolean;
   /** Calls back after the connection came back; returns how to stop that. */

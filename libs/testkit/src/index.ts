@@ -5,3 +5,4 @@ export { eventually, type EventuallyOptions } from './eventually.js';
 export { projectRoot, startProcess, type ProjectProcess, type ProjectProcessOptions } from './project-process.js';
 export { lendPostgres, privatePostgres, type PostgresLender } from './run-postgres.js';
 export { verifies } from './verifies.js';
+export { startNetwork, whyNoNetwork, type Network, type NetworkHost } from './network.js';

@@ -35,6 +35,7 @@ export class Leases {
   private subscriptions: Subscription[] = [];
   private changed: () => void = () => undefined;
   private stopReconnect: () => void = () => undefined;
+  private beating: Promise<void> | undefined;
 
   private constructor(kv: KV, source: LedgerSource, who: { service: ServiceName; me: string; copies: number }) {
     this.kv = kv;
@@ -86,6 +87,12 @@ export class Leases {
   async heartbeat(): Promise<void> {
     this.seenMs.set(this.me, performance.now());
     if (!this.source.connected()) return;
+    // A broker that answers late is not asked more and more often.
+    this.beating ??= this.beat().finally(() => (this.beating = undefined));
+    await this.beating;
+  }
+
+  private async beat(): Promise<void> {
     try {
       await this.putReplica();
     } catch {

@@ -10,7 +10,11 @@ const expectedHeader = 'Nats-Expected-Last-Sequence';
 
 const wrongLastSequence = 10071;
 const ackTimeoutMs = 5_000;
+/** In a cluster the one who should have answered may be gone, and another one may lead soon. */
+const clusterAckTimeoutMs = 1_000;
 const retryMs = 100;
+/** How long a fenced commit may be neither there nor not there: it waits in the leader's queue. */
+const appearMs = 30_000;
 
 export interface Append {
   address: PartitionAddress;
@@ -39,13 +43,14 @@ export async function append(source: LedgerSource, commit: Append, signal: Abort
   head.set(expectedHeader, String(commit.after));
   head.set(epochHeader, String(commit.epoch));
   head.set(prevHeader, commit.prev);
-  for (;;) {
+  for (const until = performance.now() + appearMs; ;) {
     const answer = await publish(source, subject, commit.body, head);
     if (answer?.seq === commit.after + 1) return { outcome: 'stored' };
     if (answer?.error) {
       if (answer.error.err_code !== wrongLastSequence) return { outcome: 'refused', detail: answer.error.description };
       const ours = await isOurs(source, commit);
-      if (ours !== undefined) return { outcome: ours ? 'stored' : 'deposed' };
+      if (ours === 'absent' && (!source.replicated || performance.now() > until)) return { outcome: 'deposed' };
+      if (typeof ours === 'boolean') return { outcome: ours ? 'stored' : 'deposed' };
     } else if (answer?.seq !== undefined)
       return { outcome: 'refused', detail: `stored as ${answer.seq} after ${commit.after}: the fence does not hold` };
     if (signal.aborted || source.nc.isClosed()) return { outcome: 'closed' };
@@ -66,18 +71,22 @@ async function publish(
   head: ReturnType<typeof headers>,
 ): Promise<PubAck | undefined> {
   if (source.nc.isClosed()) return undefined;
-  const reply = await source.requests.ask(subject, body, ackTimeoutMs, head);
+  const patienceMs = source.replicated ? clusterAckTimeoutMs : ackTimeoutMs;
+  const reply = await source.requests.ask(subject, body, patienceMs, head);
   return typeof reply === 'string' ? undefined : reply.json<PubAck>();
 }
 
-/** Whether the commit behind the fence is the one we sent. Undefined: the broker did not say. */
-async function isOurs({ jsm }: LedgerSource, commit: Append): Promise<boolean | undefined> {
+/**
+ * Whether the commit behind the fence is the one we sent. Undefined: the broker did not say. `absent`: fenced, and nothing
+ * there: another owner's log is shorter than ours, so ours was lost by the broker; or, in a cluster, what we sent before
+ * is on its way to the majority.
+ */
+async function isOurs({ jsm }: LedgerSource, commit: Append): Promise<boolean | 'absent' | undefined> {
   const { service, partition } = commit.address;
   try {
     // Not a direct get: those may be answered by a replica that lags behind.
     const stored = await jsm.streams.getMessage(streamName(service, partition), { seq: commit.after + 1 });
-    // Fenced, and nothing there: another owner's log is shorter than ours, so ours was lost by the broker.
-    if (stored === null) return false;
+    if (stored === null) return 'absent';
     return stored.header.get(epochHeader) === String(commit.epoch) && Buffer.compare(stored.data, commit.body) === 0;
   } catch {
     return undefined;

@@ -3,13 +3,15 @@ import type { Msg, Subscription } from '@nats-io/nats-core';
 import { streamName } from '../domain/partitioning.js';
 import { epochHeader, prevHeader } from './append.js';
 import { ChainBroken } from './chain.js';
-import { isApiError, lastCommit, streamNotFound } from './streams.js';
+import { isApiError, logEnd, streamNotFound } from './streams.js';
 import { LogCommit, type Commit, type PartitionAddress } from './commit.js';
 import type { LedgerSource } from '../source.js';
 
 const pullMessages = 500;
 const pullExpiresMs = 30_000;
 const heartbeatMs = 5_000;
+/** In a cluster the consumer may be on another server than ours, and that one may be gone. */
+const clusterHeartbeatMs = 1_000;
 const recreateBackoffMs = [0, 50, 100, 250, 500, 1000, 2000];
 /** A stream that its service has not made yet is asked for as often as this attempt. */
 const unbornAttempts = 2;
@@ -43,6 +45,7 @@ export class CommitReader {
   private attempts = 0;
   private restarting = false;
   private readonly watchdog: NodeJS.Timeout;
+  private readonly heartbeatMs: number;
   private quiet = true;
 
   /** @param from the last commit that is known, and its link if it is to be verified too */
@@ -53,7 +56,8 @@ export class CommitReader {
     this.last = from;
     this.link = link;
     this.stopReconnect = source.onReconnect(() => this.restart());
-    this.watchdog = setInterval(() => this.watch(), heartbeatMs * 2 + 1_000);
+    this.heartbeatMs = source.replicated ? clusterHeartbeatMs : heartbeatMs;
+    this.watchdog = setInterval(() => this.watch(), this.heartbeatMs * 2 + 500);
     this.watchdog.unref();
     this.restart();
   }
@@ -113,7 +117,7 @@ export class CommitReader {
       const backoff = recreateBackoffMs[Math.min(this.attempts++, recreateBackoffMs.length - 1)];
       if (backoff) await new Promise((resolve) => setTimeout(resolve, backoff));
       try {
-        if (this.attempts > 1 && (await lastCommit(this.source.jsm, this.address)) < this.last)
+        if (this.attempts > 1 && (await logEnd(this.source, this.address, this.last)) < this.last)
           return this.fail(new ChainBroken(this.address, this.last, 'missing'));
         await this.createConsumer();
         this.pull();
@@ -165,7 +169,7 @@ export class CommitReader {
       batch: pullMessages,
       max_bytes: (this.source.nc.info?.max_payload ?? 1 << 20) + (64 << 10),
       expires: pullExpiresMs * 1e6,
-      idle_heartbeat: heartbeatMs * 1e6,
+      idle_heartbeat: this.heartbeatMs * 1e6,
     };
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.stream}.${this.consumer}`;
     this.source.nc.publish(subject, JSON.stringify(request), { reply: this.inbox });
@@ -179,16 +183,21 @@ export class CommitReader {
     const shift = delivery.length === 9 ? 0 : 2;
     const sequence = Number(delivery[5 + shift]);
     if (sequence !== this.last + 1) {
+      // A copy that lags behind begins with what it has: the expected one comes once it has caught up.
+      if (this.source.replicated && sequence <= this.last) return this.counted();
       // A new consumer begins with the expected commit if it is there at all.
       if (this.fresh) return this.fail(new ChainBroken(this.address, this.last + 1, 'missing'));
       return this.restart();
     }
     this.fresh = false;
     this.accept(message, sequence, Number(delivery[7 + shift]) / 1e6);
-    if (--this.outstanding === 0) {
-      this.pulling = false;
-      this.pull();
-    }
+    this.counted();
+  }
+
+  private counted(): void {
+    if (--this.outstanding > 0) return;
+    this.pulling = false;
+    this.pull();
   }
 
   private accept(message: Msg, sequence: number, timeMs: number): void {

@@ -6,11 +6,20 @@ import {
   type JetStreamManager,
   type StreamConfig,
 } from '@nats-io/jetstream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { commitSubject, streamName } from '../domain/partitioning.js';
+import type { LedgerSource } from '../source.js';
 import type { PartitionAddress } from './commit.js';
 
 /** Followers, audit and recovery read a partition with a consumer each; 2.15 would cap a stream that does not say at 1,000. */
 const maxConsumers = 4096;
+/**
+ * A leader that was paused or cut off does not know yet that there is another one. Followers wait 4 s for a word from their
+ * leader before they elect, and it says one each second: whoever was in contact with most of them later than this leads.
+ */
+const contactNs = 2.5e9;
+const takeInMs = 10_000;
+const takeInStepMs = 100;
 export const streamNotFound = 10059;
 const streamExists = 10058;
 
@@ -73,14 +82,31 @@ function unsafeParts(config: StreamConfig, wanted: Partial<StreamConfig>): strin
   return found;
 }
 
-/** The last commit of a partition; 0 when it is empty or was never made. */
+/**
+ * The last commit of a partition; 0 when it is empty or was never made.
+ * @throws Error when who tells it is not sure to be the stream's leader any more
+ */
 export async function lastCommit(jsm: JetStreamManager, address: PartitionAddress): Promise<number> {
   try {
-    const info = await jsm.streams.info(streamName(address.service, address.partition));
-    return info.state.last_seq;
+    const { state, cluster } = await jsm.streams.info(streamName(address.service, address.partition));
+    const copies = cluster?.replicas ?? [];
+    const near = copies.filter(({ offline, active }) => !offline && active < contactNs).length + 1;
+    if (2 * near <= copies.length + 1) throw new Error('the stream has no majority now');
+    return state.last_seq;
   } catch (error) {
     if (isApiError(error, streamNotFound)) return 0;
     throw error;
+  }
+}
+
+/**
+ * The same, for a caller who has seen commit `seen`: in a cluster a new leader may need a moment until it has taken in all
+ * that was acknowledged. What is still missing after that is lost.
+ */
+export async function logEnd({ jsm, replicated }: LedgerSource, address: PartitionAddress, seen: number) {
+  for (const until = performance.now() + (replicated ? takeInMs : 0); ; await sleep(takeInStepMs)) {
+    const last = await lastCommit(jsm, address);
+    if (last >= seen || performance.now() >= until) return last;
   }
 }
 

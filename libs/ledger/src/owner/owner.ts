@@ -6,7 +6,7 @@ import { append } from '../log/append.js';
 import { hashOf } from '../log/chain.js';
 import { LogCommit, type Commit, type PartitionAddress } from '../log/commit.js';
 
-import { lastCommit } from '../log/streams.js';
+import { logEnd } from '../log/streams.js';
 import type { LedgerSource } from '../source.js';
 import type { Done } from './answer.js';
 import { Batch } from './batch.js';
@@ -222,7 +222,7 @@ export class Owner {
   private async confirm(): Promise<boolean> {
     for (;;) {
       try {
-        const last = await lastCommit(this.source.jsm, this.address);
+        const last = await logEnd(this.source, this.address, this.acknowledged);
         if ((this.phase as string) === 'lost') return false;
         if (last === this.acknowledged) return true;
         this.lose('deposed', `the log ends at ${last}, not at ${this.acknowledged}`, true);

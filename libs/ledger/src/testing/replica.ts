@@ -1,12 +1,12 @@
-/** One replica of a service of counters, as a process of its own: `node replica.ts <nats url> <service> <partitions>`. */
+/** One replica of a service of counters, as a process of its own: `node replica.ts <nats url> <service> <partitions> [copies]`. */
 import { Ledger, type Logger } from '../index.js';
 import { counterModel } from './counter.js';
 
-const [servers = '', service = '', partitions = '1'] = process.argv.slice(2);
+const [servers = '', service = '', partitions = '1', copies = '1'] = process.argv.slice(2);
 const say = (fields: object, message: string): void => console.log(`${message} ${JSON.stringify(fields)}`);
 const log: Logger = { debug: say, info: say, warn: say, error: say };
 
-const ledger = await Ledger.connect({ servers, replica: `r${process.pid}`, log });
+const ledger = await Ledger.connect({ servers, replica: `r${process.pid}`, log, streamReplicas: Number(copies) });
 const host = await ledger.host({ service, partitions: Number(partitions), model: counterModel });
 await host.ready;
 console.log('ready');
