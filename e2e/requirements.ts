@@ -166,6 +166,14 @@ export const requirements: readonly Requirement[] = [
   { id: 'sandbox.revoked', promise: 'the sandboxes of a revoked agent end at once, with what runs in them' },
   { id: 'sandbox.reconciled', promise: 'a runner that starts again says which sandboxes did not survive' },
   { id: 'artifact.clone', promise: "Git clones an artifact with an agent's token, and without one it does not" },
+  {
+    id: 'artifact.bombs',
+    promise: 'a repository that unfolds to more than is allowed, or is none, is refused with a code and leaves nothing',
+  },
+  {
+    id: 'artifact.paths',
+    promise: 'no name in a tree leads out of its checkout, and what the runner keeps for others is no source',
+  },
   { id: 'artifact.executes_nothing', promise: 'importing a repository executes nothing that it says' },
 
   { id: 'tools.quarantine', promise: 'what a server offers waits until a person approves exactly what they saw' },

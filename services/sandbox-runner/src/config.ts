@@ -20,13 +20,18 @@ export const SandboxRunnerConfig = BaseConfig.extend({
   WRIT_SANDBOX_MAX: z.coerce.number().int().min(1).max(240).default(64),
   /** The size of each volume. */
   WRIT_VOLUME_MIB: mib.default(256),
-  /** Where artifacts may be imported from: prefixes of absolute paths and of http(s) URLs, separated by commas. */
+  /**
+   * Where artifacts may be imported from: prefixes of absolute paths and of http(s) URLs, separated by commas. A host that
+   * leads to an address which is not public needs `WRIT_OUTBOUND_ALLOW` too.
+   */
   WRIT_ARTIFACT_SOURCES: z.string().default('https://'),
   /** The most that all objects of one artifact may take. */
   WRIT_ARTIFACT_MIB: mib.default(4096),
   /** The most that the tree of one commit may have. */
   WRIT_ARTIFACT_FILES: z.coerce.number().int().min(1).default(200_000),
   WRIT_ARTIFACT_TREE_MIB: mib.default(4096),
+  /** The most memory that one process of Git may take: a few bytes of a pack can unfold to any size. */
+  WRIT_ARTIFACT_MEMORY_MIB: mib.default(2048),
   /** Checkouts of commits that are kept for the next sandbox. */
   WRIT_CHECKOUTS: z.coerce.number().int().min(1).default(32),
 });

@@ -2,7 +2,7 @@ import type { BeforeApplicationShutdown } from '@nestjs/common';
 import type { Enforcement } from '@writ/enforcement';
 import type { Host } from '@writ/ledger';
 import { formatPosition, refuse } from '@writ/ledger/domain';
-import type { ServiceContext } from '@writ/platform';
+import { Outbound, type ServiceContext } from '@writ/platform';
 import path from 'node:path';
 import { ArtifactQueries } from './artifact/artifact.view.js';
 import { Artifacts } from './artifact/artifacts.js';
@@ -51,7 +51,7 @@ export class Runner implements BeforeApplicationShutdown {
     this.enforcement = enforcement;
     this.host = host;
     const commands = ledger.commands('sandbox-runner');
-    this.git = new Git(path.join(config.WRIT_DATA, 'git'));
+    this.git = new Git(path.join(config.WRIT_DATA, 'git'), config.WRIT_ARTIFACT_MEMORY_MIB);
     this.mounts = new Mounts(config.WRIT_SANDBOX_MOUNTS);
     this.queries = new SandboxQueries(dataSource);
     this.artifactQueries = new ArtifactQueries(dataSource);
@@ -61,6 +61,8 @@ export class Runner implements BeforeApplicationShutdown {
     this.lifecycle = new Lifecycle({ commands, isolation, artifacts, live, runner: name, log });
     this.sandboxes = new Sandboxes(live, this.queries, host);
     this.commands = new Commands(enforcement, context.blobs, this.lifecycle);
+    context.metrics.gauge('writ_sandboxes', 'Sandboxes that live on this host.', () => live.size);
+    context.metrics.gauge('writ_sandboxes_most', 'Sandboxes that this host takes.', () => config.WRIT_SANDBOX_MAX);
   }
 
   /** Tells the ledger which sandboxes did not survive, and begins to listen for revocations. */
@@ -88,10 +90,13 @@ export class Runner implements BeforeApplicationShutdown {
       files: config.WRIT_ARTIFACT_FILES,
       treeMib: config.WRIT_ARTIFACT_TREE_MIB,
     };
+    const outbound = new Outbound(config.WRIT_OUTBOUND_ALLOW);
+    const sources = new Sources(config.WRIT_ARTIFACT_SOURCES, outbound, config.WRIT_DATA);
+    const locate = (source: string) => sources.locate(source);
     return {
-      repositories: new Repositories(this.git, path.join(config.WRIT_DATA, 'artifacts'), caps),
-      checkouts: new Checkouts(this.git, path.join(config.WRIT_DATA, 'checkouts'), config.WRIT_CHECKOUTS),
-      sources: new Sources(config.WRIT_ARTIFACT_SOURCES),
+      repositories: new Repositories(this.git, path.join(config.WRIT_DATA, 'artifacts'), caps, locate),
+      checkouts: new Checkouts(this.git, path.join(config.WRIT_DATA, 'checkouts'), config.WRIT_CHECKOUTS, caps),
+      sources,
     };
   }
 }

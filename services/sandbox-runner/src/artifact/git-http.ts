@@ -1,8 +1,10 @@
 import { failureOf, problemOf, requestIdOf } from '@writ/api';
-import { refuse } from '@writ/ledger/domain';
-import { spawn } from 'node:child_process';
+import { DomainError, refuse } from '@writ/ledger/domain';
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Runner } from '../runner.js';
+import { Git } from '../git/git.js';
 import { readCgiHead, type CgiHead } from './cgi.js';
 
 const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
@@ -24,7 +26,7 @@ export async function mountGit(fastify: FastifyInstance, runnerOf: () => Runner 
       return reply;
     };
     scope.get('/git/:artifact/info/refs', serve);
-    scope.post('/git/:artifact/:service', { bodyLimit: MAX_REQUEST_BYTES }, serve);
+    scope.post('/git/:artifact/:service', serve);
   });
 }
 
@@ -53,61 +55,78 @@ async function answer(runner: Runner, request: FastifyRequest, reply: FastifyRep
     );
   const { id } = await runner.artifacts.find(tenant, artifact.replace(/\.git$/, ''));
   const repository = runner.artifacts.path(tenant, id);
-  await run(runner.git.env, request, reply, {
+  await run(runner.git, request, reply, {
     repository,
     query,
     path: posted === undefined ? '/info/refs' : `/${posted}`,
   });
 }
 
-/** Hands the request to Git, which runs in a group of its own, and its answer on. */
-function run(
-  env: Readonly<Record<string, string>>,
+/** Hands the request to Git, which runs in a group of its own, and its answer on. @throws DomainError before that began */
+async function run(
+  git: Git,
   request: FastifyRequest,
   reply: FastifyReply,
   asked: { repository: string; query: string; path: string },
 ): Promise<void> {
-  const child = spawn('git', ['http-backend'], {
-    cwd: '/',
-    detached: true,
+  const child = git.spawn(['http-backend'], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...env, ...cgiVariables(request, asked) },
+    env: { ...git.env, ...cgiVariables(request, asked) },
   });
-  const kill = (): void => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-  };
+  const kill = (): void => Git.kill(child);
   const timer = setTimeout(kill, CLONE_TIMEOUT_MS);
-  child.stdin.on('error', () => undefined); // Git need not read all that it is sent
-  if (request.method === 'POST') request.raw.pipe(child.stdin);
-  else child.stdin.end();
-  reply.hijack();
   const { raw } = reply;
   raw.once('close', kill);
+  child.once('close', () => clearTimeout(timer));
+  const head = await Promise.race([headOf(child.stdout as Readable), bodyTo(child.stdin as Writable, request)]).catch(
+    (error: unknown) => {
+      kill();
+      throw error;
+    },
+  );
+  if (head.status >= 400) {
+    kill();
+    throw refuse('artifact.git_refused', `Git does not take this request (${head.status})`, { status: head.status });
+  }
+  reply.hijack();
+  raw.writeHead(head.status, Object.fromEntries(head.headers));
+  raw.write(head.rest);
+  await pipeline(child.stdout as Readable, raw).catch(kill); // whoever left hears no more
+}
+
+/** What Git says first. @throws DomainError where it ends before */
+async function headOf(output: Readable): Promise<CgiHead> {
   let received = Buffer.alloc(0);
-  return new Promise((resolve, reject) => {
-    const onHead = (chunk: Buffer): void => {
-      received = Buffer.concat([received, chunk]);
-      let head: CgiHead | undefined;
-      try {
-        head = readCgiHead(received);
-      } catch {
-        kill();
-      }
-      if (head === undefined) return;
-      child.stdout.off('data', onHead);
-      raw.writeHead(head.status, Object.fromEntries(head.headers));
-      raw.write(head.rest);
-      child.stdout.pipe(raw);
-    };
-    child.stdout.on('data', onHead);
-    child.once('error', reject);
-    child.once('close', () => {
-      clearTimeout(timer);
-      if (!raw.headersSent) raw.writeHead(500);
-      raw.end();
-      resolve();
-    });
-  });
+  for await (const chunk of output.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    received = Buffer.concat([received, chunk]);
+    const head = readCgiHead(received);
+    if (head !== undefined) return head;
+  }
+  throw refuse('artifact.git_refused', 'Git ended without an answer');
+}
+
+/** Rejects when the body is too large, and never resolves: what counts is what Git says of it. */
+async function bodyTo(input: Writable, request: FastifyRequest): Promise<never> {
+  let size = 0;
+  const tooLarge = (): Error => refuse('request.too_large', `a request to Git has at most ${MAX_REQUEST_BYTES} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) throw tooLarge();
+  // The request is not destroyed where Git reads no further: its answer goes over the same connection.
+  const body = request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  const bounded = async function* () {
+    for await (const chunk of body) {
+      size += chunk.length;
+      if (size > MAX_REQUEST_BYTES) throw tooLarge();
+      yield chunk;
+    }
+  };
+  try {
+    if (request.method === 'POST') await pipeline(bounded, input);
+    else input.end();
+  } catch (error) {
+    if (error instanceof DomainError) throw error;
+    // Git need not read all that it is sent.
+  }
+  return new Promise(() => {});
 }
 
 /** RFC 3875, section 4.1. */

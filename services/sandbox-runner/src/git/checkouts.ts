@@ -1,6 +1,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { explained } from './failures.js';
 import type { Git } from './git.js';
+import { measureTree, type TreeCaps } from './tree.js';
 
 /** The files of one commit, ready to be the lower layer of sandboxes. */
 export interface Checkout {
@@ -29,6 +31,7 @@ export class Checkouts {
     private readonly git: Git,
     private readonly folder: string,
     private readonly keep: number,
+    private readonly caps: TreeCaps,
   ) {}
 
   /** A checkout of a commit that `repository` has; `name` is the repository's among all. */
@@ -64,6 +67,19 @@ export class Checkouts {
     if (await exists(target)) return target; // from an earlier life of this runner; the name appears when it is complete
     const draft = `${target}.new`;
     await fs.rm(draft, { recursive: true, force: true });
+    try {
+      // Its import measured one commit; this may be any other of the repository.
+      await measureTree(this.git, repository, commit, this.caps);
+      await this.checkOut(draft, repository, commit);
+      await fs.rename(draft, target);
+      return target;
+    } catch (error) {
+      await fs.rm(draft, { recursive: true, force: true });
+      throw explained(error, commit, this.folder);
+    }
+  }
+
+  private async checkOut(draft: string, repository: string, commit: string): Promise<void> {
     await fs.mkdir(draft, { recursive: true, mode: 0o755 });
     await this.git.run(['init', '--quiet', '--template=', '--initial-branch=main', draft]);
     const alternates = path.join(draft, '.git/objects/info/alternates');
@@ -82,8 +98,6 @@ export class Checkouts {
       ['gc.auto', '0'],
     ] as const)
       await this.git.run(['-C', draft, 'config', name, value]);
-    await fs.rename(draft, target);
-    return target;
   }
 
   /** Branches and tags as they are now; later imports do not change a checkout. */

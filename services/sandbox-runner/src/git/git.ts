@@ -1,6 +1,10 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import fs from 'node:fs';
+import { isIP } from 'node:net';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { refuse } from '@writ/ledger/domain';
+import type { Destination } from '@writ/platform';
 
 /** A Git command that failed; `stderr` is the end of what it said. */
 export class GitFailed extends Error {
@@ -17,7 +21,9 @@ export class GitFailed extends Error {
 export interface GitOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** Hears lines of standard output as they come, instead of keeping them. */
+  /** Beside the file, for this command alone. */
+  readonly config?: Readonly<Record<string, string>>;
+  /** Hears standard output as it comes, instead of keeping it. */
   readonly onOutput?: (chunk: Buffer) => void;
 }
 
@@ -37,6 +43,12 @@ const CONFIG = `[safe]
 	autocrlf = false
 	askPass =
 	sshCommand = /bin/false
+	bigFileThreshold = 32m
+	deltaBaseCacheLimit = 32m
+	packedGitWindowSize = 32m
+	packedGitLimit = 256m
+[pack]
+	threads = 2
 [credential]
 	helper =
 [protocol]
@@ -57,6 +69,7 @@ const CONFIG = `[safe]
 	writeCommitGraph = false
 [transfer]
 	fsckObjects = true
+	bundleURI = false
 	hideRefs = refs/writ
 [fetch "fsck"]
 	zeroPaddedFilemode = ignore
@@ -88,8 +101,14 @@ const CONFIG = `[safe]
 export class Git {
   readonly env: Readonly<Record<string, string>>;
 
-  /** `folder` keeps the one configuration file that Git reads. */
-  constructor(folder: string) {
+  /**
+   * @param folder keeps the one configuration file that Git reads
+   * @param memoryMib what one process of Git may take: a few bytes of a pack can unfold to any size
+   */
+  constructor(
+    folder: string,
+    private readonly memoryMib = 2048,
+  ) {
     fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
     const config = path.join(folder, 'gitconfig');
     fs.writeFileSync(config, CONFIG);
@@ -105,29 +124,64 @@ export class Git {
       GIT_PROTOCOL_FROM_USER: '0',
       GIT_NO_LAZY_FETCH: '1',
       GIT_OPTIONAL_LOCKS: '0',
+      MALLOC_ARENA_MAX: '2', // each arena counts as memory that is taken
     };
+  }
+
+  /** Starts Git in a group of its own, so that what it starts ends with it. */
+  spawn(args: readonly string[], options: SpawnOptions): ChildProcess {
+    const bounded = ['-c', 'ulimit -v "$0" && exec git "$@"', String(this.memoryMib * 1024), ...args];
+    return spawn('/bin/sh', bounded, { cwd: '/', detached: true, env: this.env, ...options });
+  }
+
+  /**
+   * Configuration with which Git connects to the addresses that were checked, and resolves no name itself.
+   *
+   * @throws DomainError `artifact.git_too_old` where it would resolve the name once more
+   */
+  async pinned({ url, addresses }: Destination): Promise<Readonly<Record<string, string>>> {
+    const { hostname, protocol, port } = url;
+    if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return {};
+    const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(await this.run(['version'])) ?? []).map(Number);
+    if (major < 2 || (major === 2 && minor < 37))
+      throw refuse(
+        'artifact.git_too_old',
+        `Git ${major}.${minor} cannot be told to which address of ${hostname} to connect`,
+      );
+    const allowed = addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address));
+    const at = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
+    return { 'http.curloptResolve': `${at}:${allowed.join(',')}` };
+  }
+
+  /** Ends a command and what it has started; one that has ended already is left alone. */
+  static kill(child: ChildProcess): void {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // it has ended this moment
+    }
   }
 
   /** Runs a command; gives its standard output, up to a MiB. Throws `GitFailed`, or the reason of the signal. */
   run(args: readonly string[], options: GitOptions = {}): Promise<string> {
-    const { timeoutMs = 60_000, signal, onOutput } = options;
+    const { timeoutMs = 60_000, signal, config = {}, onOutput } = options;
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
-      // A group of its own, so that what Git starts ends with it.
-      const child = spawn('git', args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', detached: true });
+      const env = { ...this.env, ...configVariables(config) };
+      const child = this.spawn(args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable];
       const kept: { stdout: Buffer[]; stderr: string } = { stdout: [], stderr: '' };
       let size = 0;
-      const kill = (): void => {
-        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-      };
+      const kill = (): void => Git.kill(child);
       const timer = setTimeout(kill, timeoutMs);
       signal?.addEventListener('abort', kill, { once: true });
-      child.stdout.on('data', (chunk: Buffer) => {
+      stdout.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (onOutput !== undefined) onOutput(chunk);
         else if (size <= KEPT_BYTES) kept.stdout.push(chunk);
       });
-      child.stderr.on('data', (chunk: Buffer) => (kept.stderr = (kept.stderr + chunk.toString()).slice(-4000)));
+      stderr.on('data', (chunk: Buffer) => (kept.stderr = (kept.stderr + chunk.toString()).slice(-4000)));
       const end = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', kill);
@@ -144,4 +198,13 @@ export class Git {
       });
     });
   }
+}
+
+/** `GIT_CONFIG_COUNT` and what belongs to it: configuration that no argument and no file shows. */
+function configVariables(config: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(config).flatMap(([key, value], index) => [
+    [`GIT_CONFIG_KEY_${index}`, key],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ]);
+  return { GIT_CONFIG_COUNT: String(entries.length / 2), ...(Object.fromEntries(entries) as Record<string, string>) };
 }

@@ -13,9 +13,10 @@ const source = path.join(folder, 'source');
 const marker = path.join(folder, 'executed');
 const git = new Git(path.join(folder, 'home'));
 const caps = { repositoryMib: 64, files: 1000, treeMib: 64 };
-const repositories = new Repositories(git, path.join(folder, 'repositories'), caps);
+const local = async (): Promise<undefined> => undefined;
+const repositories = new Repositories(git, path.join(folder, 'repositories'), caps, local);
 const at = (id: string): string => repositories.path('tnt_1', id);
-const checkouts = new Checkouts(git, path.join(folder, 'checkouts'), 2);
+const checkouts = new Checkouts(git, path.join(folder, 'checkouts'), 2, caps);
 
 const inSource = (...args: string[]): string =>
   execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], {
@@ -97,7 +98,7 @@ describe('a repository is imported', () => {
     await expect(repositories.import(at('art_2'), source, 'nope')).rejects.toMatchObject({
       code: 'artifact.no_such_ref',
     });
-    const small = new Repositories(git, path.join(folder, 'repositories'), { ...caps, files: 2 });
+    const small = new Repositories(git, path.join(folder, 'repositories'), { ...caps, files: 2 }, local);
     await expect(small.import(at('art_2'), source, '')).rejects.toMatchObject({ code: 'artifact.too_large' });
     expect(fs.readdirSync(path.join(folder, 'repositories/tnt_1')).filter((name) => name.startsWith('art_2'))).toEqual(
       [],

@@ -1,16 +1,19 @@
 import { refuse } from '@writ/ledger/domain';
+import type { Destination } from '@writ/platform';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { GitFailed, type Git } from './git.js';
+import { explained } from './failures.js';
+import { measureTree, type TreeCaps } from './tree.js';
 
 /** What may be imported at most. */
-export interface RepositoryCaps {
-  /** All objects of a repository. */
+export interface RepositoryCaps extends TreeCaps {
+  /** Everything of a repository. */
   readonly repositoryMib: number;
-  /** The tree of one commit. */
-  readonly files: number;
-  readonly treeMib: number;
 }
+
+/** Where a source is, as it was checked; undefined for a folder. @throws DomainError where nothing may be imported from */
+export type Locate = (source: string) => Promise<Destination | undefined>;
 
 /** What a repository held when it was imported. */
 export interface ImportedRepository {
@@ -33,6 +36,7 @@ export class Repositories {
     private readonly git: Git,
     private readonly folder: string,
     private readonly caps: RepositoryCaps,
+    private readonly locate: Locate,
   ) {}
 
   /** Where a repository lies. Its objects are never removed while the artifact exists, so every commit ever imported stays. */
@@ -57,13 +61,13 @@ export class Repositories {
       }
       const branch = await this.fetch(repository, source, ref, signal);
       const commit = await this.resolve(repository, ref);
-      const size = await this.measure(repository, commit);
+      const size = await measureTree(this.git, repository, commit, this.caps);
       const shallow = await exists(path.join(repository, 'shallow'));
       if (isNew) await fs.rename(repository, target);
       return { commit, ...(branch === undefined ? {} : { branch }), ...size, shallow };
     } catch (error) {
       if (isNew) await fs.rm(repository, { recursive: true, force: true });
-      throw explained(error, source);
+      throw explained(error, source, this.folder);
     }
   }
 
@@ -90,7 +94,12 @@ export class Repositories {
     ref: string,
     signal?: AbortSignal,
   ): Promise<string | undefined> {
-    const head = await this.git.run(['ls-remote', '--symref', '--', source, 'HEAD'], { ...(signal && { signal }) });
+    const destination = await this.locate(source);
+    const config = destination === undefined ? {} : await this.git.pinned(destination);
+    const head = await this.git.run(['ls-remote', '--symref', '--', source, 'HEAD'], {
+      config,
+      ...(signal && { signal }),
+    });
     const branch = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(head)?.[1];
     if (!/^[0-9a-f]{40,64}\tHEAD$/m.test(head)) throw refuse('artifact.empty', `${source} has no commit`, { source });
     const refs = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', `+HEAD:${HEAD}`];
@@ -99,6 +108,7 @@ export class Repositories {
     const options = ['--quiet', '--no-write-fetch-head', '--update-shallow', '--no-tags', '--prune'];
     await this.bounded(repository, signal, (bound) =>
       this.git.run(['-C', repository, 'fetch', ...options, '--', source, ...refs], {
+        config,
         timeoutMs: IMPORT_TIMEOUT_MS,
         signal: bound,
       }),
@@ -118,7 +128,7 @@ export class Repositories {
     const tooLarge = new AbortController();
     const limit = this.caps.repositoryMib * 1024 * 1024;
     const check = async (): Promise<void> => {
-      if ((await bytesIn(path.join(repository, 'objects'))) > limit)
+      if ((await bytesIn(repository)) > limit)
         tooLarge.abort(refuse('artifact.too_large', `the repository is larger than ${this.caps.repositoryMib} MiB`));
     };
     const timer = setInterval(() => void check(), WATCH_MS);
@@ -131,30 +141,6 @@ export class Repositories {
       clearInterval(timer);
     }
   }
-
-  /** Files and bytes of the tree. Throws `artifact.too_large`. */
-  private async measure(repository: string, commit: string): Promise<{ files: number; bytes: number }> {
-    let files = 0;
-    let bytes = 0;
-    let rest = '';
-    // 100644 blob 78981922613b2afb6025042ff6bd878ac1994e85      12\tpath, each ended by NUL
-    await this.git.run(['-C', repository, 'ls-tree', '-r', '-l', '-z', '--full-tree', commit], {
-      onOutput: (chunk) => {
-        const lines = (rest + chunk.toString('latin1')).split('\0');
-        rest = lines.pop() ?? '';
-        files += lines.length;
-        for (const line of lines) bytes += Number(/^\d+ blob \S+ +(\d+)/.exec(line)?.[1] ?? 0);
-      },
-    });
-    if (files > this.caps.files || bytes > this.caps.treeMib * 1024 * 1024) {
-      const found = `${files} files, ${Math.ceil(bytes / 1048576)} MiB`;
-      throw refuse(
-        'artifact.too_large',
-        `the commit has ${found}; at most ${this.caps.files} and ${this.caps.treeMib} MiB`,
-      );
-    }
-    return { files, bytes };
-  }
 }
 
 /** Names that Git cannot take for an option, a range, a path or an expression. */
@@ -162,21 +148,11 @@ function isRef(ref: string): boolean {
   return !/^[-/]|\.\.|@\{|[\x00-\x20~^:?*[\\\x7f]|\.lock$|\/$/.test(ref);
 }
 
-function explained(error: unknown, source: string): unknown {
-  if (!(error instanceof GitFailed)) return error;
-  const said = error.stderr
-    .replaceAll(/^(fatal|error|remote): /gm, '')
-    .trim()
-    .slice(0, 500);
-  if (/not appear to be a git repository|not a git repository|not found|does not exist/i.test(said))
-    return refuse('artifact.not_a_repository', `${source} is not a Git repository: ${said}`, { source });
-  return refuse('artifact.import_failed', `${source}: ${said}`, { source });
-}
-
+/** What it takes on the disk, where a file of a few bytes takes a block. */
 async function bytesIn(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await fs.readdir(folder, { recursive: true }).catch(() => []))
-    bytes += (await fs.stat(path.join(folder, name)).catch(() => undefined))?.size ?? 0;
+    bytes += ((await fs.lstat(path.join(folder, name)).catch(() => undefined))?.blocks ?? 0) * 512;
   return bytes;
 }
 

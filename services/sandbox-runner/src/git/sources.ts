@@ -1,16 +1,22 @@
 import { refuse } from '@writ/ledger/domain';
+import type { Destination, Outbound } from '@writ/platform';
 import fs from 'node:fs';
 import path from 'node:path';
 
 /**
  * Where repositories may be imported from: prefixes of absolute paths and of http(s) URLs, separated by commas. A path
- * allows everything in it.
+ * allows everything in it, but what the runner keeps for all tenants.
  */
 export class Sources {
   private readonly folders: readonly string[];
   private readonly urls: readonly string[];
 
-  constructor(allowed: string) {
+  constructor(
+    allowed: string,
+    private readonly outbound: Outbound,
+    /** Where the runner keeps its own. */
+    private readonly own: string,
+  ) {
     const entries = allowed.split(',').map((entry) => entry.trim());
     this.folders = entries.filter((entry) => entry.startsWith('/'));
     this.urls = entries.filter((entry) => /^https?:\/\//.test(entry));
@@ -22,6 +28,11 @@ export class Sources {
     return /^https?:/.test(source) ? this.checkUrl(source) : this.checkPath(source);
   }
 
+  /** Where a source is now; undefined for a folder. @throws DomainError `outbound.*` */
+  async locate(source: string): Promise<Destination | undefined> {
+    return /^https?:/.test(source) ? this.outbound.check(source) : undefined;
+  }
+
   private checkUrl(source: string): string {
     const url = URL.canParse(source) ? new URL(source) : undefined;
     if (url === undefined) throw refused(source, 'it is not a URL');
@@ -30,6 +41,7 @@ export class Sources {
         `${url.protocol}//${url.host}${url.pathname}`,
         'credentials do not belong into a URL, which is recorded',
       );
+    url.hostname = url.hostname.replace(/\.$/, ''); // one name for one host
     // A prefix ends at a slash: `https://good.example` does not allow `https://good.example.evil`.
     const allowed = this.urls.some((prefix) => {
       const base = /^https?:\/\/$/.test(prefix) || prefix.endsWith('/') ? prefix : `${prefix}/`;
@@ -47,13 +59,15 @@ export class Sources {
     } catch {
       throw refused(source, 'there is nothing there');
     }
-    const inside = this.folders.some((folder) => {
-      const relative = path.relative(fs.existsSync(folder) ? fs.realpathSync(folder) : folder, real);
-      return relative === '' || (!relative.startsWith('..') && !path.isAbsolute(relative));
-    });
-    if (!inside) throw refused(source, 'the operator allows no such folder (WRIT_ARTIFACT_SOURCES)');
+    if (isIn(this.own, real) || !this.folders.some((folder) => isIn(folder, real)))
+      throw refused(source, 'the operator allows no such folder (WRIT_ARTIFACT_SOURCES)');
     return real;
   }
+}
+
+function isIn(folder: string, real: string): boolean {
+  const relative = path.relative(fs.existsSync(folder) ? fs.realpathSync(folder) : folder, real);
+  return relative === '' || (relative !== '..' && !relative.startsWith('../') && !path.isAbsolute(relative));
 }
 
 const refused = (source: string, why: string): Error =>
