@@ -456,6 +456,7 @@ export const requirements: readonly Requirement[] = [
     id: 'nats.least_privilege',
     promise: 'no service can write, hear or answer at the broker what is another’s',
   },
+  { id: 'platform.secret_files', promise: 'a secret is read from a file that is named instead of it' },
   {
     id: 'nats.no_borrowed_voice',
     promise: 'what the broker delivers on behalf of somebody who may not send commands is no command',

@@ -37,7 +37,7 @@ const needs: Readonly<Record<BrokerUser, Needs>> = {
   },
   'sandbox-runner': { ...enforces, blobs: true },
   memory: enforces,
-  tools: { ...enforces, blobs: true, discovers: true },
+  tools: { ...enforces, blobs: true, discovers: true, among: ['tools.>'] },
   audit: { ...enforces, reads: everybody },
   gateway: { ...enforces, reads: everybody, discovers: true },
 };

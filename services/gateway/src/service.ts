@@ -29,9 +29,10 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     documents: implementedBy.map(([service]) => service),
     module: (context) => GatewayModule.with((hub = new EventHub(context.ledger, context.log))),
     routes: async (context: ServiceContext<Config>, fastify) => {
-      replicas = await Replicas.follow(context.ledger.nc);
+      replicas = await Replicas.follow(context.ledger.nc, config.WRIT_STREAM_REPLICAS);
       directory = new Directory(replicas);
       context.health.tell(installation(context, directory, () => hub?.notFollowed() ?? []));
+      watchDoor(context, directory, hub);
       proxyHttp(fastify, directory);
       serveHealth(fastify, replicas);
       servePages(fastify, () => ({
@@ -67,6 +68,13 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       await running.stop();
     },
   };
+}
+
+function watchDoor({ metrics }: ServiceContext<Config>, directory: Directory, hub: EventHub | undefined): void {
+  metrics.gauges('writ_service_replicas', 'Replicas of each service that the door reaches.', ['of'], () =>
+    directory.states(servicesBehind).map(({ name, replicas }) => [{ of: name }, replicas]),
+  );
+  metrics.gauge('writ_event_subscriptions', 'Subscriptions to events that are open.', () => hub?.subscriptions);
 }
 
 /**

@@ -71,7 +71,8 @@ function gatewayOf(context: ServiceContext<Config>, stdio: StdioServers): Gatewa
 function tokenOf({
   WRIT_SERVICE_KEY: jwk,
   WRIT_ISSUER: issuer,
+  WRIT_ISSUER_ADDRESS: address,
   WRIT_AUDIENCE: audience,
 }: Config): ServiceToken | undefined {
-  return jwk === undefined ? undefined : new ServiceToken({ clientId: 'svc_tools', jwk, issuer, audience });
+  return jwk === undefined ? undefined : new ServiceToken({ clientId: 'svc_tools', jwk, issuer, audience, address });
 }

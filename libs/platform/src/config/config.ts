@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { AllowList } from '../outbound/allow-list.js';
 
@@ -12,6 +13,8 @@ export const BaseConfig = z.object({
   WRIT_NATS_URL: z.string().min(1),
   WRIT_NATS_USER: z.string().optional(),
   WRIT_NATS_PASS: z.string().optional(),
+  /** Copies of each stream, where the broker is a cluster: 3 of three servers. */
+  WRIT_STREAM_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
   /** `postgres://user:password@host:port/database`; each service has its own schema in it. */
   WRIT_POSTGRES_URL: z.string().min(1),
   /** The address to listen on. */
@@ -29,6 +32,8 @@ export const BaseConfig = z.object({
     .optional(),
   /** The issuer of tokens: the public URL of identity's authorization server. */
   WRIT_ISSUER: z.url(),
+  /** Where this process reaches the issuer, if not at its public URL; default: that. */
+  WRIT_ISSUER_ADDRESS: z.url().optional(),
   /** What tokens must be made for (RFC 8707). */
   WRIT_AUDIENCE: z.string().default('urn:writ:api'),
   /** A folder for what is not in the ledger or in Postgres. */
@@ -60,13 +65,27 @@ export const BaseConfig = z.object({
 export type BaseConfig = z.infer<typeof BaseConfig>;
 
 /**
- * Reads a service's configuration. An empty variable counts as absent.
+ * Reads a service's configuration. An empty variable counts as absent. Instead of a value, `<NAME>_FILE` may name the file that
+ * holds it, as a secret should.
  * @throws Error that names every variable that is missing or wrong; never with a value, which may be a secret.
  */
 export function readConfig<S extends z.ZodType>(schema: S, env: Record<string, string | undefined>): z.infer<S> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  if (schema instanceof z.ZodObject)
+    for (const name of Object.keys(schema.shape)) {
+      const file = given[`${name}_FILE`];
+      if (file !== undefined) given[name] = contentOf(`${name}_FILE`, file);
+    }
   const result = schema.safeParse(given);
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
   throw new Error(`the environment is not complete:\n${problems.join('\n')}`);
+}
+
+function contentOf(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new Error(`${name} names a file that cannot be read: ${(cause as Error).message}`, { cause });
+  }
 }

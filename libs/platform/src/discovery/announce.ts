@@ -23,12 +23,14 @@ const PATIENCE_MS = 1500;
 /**
  * Opens the bucket, made where it is missing. In memory: an address means nothing after a restart of the broker, which
  * therefore forgets the bucket itself; whoever announces next makes it again.
+ * @param copies of it in a cluster
  */
-export function openServices(nc: NatsConnection): Promise<KV> {
+export function openServices(nc: NatsConnection, copies = 1): Promise<KV> {
   return new Kvm(jetstream(nc, { timeout: PATIENCE_MS })).create(SERVICES_BUCKET, {
     ttl: TTL_MS,
     history: 1,
     storage: StorageType.Memory,
+    replicas: copies,
   });
 }
 
@@ -40,17 +42,19 @@ export function entrySubject(key: string): string {
 /**
  * Tells the gateway and other services where this one is, each second until `stop`, over every restart of the broker.
  * @param onError hears of the first failure of an outage only
+ * @param copies of the bucket in a cluster
  * @throws Error when the first announcement fails
  */
 export async function announce(
   nc: NatsConnection,
   entry: Announcement,
   onError: (error: unknown) => void,
+  copies = 1,
 ): Promise<{ stop(): Promise<void> }> {
   const key = `${entry.name}.${entry.replica}`;
   const value = JSON.stringify(entry);
   const stopping = new AbortController();
-  let bucket = await openServices(nc);
+  let bucket = await openServices(nc, copies);
   await bucket.put(key, value);
   const renewing = (async () => {
     let failed = false;
@@ -61,7 +65,7 @@ export async function announce(
       } catch (error) {
         if (!failed && !stopping.signal.aborted) onError(error);
         failed = true;
-        bucket = await openServices(nc).catch(() => bucket);
+        bucket = await openServices(nc, copies).catch(() => bucket);
       }
     }
   })();

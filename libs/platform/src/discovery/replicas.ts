@@ -22,10 +22,10 @@ export class Replicas {
   }
 
   /** Knows everybody who is announced now when it returns. */
-  static async follow(nc: NatsConnection): Promise<Replicas> {
+  static async follow(nc: NatsConnection, copies = 1): Promise<Replicas> {
     const replicas = new Replicas(nc);
     try {
-      const bucket = await openServices(nc);
+      const bucket = await openServices(nc, copies);
       for await (const key of await bucket.keys()) {
         const entry = await bucket.get(key);
         if (entry?.operation === 'PUT') replicas.heard(key, entry);

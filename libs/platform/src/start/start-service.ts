@@ -59,7 +59,7 @@ async function start<C extends BaseConfig>(
     migrations: spec.migrations,
   });
   undo.add('postgres', () => dataSource.destroy());
-  const blobs = await Blobs.open(ledger.nc);
+  const blobs = await Blobs.open(ledger.nc, { replicas: config.WRIT_STREAM_REPLICAS });
   const metrics = new Metrics(name);
   const draft = { name, replica, config, log, ledger, blobs, dataSource, metrics } as Draft<C>;
   undo.add('service', () => spec.stopping?.(draft));
@@ -78,7 +78,8 @@ async function start<C extends BaseConfig>(
   undo.add('application', () => app.close());
   await spec.after?.(draft, app);
   const address = { name, replica, httpUrl, grpcUrl };
-  const announced = await announce(ledger.nc, address, (error) => log.warn({ err: error }, 'cannot be announced'));
+  const cannot = (error: unknown) => log.warn({ err: error }, 'cannot be announced');
+  const announced = await announce(ledger.nc, address, cannot, config.WRIT_STREAM_REPLICAS);
   undo.add('announcement', () => announced.stop());
   undo.add('readiness', () => (draining = true));
   log.info(
@@ -94,6 +95,7 @@ function openLedger(service: ServiceName, config: BaseConfig, replica: string, l
     servers: config.WRIT_NATS_URL,
     ...(user !== undefined && pass !== undefined && { credentials: { user, pass } }),
     service,
+    streamReplicas: config.WRIT_STREAM_REPLICAS,
     replica,
     durability: config.WRIT_DURABILITY,
     log,
@@ -107,6 +109,7 @@ function openEnforcement<C extends BaseConfig>(
   return Enforcement.start({
     ledger,
     issuer: config.WRIT_ISSUER,
+    jwksUrl: `${config.WRIT_ISSUER_ADDRESS ?? config.WRIT_ISSUER}/jwks`,
     audience: [config.WRIT_AUDIENCE],
     service,
     log,

@@ -8,7 +8,9 @@ export class ServiceToken {
   private current: { value: string; until: number } | undefined;
   private asking: Promise<string> | undefined;
 
-  constructor(private readonly identity: { clientId: string; jwk: JWK; issuer: string; audience: string }) {}
+  constructor(
+    private readonly identity: { clientId: string; jwk: JWK; issuer: string; audience: string; address?: string | undefined },
+  ) {}
 
   /** The principal behind it. */
   get clientId(): string {
@@ -26,7 +28,7 @@ export class ServiceToken {
   }
 
   private async ask(): Promise<string> {
-    const { clientId, jwk, issuer, audience } = this.identity;
+    const { clientId, jwk, issuer, audience, address = issuer } = this.identity;
     const assertion = await new SignJWT({ jti: randomUUID() })
       .setProtectedHeader({ alg: 'ES256', kid: await calculateJwkThumbprint(jwk) })
       .setIssuer(clientId)
@@ -35,7 +37,7 @@ export class ServiceToken {
       .setIssuedAt()
       .setExpirationTime('60s')
       .sign(await importJWK(jwk, 'ES256'));
-    const response = await fetch(`${issuer}/token`, {
+    const response = await fetch(`${address}/token`, {
       method: 'POST',
       body: new URLSearchParams({
         grant_type: 'client_credentials',
