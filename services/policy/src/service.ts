@@ -23,8 +23,9 @@ export function start(env: Record<string, string | undefined>): Promise<RunningS
     migrations: [Policy0001],
     errors: [policyErrors, actionErrors, approvalErrors],
     enforcement: 'follow',
-    host({ log }) {
+    host({ log, metrics }) {
       const timer = new ApprovalTimer(log);
+      metrics.gauge('writ_approvals_waiting', 'Approvals that nobody has decided yet.', () => timer.waiting);
       return {
         model: aggregates([policySet, toolSchema, approval, actionAggregate]),
         projections: [policySetView, approvalView],

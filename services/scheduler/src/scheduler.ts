@@ -17,6 +17,7 @@ import { RunStarter } from './run/run-starter.js';
 import { runReactor } from './run/run.reactor.js';
 import { runErrors } from './run/run.errors.js';
 import { Values } from './values/value-store.js';
+import { watchRuns } from './scheduler.metrics.js';
 import { runsProjection, RunsTable } from './view/runs-table.js';
 import { SessionDirectory } from './worker/session-directory.js';
 
@@ -35,7 +36,7 @@ export class Scheduler {
   private readonly grants: IdentityGrants;
   private readonly questions: PolicyQuestions;
 
-  constructor({ ledger, log, blobs, dataSource }: ServiceContext<SchedulerConfig>) {
+  constructor({ ledger, log, blobs, dataSource, metrics }: ServiceContext<SchedulerConfig>) {
     const { nc } = ledger;
     const direct = jetstreamManager(nc).then((manager) => manager.direct);
     direct.catch(() => undefined);
@@ -60,6 +61,7 @@ export class Scheduler {
     this.starter = new RunStarter(this.runs, this.grants, this.lookup);
     this.answers = new Answers(ledger, this.owners, this.runs, log);
     this.revoked = new RevokedRuns(this.owners, log);
+    watchRuns(metrics, { owners: this.owners, dispatcher: this.dispatcher, sessions: this.sessions });
   }
 
   /** What the ledger needs to host the scheduler's partitions here. */

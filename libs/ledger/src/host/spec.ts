@@ -22,8 +22,11 @@ export interface HostSpec {
   dataSource?: DataSource;
   /** After recovery and claim, before the first command is taken. A throw gives the partition up. */
   onOwned?(partition: number, handle: PartitionHandle): void | Promise<void>;
-  /** Deposed, handed over, or stopped: forget the handle. Called once for each `onOwned`. */
-  onLost?(partition: number): void;
+  /**
+   * Forget the handle. Called once for each `onOwned`. `deposed`: another owner's commit was there first, and the fence held;
+   * `failed`: its state is worth nothing any more; `left`: handed over, or stopped.
+   */
+  onLost?(partition: number, why: 'deposed' | 'failed' | 'left'): void;
   /** Each acknowledged commit of an owned partition, in order and synchronously; not those replayed at recovery. */
   onCommit?(commit: Commit): void;
 }

@@ -43,6 +43,7 @@ export class Tenure {
   private readonly snapshooter: Snapshooter;
   private subscription: Subscription | undefined;
   private announced = false;
+  private lost: 'deposed' | 'failed' | 'left' = 'left';
   private readonly ending = new AbortController();
   /** Why its state is worth nothing any more, where that is not just somebody else's claim. */
   failure: string | undefined;
@@ -64,6 +65,7 @@ export class Tenure {
       lost: (why, detail) => {
         if (why === 'failed') this.failure = detail;
         else log.warn({ ...address, epoch: state.epoch, detail }, 'deposed');
+        this.lost = why;
         this.end();
       },
     });
@@ -107,7 +109,7 @@ export class Tenure {
     await Promise.all(this.projections.map((runner) => runner.stop()));
     await this.snapshooter.leave();
     owner.stop();
-    if (this.announced) this.told(() => this.context.spec.onLost?.(this.address.partition), 'onLost threw');
+    if (this.announced) this.told(() => this.context.spec.onLost?.(this.address.partition, this.lost), 'onLost threw');
   }
 
   private async drain(): Promise<void> {

@@ -12,6 +12,7 @@ import { outboundErrors } from '../outbound/outbound.errors.js';
 import { outage } from '../postgres/outage.js';
 import { openPostgres } from '../postgres/postgres.js';
 import { overAllTenants } from '../postgres/tenant-scope.js';
+import { countCommits, watchHost } from '../telemetry/ledger-metrics.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openTraces } from '../telemetry/traces.js';
 import { startApplication } from './application.js';
@@ -65,14 +66,15 @@ async function start<C extends BaseConfig>(
   undo.add('service', () => spec.stopping?.(draft));
 
   const hosted = spec.host?.(draft);
-  const projections = hosted?.projections?.map(overAllTenants) ?? [];
-  if (hosted) draft.host = await ledger.host({ ...hosted, projections, service: name, dataSource });
+  if (hosted) {
+    const projections = hosted.projections?.map(overAllTenants) ?? [];
+    draft.host = await ledger.host({ ...countCommits({ ...hosted, projections, dataSource }, metrics), service: name });
+  }
   if (draft.host) undo.add('partitions', () => draft.host?.stop());
   if (spec.enforcement === 'follow') draft.enforcement = await openEnforcement(draft, spec.recordsIn ?? name);
   if (draft.enforcement) undo.add('enforcement', () => draft.enforcement?.[Symbol.asyncDispose]());
   draft.health = healthOf(draft, () => draining);
-  if (draft.host) metrics.watchHost(draft.host);
-  if (draft.enforcement) metrics.watchRevocations(draft.enforcement.health.revocationAgeMs);
+  watch(draft);
 
   const { app, httpUrl, grpcUrl } = await startApplication(spec, draft, traces);
   undo.add('application', () => app.close());
@@ -87,6 +89,13 @@ async function start<C extends BaseConfig>(
     'the service is ready',
   );
   return { ...address, stop: () => undo.run() };
+}
+
+function watch<C extends BaseConfig>({ metrics, health, ledger, host, enforcement }: ServiceContext<C>): void {
+  metrics.watchHealth(() => health.read());
+  metrics.watchDurability(ledger.server.durability);
+  if (host) watchHost(host, metrics);
+  if (enforcement) metrics.watchRevocations(enforcement.health.revocationAgeMs);
 }
 
 function openLedger(service: ServiceName, config: BaseConfig, replica: string, log: Logger): Promise<Ledger> {

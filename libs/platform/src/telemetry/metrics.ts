@@ -1,10 +1,13 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Host } from '@writ/ledger';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Readiness } from '../health/health.js';
 
 /** What the process itself tells (memory, event loop, garbage collection): once, however many services it runs. */
 let processRegistry: Registry | undefined;
 
-/** Prometheus metrics of one service. */
+/**
+ * Prometheus metrics of one service. Labels come from the code (a method, a state, a partition), never from users: no tenant,
+ * no run, no name that somebody chose. All of them stand in `infra/design/metrics.md`.
+ */
 export class Metrics {
   readonly registry = new Registry();
   private readonly calls: Histogram<'method' | 'transport' | 'code'>;
@@ -28,45 +31,75 @@ export class Metrics {
     this.calls.observe({ method, transport, code }, seconds);
   }
 
-  /** Ownership, and how far views and reactors are behind, as of each scrape. */
-  watchHost(host: Host): void {
-    const registers = [this.registry];
-    new Gauge({
-      name: 'writ_ledger_partition_commit',
-      help: 'Last commit of a partition that this process owns.',
-      labelNames: ['partition'],
-      registers,
-      collect() {
-        this.reset();
-        for (const { partition, state, commit } of host.health().partitions)
-          if (state === 'owned') this.set({ partition: String(partition) }, commit ?? 0);
-      },
+  counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  /** A figure that is read at each scrape; absent while there is none. */
+  gauge(name: string, help: string, read: () => number | undefined): void {
+    this.gauges(name, help, [], () => {
+      const value = read();
+      return value === undefined ? [] : [[{}, value]];
     });
+  }
+
+  /** The same by labels. */
+  gauges<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read: () => Iterable<readonly [Partial<Record<L, string>>, number]>,
+  ): void {
     new Gauge({
-      name: 'writ_ledger_consumer_lag_commits',
-      help: 'Commits that a projection or reactor is behind.',
-      labelNames: ['kind', 'name', 'partition'],
-      registers,
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
       collect() {
         this.reset();
-        const health = host.health();
-        for (const kind of ['projections', 'reactors'] as const)
-          for (const { name, partition, lag } of health[kind])
-            this.set({ kind, name, partition: String(partition) }, lag);
+        for (const [labels, value] of read()) this.set(labels as Record<L, string>, value);
       },
     });
   }
 
-  /** How long ago something was heard from identity. */
-  watchRevocations(ageMs: () => number): void {
+  /** Whether the service can do its work, and what it stands on, as `/health/ready` tells it. */
+  watchHealth(read: () => Promise<Readiness>): void {
     new Gauge({
-      name: 'writ_revocation_age_seconds',
-      help: 'Time since the revocation feed was last known to be complete; above 2 s everything is refused.',
+      name: 'writ_ready',
+      help: '1 while the service can do its work.',
       registers: [this.registry],
-      collect() {
-        this.set(ageMs() / 1000);
+      async collect() {
+        this.set(Number((await read()).ready));
       },
     });
+    new Gauge({
+      name: 'writ_dependency_up',
+      help: 'What the service stands on: broker, postgres, partitions, enforcement.',
+      labelNames: ['dependency'],
+      registers: [this.registry],
+      async collect() {
+        const health = await read();
+        this.set({ dependency: 'broker' }, Number(health.nats.ok));
+        this.set({ dependency: 'postgres' }, Number(health.postgres.ok));
+        if (health.ownership) this.set({ dependency: 'partitions' }, Number(health.ownership.ok));
+        if (health.enforcement) this.set({ dependency: 'enforcement' }, Number(health.enforcement.ok));
+      },
+    });
+  }
+
+  watchDurability(mode: 'fsync' | 'flush'): void {
+    this.gauges('writ_ledger_durability', 'What a committed change survives: fsync or flush.', ['mode'], () => [
+      [{ mode }, 1],
+    ]);
+  }
+
+  /** How long ago something was heard from identity. */
+  watchRevocations(ageMs: () => number): void {
+    this.gauge(
+      'writ_revocation_age_seconds',
+      'Time since the revocation feed was last known to be complete; above 2 s everything is refused.',
+      () => ageMs() / 1000,
+    );
   }
 
   /** The text of `/metrics`. */

@@ -56,6 +56,11 @@ export class EventHub {
     await Promise.all(this.followers.map((follower) => follower.stop()));
   }
 
+  /** How many subscriptions are open. */
+  get subscriptions(): number {
+    return this.subscribers.size;
+  }
+
   /** Partitions whose live events do not arrive, and why; a chain that is broken stays so. */
   notFollowed(): { partition: string; why: string }[] {
     return [...this.broken].map(([at, why]) => ({ partition: nameOf(at), why }));

@@ -25,6 +25,11 @@ export class ApprovalTimer {
 
   constructor(private readonly log: Logger) {}
 
+  /** How many approvals nobody has decided yet. */
+  get waiting(): number {
+    return this.queue.size;
+  }
+
   /** `onOwned` of the host. */
   owned(handle: PartitionHandle): void {
     this.handle = handle;

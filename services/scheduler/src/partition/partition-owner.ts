@@ -55,6 +55,11 @@ export class PartitionOwner implements Assigner {
     });
   }
 
+  /** Its runs that have not ended. */
+  *open(): Iterable<RunRecord> {
+    for (const run of this.model.index.all()) if (!run.ended) yield run;
+  }
+
   /** After recovery: everything that can go on and has no worker looks for one. */
   start(): void {
     const nowMs = this.now();

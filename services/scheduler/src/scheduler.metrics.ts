@@ -1,0 +1,28 @@
+import type { Metrics } from '@writ/platform';
+import type { Dispatcher } from './partition/dispatcher.js';
+import type { Owners } from './partition/owners.js';
+import type { SessionDirectory } from './worker/session-directory.js';
+
+/** What a dashboard shows of runs and workers; runs that have ended are counted by `writ_ledger_events_total`. */
+export function watchRuns(
+  metrics: Metrics,
+  { owners, dispatcher, sessions }: { owners: Owners; dispatcher: Dispatcher; sessions: SessionDirectory },
+): void {
+  metrics.gauges(
+    'writ_runs',
+    'Runs of owned partitions that have not ended: queued, running, waiting.',
+    ['state'],
+    () => {
+      const states = new Map<string, number>(['queued', 'running', 'waiting'].map((state) => [state, 0]));
+      for (const owner of owners.local)
+        for (const run of owner.open()) states.set(run.state, (states.get(run.state) ?? 0) + 1);
+      return [...states].map(([state, count]) => [{ state }, count]);
+    },
+  );
+  metrics.gauge('writ_runs_without_worker', 'Runs that could go on and wait for a worker with room.', () => {
+    let waiting = 0;
+    for (const { runs } of dispatcher.waiting()) waiting += runs;
+    return waiting;
+  });
+  metrics.gauge('writ_workers', 'Worker streams that are open at this process.', () => [...sessions.all].length);
+}
