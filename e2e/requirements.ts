@@ -72,6 +72,7 @@ export const requirements: readonly Requirement[] = [
     promise: 'an action is in the ledger before it is performed, its outcome before it is handed out',
   },
   { id: 'enforcement.effect_once', promise: 'a repeated action gets the recorded outcome and is not performed again' },
+  { id: 'enforcement.effect_of_run', promise: 'nobody but who acts in a run takes the effect ids of that run' },
   {
     id: 'enforcement.unknown_outcome',
     promise: 'an action of which nobody can say whether it happened ends as unknown, for its repeat too',
@@ -236,6 +237,22 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'audit.flipped_byte', promise: 'a flipped byte is detected and named' },
   { id: 'audit.dropped_commit', promise: 'a commit that the broker dropped, and a tail that was cut, are named' },
+  {
+    id: 'audit.rewritten_history',
+    promise:
+      'commits that were changed, taken out, put in or moved are named, also where the chain was made to hold again',
+  },
+  { id: 'audit.trimmed', promise: 'a tail that was cut off and a stream that an update has trimmed are named' },
+  {
+    id: 'audit.index_changed_too',
+    promise:
+      'changing the index or a tile with the ledger does not hide it, and changing one of them alone is named as that',
+  },
+  {
+    id: 'audit.rolled_back',
+    promise:
+      'a ledger that was set back, or that is another one, is named, and audit signs nothing over what it has signed',
+  },
   { id: 'audit.any_subject', promise: 'no name that an event is about stops the index of the record' },
   { id: 'audit.rebuild', promise: 'the tree is built again from the ledger when its tiles are lost' },
 

@@ -44,12 +44,12 @@ async function recall(scope: string, query: string, more: Record<string, string>
 describe('remembering', () => {
   test('the same effect remembers once, whoever repeats it', async () => {
     verifies('memory.once');
-    const effectId = 'run_1/remember#1/1';
+    const effectId = 'remember#1-1-1';
     const first = await remember('repo/once', 'a finding', { effectId, attributes: { line: 12 } });
     expect(await remember('repo/once', 'a finding', { effectId, attributes: { line: 12 } })).toEqual(first);
     const together = await Promise.all(
       [1, 2, 3].map(() =>
-        installation.call('POST', '/v1/memory', { scope: 'repo/once', text: 'b', effectId: 'run_1/remember#2/1' }),
+        installation.call('POST', '/v1/memory', { scope: 'repo/once', text: 'b', effectId: 'remember#2-1-1' }),
       ),
     );
     const ids = new Set(together.filter(({ status }) => status === 200).map(({ body }) => body['id']));
@@ -145,7 +145,7 @@ describe('searching', () => {
   });
 
   test('the same question of the same effect gets the same answer, as far as it is still there', async () => {
-    const effectId = 'run_2/recall#1/1';
+    const effectId = 'recall#1-2-1';
     const found = await search('pinned', { effectId });
     await remember('repo/search', 'nothing is pinned here either');
     expect(await search('pinned', { effectId })).toEqual(found);

@@ -68,9 +68,9 @@ describe('a sandbox', () => {
   test('is in the ledger, from the request to its end, and its commands as actions', async () => {
     verifies('sandbox.recorded');
     const sandboxes = await all.sandboxes({ run: 'run_1' });
-    const { sandbox } = await sandboxes.createSandbox({ effectId: 'run_1/box/1' });
+    const { sandbox } = await sandboxes.createSandbox({ effectId: 'box-1-1' });
     const id = sandbox?.id ?? '';
-    await all.run(sandboxes, id, ['echo', 'hi'], 'run_1/echo/1');
+    await all.run(sandboxes, id, ['echo', 'hi'], 'echo-1-1');
     const stopped = await sandboxes.stopSandbox({ id, reason: 'done' });
     expect(stopped.position).toMatch(/^sandbox-runner\//);
     expect(await types(id)).toEqual(['sandbox.requested.v1', 'sandbox.started.v1', 'sandbox.stopped.v1']);
@@ -83,8 +83,8 @@ describe('a sandbox', () => {
       expect((started?.data as { layers: string[] }).layers).toEqual(
         expect.arrayContaining([expect.stringMatching(/^uid:2\d{5}$/)]),
       );
-    expect(await types('run_1/box/1')).toEqual(['action.intended.v1', 'action.completed.v1']);
-    const [intended, completed] = await all.events('run_1/echo/1');
+    expect(await types('box-1-1')).toEqual(['action.intended.v1', 'action.completed.v1']);
+    const [intended, completed] = await all.events('echo-1-1');
     expect(intended?.data).toMatchObject({
       action: 'sandbox.exec',
       resource: { id },
@@ -233,15 +233,15 @@ describe('an agent', () => {
   test('that asks for the same effect again gets what it got, and nothing runs twice', async () => {
     verifies('sandbox.exec_once');
     const sandboxes = await all.sandboxes();
-    const { sandbox } = await sandboxes.createSandbox({ effectId: 'run_2/box/1' });
-    const again = await sandboxes.createSandbox({ effectId: 'run_2/box/1' });
+    const { sandbox } = await sandboxes.createSandbox({ effectId: 'box-2-1' });
+    const again = await sandboxes.createSandbox({ effectId: 'box-2-1' });
     expect(again.sandbox?.id).toBe(sandbox?.id);
     const id = sandbox?.id ?? '';
     const argv = ['sh', '-c', 'echo x >> count; wc -l < count; head -c 100000 /dev/zero | tr "\\0" y'];
-    const first = await all.run(sandboxes, id, argv, 'run_2/count/1');
-    expect(await all.run(sandboxes, id, argv, 'run_2/count/1')).toEqual(first);
+    const first = await all.run(sandboxes, id, argv, 'count-2-1');
+    expect(await all.run(sandboxes, id, argv, 'count-2-1')).toEqual(first);
     expect(first.stdout.slice(0, 3)).toBe('1\ny');
-    const both = ['a', 'b'].map(() => all.run(sandboxes, id, argv, 'run_2/count/2'));
+    const both = ['a', 'b'].map(() => all.run(sandboxes, id, argv, 'count-2-2'));
     const [one, two] = await Promise.all(both);
     expect(one).toEqual(two);
     expect(one?.stdout.slice(0, 3)).toBe('2\ny');

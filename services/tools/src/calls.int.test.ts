@@ -75,7 +75,7 @@ describe('a call', () => {
   });
 
   test('stands in the ledger with its intent before the act and its outcome after it', async () => {
-    const effectId = 'run_1/write#1/1';
+    const effectId = 'write#1-1-1';
     await all.callTool('mail/send', { to: 'ann' }, { effectId });
     const told = (await all.events()).filter(({ subject }) => subject === effectId);
     expect(told.map(({ type }) => type)).toEqual(['action.intended.v1', 'action.completed.v1']);

@@ -59,7 +59,7 @@ export async function exec(call: Call, id: string, argv: string[], options: Exec
     cwd,
     env: Object.fromEntries(options.env.map(assignment)),
     timeout: `${limit}s`,
-    effectId: `writ/${randomUUID()}`,
+    effectId: `act_${randomUUID()}`,
     ...(stdin && { stdin: (await buffer(process.stdin)).toString('base64') }),
   };
   for await (const { value } of (await call.api()).stream(routes.exec, request)) {

@@ -36,7 +36,7 @@ interface CallOptions {
 }
 
 export async function callTool(call: Call, tool: string, options: CallOptions): Promise<number> {
-  const { effectId = `writ/${randomUUID()}`, approval = '' } = options;
+  const { effectId = `act_${randomUUID()}`, approval = '' } = options;
   const given = options.arguments === undefined ? {} : await objectOf(options.arguments, '--arguments');
   const request = { tool, arguments: given as never, effectId, approval };
   const body = await (await call.api()).call(routes.callTool, request, { timeoutMs: 120_000 });

@@ -46,6 +46,21 @@ describe('a permitted action', () => {
     expect(valueOf(again)).toBe('recorded');
   });
 
+  test('takes an effect id that names a run only in that run', async () => {
+    verifies('enforcement.effect_of_run');
+    const { pipeline, owner } = pipelineFixture();
+    const effectId = 'run_1/write#1/1';
+    for (const over of [{}, { run: 'run_2' }])
+      await expect(
+        pipeline.perform(write('out/a', { effectId, caller: callerNamed('agt_1', over) }), never),
+      ).rejects.toEqual(code('action.not_yours'));
+    expect(owner.told).toEqual(Array(2).fill('action.refused.v1 action.not_yours'));
+    const own = write('out/a', { effectId, caller: callerNamed('agt_1', { run: 'run_1' }) });
+    expect(await pipeline.perform(own, () => Promise.resolve('mine'))).toMatchObject({ value: 'mine' });
+    const begun = pipeline.begin(write('out/a', { effectId: 'run_1/other#1/1' }));
+    await expect(begun).rejects.toEqual(code('action.not_yours'));
+  });
+
   test('that is still running is joined by its repeat', async () => {
     const { pipeline, owner } = pipelineFixture();
     const { promise, resolve } = Promise.withResolvers<string>();

@@ -5,6 +5,7 @@ import { approvalOf, type Approvals } from '../approvals/approvals.js';
 import type { Ask } from '../cedar/policy.js';
 import type { DecisionRecord } from '../decision.js';
 import { consult, recordOf, refOf, whatOf, withVerdict, type Call } from './call.js';
+import { mustBeEffectId, mustBeOwn } from './effect-id.js';
 import { isCode, settledBy, type Effects } from './effects.js';
 import type { Holder } from './holder.js';
 import { outcomeOf, summaryOf } from './outcome.js';
@@ -90,10 +91,10 @@ export class Pipeline {
   /** Capability, revocation, policy, approval: what must hold before anything is intended. */
   private async admit(request: ActionRequest<never>): Promise<Stopped | Admitted> {
     const { caller, action, resource, effectId } = request;
-    if (effectId === '' || effectId.length > 300)
-      throw refuse('request.invalid', 'an effect id has 1 to 300 characters');
+    mustBeEffectId(effectId);
     let authority: Authority;
     try {
+      mustBeOwn(request);
       if (!permits(caller.grant, action, resource.id)) {
         throw refuse('auth.missing_capability', `the token does not carry ${action} on ${resource.id}`, {
           action,

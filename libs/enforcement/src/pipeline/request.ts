@@ -16,7 +16,10 @@ export interface ActionRequest<T = unknown> {
   /** The exact arguments: policies see them, approvals and retries are bound to their digest. */
   readonly arguments: Json;
   readonly context?: RequestContext;
-  /** `<run>/<name>#<occurrence>/<attempt>`, or the caller's idempotency key: performed once for 24 hours. At most 300 characters. */
+  /**
+   * `<run>/<name>#<occurrence>/<attempt>`, only in that run; or the caller's idempotency key, without a slash. Performed once for 24 hours. At most
+   * 300 characters.
+   */
   readonly effectId: string;
   /** The approval to use. Default: the one that this very effect asked for, if a person has decided it. */
   readonly approval?: string;

@@ -184,11 +184,12 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   }
 
   private async send(caller: Caller, run: string, command: RunCommand, key: string) {
-    const { tenant, actor, trace } = caller;
+    const { tenant, actor, trace, principal } = caller;
     try {
       return await this.scheduler.runs.send({
         tenant, actor, aggregate: 'run', subject: run, command,
-        ...(key !== '' && { id: derivedId('cmd', run, command.type, key) }),
+        // The key is the caller's own: what another has sent under it is not a repeat.
+        ...(key !== '' && { id: derivedId('cmd', run, command.type, principal, key) }),
         ...(trace !== undefined && { trace }),
       }); // prettier-ignore
     } catch (error) {

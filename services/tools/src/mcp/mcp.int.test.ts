@@ -145,7 +145,7 @@ describe.each([
 
   test('that names its effect gets the answer of then for a repeat', async () => {
     await using door = await connect();
-    const meta = { 'writ/effect-id': `effect of ${_name}` };
+    const meta = { 'writ/effect-id': `effect of ${_name.replaceAll('/', ' ')}` };
     expect((await door.call('mail.send', { to: 'ann' }, meta))._meta).toMatchObject({ 'writ/outcome': 'done' });
     expect((await door.call('mail.send', { to: 'ann' }, meta))._meta).toMatchObject({ 'writ/outcome': 'replayed' });
     expect(example.calls).toHaveLength(1);
