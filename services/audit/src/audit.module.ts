@@ -24,7 +24,7 @@ export class AuditModule {
         {
           provide: IntegrityChecker,
           inject: [LEDGER, DATA_SOURCE],
-          useFactory: (ledger: Ledger, dataSource: DataSource) => new IntegrityChecker(ledger, dataSource),
+          useFactory: (ledger: Ledger, dataSource: DataSource) => new IntegrityChecker(ledger, dataSource, checkpoints),
         },
       ],
     };

@@ -10,6 +10,8 @@ const Config = BaseConfig.extend({
     .default('writ.local/ledger'),
   /** Folder of tiles, checkpoint and key. Default: `audit` in WRIT_DATA. */
   WRIT_AUDIT_DATA: z.string().optional(),
+  /** How often everything is read and compared with the record, beside the look at the streams every 15 s. */
+  WRIT_AUDIT_CHECK_MINUTES: z.coerce.number().positive().max(10_080).default(60),
 });
 
 /** Audit's configuration. */

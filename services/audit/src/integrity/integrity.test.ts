@@ -42,3 +42,23 @@ test('the sentence names the partition and the commits', () => {
     'each of the commits 4 to 5 of scheduler/07',
   );
 });
+
+test('what was taken out is missing, what was put in is inserted, and the rest has moved', () => {
+  const moved = (hashes: string) => [...hashes].map((hash, at) => ({ commit: at + 1, hash }));
+  expect(found(moved('abde'))).toEqual([
+    ['missing', 3, 3],
+    ['reordered', 4, 5],
+  ]);
+  expect(found(moved('abxcde'))).toEqual([
+    ['inserted', 3, 3],
+    ['reordered', 3, 5],
+  ]);
+});
+
+test('what the signed heads name is missed also where the index has not got so far', () => {
+  const kinds = compare(place, recorded.slice(0, 3), recorded.slice(0, 3), 5).map(({ kind, firstCommit }) => [
+    kind,
+    firstCommit,
+  ]);
+  expect(kinds).toEqual([['cut', 4]]);
+});

@@ -1,10 +1,13 @@
 import type { Ledger, Logger, PartitionHandle } from '@writ/ledger';
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { TileStore } from '../tree/tile-store.js';
+import { RecordBroken } from './record-broken.js';
 import type { RecordModel } from './record-model.js';
 import { Sequencer } from './sequencer.js';
 
 const RESTART_MS = 1_000;
+/** What is broken is looked at again, in case that it was mended meanwhile. */
+const BROKEN_MS = 30_000;
 
 /** Keeps a sequencer running as long as this process owns the audit partition, and starts it again when it fails. */
 export class RecordKeeper {
@@ -26,6 +29,13 @@ export class RecordKeeper {
     this.next(async () => this.sequencer?.stop());
   }
 
+  /** How long the oldest commit has waited to be sealed; 0 where none waits, undefined where another process seals. */
+  get lagMs(): number | undefined {
+    if (!this.handle) return undefined;
+    const oldest = this.sequencer?.oldestWaitingMs;
+    return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest);
+  }
+
   /** Seals what waits and stops. */
   async stop(): Promise<void> {
     await this.sequencer?.seal();
@@ -40,8 +50,10 @@ export class RecordKeeper {
   private async run(handle: PartitionHandle): Promise<void> {
     if (this.handle !== handle) return;
     const again = (error: unknown) => {
+      this.parts.checkpoints.failed(error);
       this.parts.log.error({ err: error }, 'the record stands still; it is taken up again');
-      setTimeout(() => this.next(() => this.run(handle)), RESTART_MS).unref();
+      const delayMs = error instanceof RecordBroken ? BROKEN_MS : RESTART_MS;
+      setTimeout(() => this.next(() => this.run(handle)), delayMs).unref();
     };
     const sequencer = new Sequencer({ ...this.parts, handle, onFailure: again });
     this.sequencer = sequencer;

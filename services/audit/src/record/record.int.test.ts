@@ -164,7 +164,7 @@ test('a commit that the broker dropped and a tail that was cut are named', async
   const audit = await startAudit();
   for (let at = 0; at < 8; at++) await write('note_3', `${at}`);
   await indexed(await write('note_3', 'end'));
-  const checker = new IntegrityChecker(ledger, dataSource);
+  const checker = new IntegrityChecker(ledger, dataSource, audit.checkpoints);
   expect((await checker.check()).problems).toEqual([]);
   await audit.stop();
   await writer.stop();

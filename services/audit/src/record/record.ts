@@ -36,5 +36,8 @@ export const recordAggregate: Aggregate<Record, RecordCommand, Sealed> = {
   },
 };
 
+/** Where the record itself stands. */
+export const RECORD_PLACE = { service: 'audit', partition: 0 } as const;
+
 /** The one subject of the one record of an installation. */
 export const RECORD = 'record';

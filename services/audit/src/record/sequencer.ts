@@ -1,10 +1,12 @@
-import type { Commit, Follower, Ledger, Logger, PartitionHandle } from '@writ/ledger';
+import { ChainBroken, type Commit, type Follower, type Ledger, type Logger, type PartitionHandle } from '@writ/ledger';
 import { partitionsOf, type Actor } from '@writ/ledger/domain';
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import { leafHash } from '../tree/hashing.js';
 import { TileTree } from '../tree/tile-tree.js';
 import type { TileStore } from '../tree/tile-store.js';
 import type { Batch, Sealed } from './record.events.js';
+import { RecordBroken } from './record-broken.js';
+import type { RecordModel } from './record-model.js';
 import { RECORD, partitionKey, type Record, type RecordCommand } from './record.js';
 
 const SEAL_EVERY_MS = 1_000;
@@ -37,8 +39,9 @@ export class Sequencer {
   /** Opens the tree where the record says that it ends, and reads on from there. @param record state of the aggregate */
   async start(record: Record): Promise<void> {
     const { checkpoints } = this.parts;
+    await checkpoints.mayExtend(record);
     this.tree = await this.openTree(record);
-    await checkpoints.publish(this.tree);
+    await checkpoints.publish(this.tree, record.heads);
     const partitions = Object.entries(partitionsOf).flatMap(([service, count]) =>
       Array.from({ length: count }, (_, partition) => ({ service, partition })),
     );
@@ -49,6 +52,11 @@ export class Sequencer {
     );
     if (this.stopped) return;
     this.timer = setInterval(() => void this.seal(), SEAL_EVERY_MS);
+  }
+
+  /** When the oldest commit was made that is not in the tree yet; undefined where none waits. */
+  get oldestWaitingMs(): number | undefined {
+    return this.waiting.find((commit) => !isOwnSeal(commit))?.time.getTime();
   }
 
   /** The tree as it was sealed last; undefined until it is open. */
@@ -69,15 +77,19 @@ export class Sequencer {
     await this.sealing;
   }
 
+  /** One partition that cannot be read on must not stop the record of the others. */
   private async follow(service: string, partition: number, from: number): Promise<void> {
-    const { ledger, log } = this.parts;
-    const follower = await ledger.follow({ service, partition, from, onCommit: (commit) => this.take(commit) });
+    const unread = (error: unknown) =>
+      this.parts.log.error({ err: error, service, partition }, 'a partition is not read on');
+    const onCommit = (commit: Commit) => this.take(commit);
+    const follower = await this.parts.ledger.follow({ service, partition, from, onCommit }).catch((error: unknown) => {
+      if (!(error instanceof ChainBroken)) throw error;
+      unread(error);
+    });
+    if (!follower) return;
     this.followers.push(follower);
     if (this.stopped) return follower.stop();
-    // One partition that cannot be read on must not stop the record of the others.
-    follower.closed.catch((error: unknown) =>
-      log.error({ err: error, service, partition }, 'a partition is not read on'),
-    );
+    follower.closed.catch(unread);
   }
 
   private async take(commit: Commit): Promise<void> {
@@ -98,7 +110,7 @@ export class Sequencer {
     const command: RecordCommand = { type: 'seal', from, size: tree.size, root, batches: batchesOf(commits) };
     await this.parts.handle.execute({ tenant: 'system', aggregate: 'record', subject: RECORD, command, actor: ACTOR });
     await tree.prune();
-    await this.parts.checkpoints.publish(tree);
+    await this.parts.checkpoints.publish(tree, (this.parts.handle.model as RecordModel).record.heads);
   }
 
   private fail(error: unknown): void {
@@ -109,7 +121,7 @@ export class Sequencer {
   }
 
   private async openTree(record: Record): Promise<TileTree> {
-    const { ledger, tiles, log } = this.parts;
+    const { tiles, log } = this.parts;
     const tree = await TileTree.open(tiles, record.size).catch((error: unknown) => {
       log.warn(
         { err: error, size: record.size },
@@ -117,9 +129,26 @@ export class Sequencer {
       );
       return undefined;
     });
-    const root = tree && Buffer.from(await tree.root()).toString('base64');
-    if (tree && (record.size === 0 || root === record.root)) return tree;
-    const rebuilt = await TileTree.open(tiles, 0);
+    if (tree && (await this.isOf(tree, record))) return tree;
+    const beside = await tiles.beside();
+    const rebuilt = await this.rebuild(beside);
+    if (!(await this.isOf(rebuilt, record)))
+      throw new RecordBroken(
+        'forked',
+        `the ledger's lines no longer give the tree of ${record.size} leaves that its record names`,
+      );
+    await tiles.adopt(beside);
+    return TileTree.open(tiles, record.size);
+  }
+
+  private async isOf(tree: TileTree, { size, root }: Record): Promise<boolean> {
+    return tree.size === size && (size === 0 || Buffer.from(await tree.root()).toString('base64') === root);
+  }
+
+  /** The tree that the ledger gives now, in the order of the record. */
+  private async rebuild(store: TileStore): Promise<TileTree> {
+    const { ledger } = this.parts;
+    const tree = await TileTree.open(store, 0);
     for await (const commit of ledger.read('audit', 0))
       for (const event of commit.events) {
         if (event.type !== 'record.sealed.v1') continue;
@@ -128,10 +157,10 @@ export class Sequencer {
             from: batch.from - 1,
             to: batch.to,
           }))
-            await rebuilt.append(source.lines.map(leafHash));
+            await tree.append(source.lines.map(leafHash));
       }
-    await rebuilt.flush();
-    return rebuilt;
+    await tree.flush();
+    return tree;
   }
 }
 

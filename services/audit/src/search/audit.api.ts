@@ -118,6 +118,8 @@ export class AuditApi implements ServiceImplementation<typeof AuditService> {
   private latest() {
     const latest = this.checkpoints.latest();
     if (latest) return latest;
+    const { broken } = this.checkpoints;
+    if (broken) throw refuse('audit.record_broken', broken.message, { kind: broken.kind });
     throw refuse('audit.no_checkpoint', 'this replica does not keep the record, or could not seal it; try again');
   }
 

@@ -6,6 +6,10 @@ export interface TileStore {
   read(name: string): Promise<Uint8Array | undefined>;
   write(name: string, bytes: Uint8Array): Promise<void>;
   remove(name: string): Promise<void>;
+  /** An empty store beside this one, for a tree that is built again and has to be looked at first. */
+  beside(): Promise<TileStore>;
+  /** Takes the tiles of one that `beside` gave, in place of its own. */
+  adopt(other: TileStore): Promise<void>;
 }
 
 /** Tiles as files, in the layout that any static web server can serve. A file appears whole or not at all. */
@@ -31,6 +35,19 @@ export class DiskTileStore implements TileStore {
   async remove(name: string): Promise<void> {
     await rm(path.join(this.folder, name), { force: true, recursive: true });
   }
+
+  async beside(): Promise<TileStore> {
+    await this.remove('rebuilt');
+    return new DiskTileStore(path.join(this.folder, 'rebuilt'));
+  }
+
+  async adopt(other: TileStore): Promise<void> {
+    if (!(other instanceof DiskTileStore)) throw new TypeError('only tiles of the same kind can be adopted');
+    await this.remove('tile');
+    await mkdir(path.join(other.folder, 'tile'), { recursive: true }); // of a tree without leaves
+    await rename(path.join(other.folder, 'tile'), path.join(this.folder, 'tile'));
+    await this.remove('rebuilt');
+  }
 }
 
 /** Tiles in memory: the fake for tests of what stands above. */
@@ -47,6 +64,16 @@ export class MemoryTileStore implements TileStore {
 
   async remove(name: string): Promise<void> {
     for (const key of this.tiles.keys()) if (key === name || key.startsWith(`${name}/`)) this.tiles.delete(key);
+  }
+
+  async beside(): Promise<TileStore> {
+    return new MemoryTileStore();
+  }
+
+  async adopt(other: TileStore): Promise<void> {
+    if (!(other instanceof MemoryTileStore)) throw new TypeError('only tiles of the same kind can be adopted');
+    await this.remove('tile');
+    for (const [name, bytes] of other.tiles) this.tiles.set(name, bytes);
   }
 }
 
