@@ -345,6 +345,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'a call that meets a database that is away may be tried again, and is told so',
   },
   {
+    id: 'sdk.outage_is_no_attempt',
+    promise: 'what a run does waits for a platform that is away, which is no failed attempt of its step',
+  },
+  {
     id: 'standalone.supervised',
     promise: 'a service in a process of its own that ends by itself is started again, ever more slowly',
   },

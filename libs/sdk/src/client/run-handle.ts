@@ -13,11 +13,9 @@ import { readBlob } from '../worker/blobs.js';
 import { watch } from './events.js';
 import { newId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
-import { pause, type Session } from './session.js';
+import { outageMs, pause, type Session } from './session.js';
 
 const longPollMs = 30_000;
-/** An outage that a waiter rides out. */
-const outageMs = 120_000;
 const ends = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
 
 /** `writ.start` */

@@ -9,11 +9,14 @@ import {
   type DecideApprovalRequest,
 } from '@writ/proto/policy/v1/policy';
 import { RunService, RunState, type SendMessageRequest, type StartRunRequest } from '@writ/proto/run/v1/run';
+import { verifies } from '@writ/testkit';
 import * as z from 'zod';
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import { workflow } from '../define/workflow.js';
+import type { WritError } from '../errors/errors.js';
 import { FakeRefusal, grpcFake, type FakeService } from '../worker/fake/grpc-fake.js';
 import { connect } from './connect.js';
+import { Session } from './session.js';
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
@@ -249,4 +252,51 @@ test('people decide on what they saw, and authority is asked for and taken away'
 test('an address that is none is said at the first use', async () => {
   const writ = connect({ url: 'nowhere', token: 't' });
   await expect(writ.run('r').cancel()).rejects.toMatchObject({ code: 'input.invalid' });
+});
+
+describe('a platform that is away', () => {
+  const away = async (code: string, run?: string) => {
+    let [asked, pausedMs] = [0, 0];
+    const server = await grpcFake([
+      RunService,
+      {
+        sendMessage: () => {
+          if (++asked <= 20) throw new FakeRefusal(code, 'not now', true);
+          return {};
+        },
+      },
+    ]);
+    open.push(() => server.stop());
+    const session = new Session({
+      url: 'http://writ.test',
+      token: async () => 'a token',
+      key: undefined,
+      project: undefined,
+      fetch: (async () =>
+        Response.json({ issuer: 'http://i.test', audience: 'a', grpc: server.address })) as unknown as typeof fetch,
+      pause: async (ms) => void (pausedMs += ms),
+    });
+    open.push(() => session.close());
+    const sent = session.call(RunService.method.sendMessage, { id: 'run_1', message: 'go' }, { run });
+    const how = await sent.then(
+      () => 'sent',
+      (error: unknown) => (error as WritError).code,
+    );
+    return { how, asked, pausedMs };
+  };
+
+  test.each(['service.unavailable', 'gateway.no_service', 'auth.revocation_unknown'])(
+    'is waited for by what a run does (%s), and after a few tries not by anybody else',
+    async (code) => {
+      verifies('sdk.outage_is_no_attempt');
+      const { how, asked, pausedMs } = await away(code, 'run_2');
+      expect({ how, asked }).toEqual({ how: 'sent', asked: 21 });
+      expect(pausedMs).toBeGreaterThan(30_000);
+      expect(await away(code)).toMatchObject({ how: code, asked: 5 });
+    },
+  );
+
+  test('is not what refuses a run something for now', async () => {
+    expect(await away('sandbox.host_full', 'run_2')).toMatchObject({ how: 'sandbox.host_full', asked: 5 });
+  });
 });

@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly key: (() => Promise<ClientKey>) | undefined;
   readonly project: string | undefined;
   readonly fetch: typeof globalThis.fetch;
+  /** Default: `pause`. */
+  readonly pause?: typeof pause;
 }
 
 /** `GET /.well-known/writ` */
@@ -36,7 +38,17 @@ export interface Calling {
 }
 
 const maxAttempts = 5;
-const firstDelayMs = 100;
+const [firstDelayMs, maxDelayMs] = [100, 3_000];
+/** An outage of the platform that is waited out: by who awaits a run, and by what a run does. */
+export const outageMs = 120_000;
+/** The platform itself is not there, as opposed to a refusal of what was asked. */
+const away = new Set([
+  'service.unavailable',
+  'service.draining',
+  'gateway.no_service',
+  'auth.revocation_unknown',
+  'ledger.unavailable',
+]);
 const staleToken = new Set(['auth.token_expired', 'auth.invalid_token']);
 
 /** Reads what `readKeyFile` does, once. */
@@ -107,21 +119,24 @@ export class Session {
 
   /**
    * One request, one answer. What the server says may heal is tried again with backoff: every request of this SDK that changes something
-   * carries an id that makes its repeat harmless.
+   * carries an id that makes its repeat harmless. What a run does waits for a platform that is away: an outage is no failed attempt of its step.
    */
   async call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     calling: Calling = {},
   ): Promise<MessageShape<O>> {
+    const patientUntil = performance.now() + (calling.run === undefined ? 0 : outageMs);
     for (let attempt = 1; ; attempt++) {
       let token: string | undefined;
       try {
         token = await this.token(calling.run);
         return await (await this.channel()).unary(method, request, { ...calling, token, headers: this.headers() });
       } catch (error) {
-        if (!this.#mayTryAgain(error, token, attempt, calling)) throw error;
-        await pause(firstDelayMs * 3 ** (attempt - 1) * (0.75 + Math.random() / 2), calling.signal);
+        const patient = WritError.is(error) && away.has(error.code) && performance.now() < patientUntil;
+        if (!this.#mayTryAgain(error, token, patient ? 1 : attempt, calling)) throw error;
+        const delayMs = Math.min(firstDelayMs * 3 ** (attempt - 1), maxDelayMs);
+        await (this.options.pause ?? pause)(delayMs * (0.75 + Math.random() / 2), calling.signal);
       }
     }
   }
