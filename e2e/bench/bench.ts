@@ -27,6 +27,8 @@ export interface Bench<Prepared = void> {
   prepare?(conditions: Conditions): Promise<Prepared>;
   /** Once for each of the runs; every run gives the same names. */
   run(conditions: Conditions, prepared: Prepared): Promise<Measurement[]>;
+  /** With `--write`, after the runs: puts what the last of them found into the docs. Gives the file. */
+  document?(): Promise<string>;
 }
 
 /** Types a bench without naming what it prepares. */

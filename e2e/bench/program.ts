@@ -8,6 +8,7 @@ interface Options {
   json: boolean;
   runs: string;
   durability: string;
+  write: boolean;
 }
 
 /** @returns the exit code: 2 for a bench or an option that there is not; a missed target is told, not punished */
@@ -25,6 +26,8 @@ export async function main(name: string | undefined, options: Options): Promise<
   const conditions = await measureConditions(durability as 'fsync' | 'flush');
   printConditions(bench, conditions);
   const figures = summarise(await measure(bench, conditions, runs));
+  const written = options.write ? await bench.document?.() : undefined;
+  if (written !== undefined) console.log(`  written: ${written}`);
   if (options.json) write(`${JSON.stringify({ bench: name, conditions, figures })}\n`);
   printFigures(bench, figures, runs);
   return 0;
@@ -59,7 +62,7 @@ async function load(name: string): Promise<Bench<unknown>> {
 
 async function list(names: string[], asked: string | undefined): Promise<number> {
   if (asked !== undefined && !names.includes(asked)) console.error(`There is no bench \`${asked}\`.\n`);
-  console.error('npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush]\n');
+  console.error('npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush] [--write]\n');
   for (const name of names) console.error(`  ${name.padEnd(14)} ${(await load(name)).about}`);
   return asked === undefined ? 0 : 2;
 }

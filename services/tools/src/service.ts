@@ -1,10 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { actionAggregate, actionErrors, approvalErrors, type Enforcement } from '@writ/enforcement';
 import type { Host } from '@writ/ledger';
 import { aggregates } from '@writ/ledger/domain';
-import { startService, type RunningService, type ServiceContext } from '@writ/platform';
+import { Replicas, startService, type RunningService, type ServiceContext } from '@writ/platform';
+import { ServerReads } from './call/server-reads.js';
 import { ToolCalls } from './call/tool-calls.js';
 import { httpServersOf, mcpUrlOf, parseConfig, type Config } from './config.js';
-import { Gateway } from './gateway.js';
+import type { Gateway } from './gateway.js';
+import { Announcements } from './mcp/announcements.js';
+import { CarriedStates } from './mcp/carried-state.js';
 import { mountMcp } from './mcp/mount.js';
 import { Tools0001 } from './migrations/0001-tools.js';
 import { serverAggregate } from './server/server.js';
@@ -28,6 +32,7 @@ export interface Outside {
 export function start(env: Record<string, string | undefined>, outside: Outside = {}): Promise<RunningService> {
   const config = parseConfig(env);
   let runners: Runners | undefined;
+  let replicas: Promise<Replicas> | undefined;
   let gateway: Gateway | undefined;
   return startService<Config>({
     name: 'tools',
@@ -43,18 +48,35 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
       errors: toolErrors,
     }),
     module: (context) => {
-      runners = new Runners(context.ledger);
+      replicas = Replicas.follow(context.ledger.nc);
+      runners = new Runners(replicas);
       const stdio = outside.stdio ?? new SandboxedServers(runners, tokenOf(config), context.log);
       return ToolsModule.with((gateway = gatewayOf(context, stdio)));
     },
-    routes: async ({ enforcement, log }, fastify) => {
-      const { calls, tools } = gateway as Gateway;
-      const authenticator = (enforcement as Enforcement).authenticatorFor([mcpUrlOf(config)]);
-      await mountMcp(fastify, { calls, tools, authenticator, log, url: mcpUrlOf(config), config });
+    routes: async ({ enforcement: following, log, replica }, fastify) => {
+      const { calls, reads, tools, announcements } = gateway as Gateway;
+      const enforcement = following as Enforcement;
+      const url = mcpUrlOf(config);
+      await mountMcp(fastify, {
+        calls,
+        reads,
+        tools,
+        announcements,
+        enforcement,
+        states: new CarriedStates(randomBytes(32)),
+        authenticator: enforcement.authenticatorFor([url]),
+        replicas: await (replicas as Promise<Replicas>),
+        replica,
+        log,
+        url,
+        config,
+      });
     },
     stopping: async () => {
       await gateway?.connections.stop();
+      gateway?.announcements[Symbol.dispose]();
       runners?.close();
+      (await replicas?.catch(() => undefined))?.stop();
     },
   });
 }
@@ -62,10 +84,19 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
 function gatewayOf(context: ServiceContext<Config>, stdio: StdioServers): Gateway {
   const { ledger, dataSource, blobs, log, config } = context;
   const enforcement = context.enforcement as Enforcement;
-  const servers = new Servers({ ledger, host: context.host as Host, enforcement, log });
-  const connections = new Connections(mcpServers(stdio, httpServersOf(config)), servers.discover, log);
+  const announcements = new Announcements(ledger.nc, context.replica);
+  const servers = new Servers({ ledger, host: context.host as Host, enforcement, log, announcements });
+  const connections = new Connections(
+    mcpServers(stdio, httpServersOf(config)),
+    servers.discover,
+    log,
+    (address, news) => announcements.announced(address, news),
+  );
   const tools = new ToolQueries(dataSource);
-  return new Gateway(servers, tools, connections, new ToolCalls({ tools, connections, enforcement, blobs }));
+  const calls = new ToolCalls({ tools, connections, enforcement, blobs });
+  announcements.onChanged(({ tenant }) => calls.forget(tenant));
+  const reads = new ServerReads({ tools, connections, enforcement, blobs, announcements });
+  return { servers, tools, connections, calls, reads, announcements };
 }
 
 function tokenOf({

@@ -21,7 +21,10 @@ export function decisionMessage(performed: Performed<unknown> | Begun): MessageI
 }
 
 /** A call as the API answers it. */
-export function callMessage(performed: Performed<ToolResult>): MessageInitShape<typeof CallToolResponseSchema> {
+export function callMessage(
+  performed: Performed<ToolResult>,
+  tool: string,
+): MessageInitShape<typeof CallToolResponseSchema> {
   const { outcome, position } = performed;
   const about = { decision: decisionMessage(performed), outcome, position };
   if (performed.outcome !== 'done' && performed.outcome !== 'replayed') return about;
@@ -33,5 +36,7 @@ export function callMessage(performed: Performed<ToolResult>): MessageInitShape<
       structuredContent: fromJson(ValueSchema, structuredContent as JsonValue),
     }),
     isError,
+    labels: ['untrusted'],
+    server: tool.slice(0, Math.max(0, tool.indexOf('/'))),
   };
 }

@@ -1,4 +1,4 @@
-import type { Blobs, BlobHash } from '@writ/blobs';
+import type { Blobs } from '@writ/blobs';
 import {
   bounded,
   CannotSay,
@@ -10,17 +10,20 @@ import {
   type Performed,
 } from '@writ/enforcement';
 import { DomainError, newId, permits, refuse, type Json } from '@writ/ledger/domain';
-import { stateOf, WORKER } from '../server/server.js';
+import { WORKER } from '../server/server.js';
 import type { ServerSpec, ToolDefinition } from '../server/server.events.js';
 import type { ToolQueries } from '../server/server.view.js';
 import type { Connections } from '../upstream/connections.js';
-import { NoAnswer, type ToolResult } from '../upstream/upstream.js';
+import { NoAnswer, type Exchange, type ToolResult } from '../upstream/upstream.js';
 import { ArgumentRules } from './arguments.js';
+import { mustBeAllowed, shown } from './asking.js';
+import { Definitions, type Target } from './definitions.js';
 import { effectOf, repeatOf } from './effect.js';
+import { Results, type Answered } from './results.js';
 
-/** Bytes of a result that the ledger keeps for a repeat; larger ones are kept as blobs, with their hash in the ledger. */
-const MAX_INLINE = 48_000;
 const MAX_ARGUMENTS = 16_384;
+/** Under this name the answers of the caller's client stand among the arguments, where policies and the record see them. */
+const ANSWERS = 'writ/answers';
 
 /** One call that an agent wants made. */
 export interface ToolCall {
@@ -32,15 +35,15 @@ export interface ToolCall {
   readonly approval?: string;
 }
 
+/** What goes to the server beside the arguments, and back to the caller before the result. */
+export interface Passing extends Omit<Exchange, 'signal'> {
+  /** Aborted when the caller takes the call back; that it merely went away is no such thing. */
+  readonly cancelled?: AbortSignal;
+}
+
 /** How a call ended; `replayed` has the result of then. */
 export type Called = Performed<ToolResult> | RepeatedCall;
 type RepeatedCall = Omit<Extract<Performed<ToolResult>, { outcome: 'replayed' }>, 'value'> & { readonly value: Json };
-
-/** What an answered call leaves behind. */
-interface Answered {
-  readonly result: ToolResult;
-  readonly summary: Json;
-}
 
 /** What the calls stand on. */
 export interface ToolCallsParts {
@@ -53,8 +56,24 @@ export interface ToolCallsParts {
 /** The one way from an agent to a tool, whichever door it came through. */
 export class ToolCalls {
   private readonly rules = new ArgumentRules();
+  private readonly definitions: Definitions;
+  private readonly results: Results;
 
-  constructor(private readonly parts: ToolCallsParts) {}
+  constructor(private readonly parts: ToolCallsParts) {
+    this.definitions = new Definitions(parts.tools);
+    this.results = new Results(parts.blobs);
+  }
+
+  /** The approved definition, if this caller may know it; nothing is recorded. */
+  async known(caller: ActingCaller, tool: string): Promise<ToolDefinition | undefined> {
+    if (!permits(caller.grant, 'tool.call', tool)) return undefined;
+    return (await this.definitions.of(caller.tenant, tool))?.approved ?? undefined;
+  }
+
+  /** What was approved or removed here is known here at once. */
+  forget(tenant: string): void {
+    this.definitions.forget(tenant);
+  }
 
   /**
    * Capability, pinned definition, arguments; then the pipeline of enforcement, and only then the server.
@@ -62,18 +81,18 @@ export class ToolCalls {
    * @throws DomainError `auth.*`, `approval.*`, `tools.not_found|quarantined|definition_changed|bad_arguments|bad_schema|runs_in_worker|upstream_failed`,
    * `action.*`; each is recorded
    */
-  async call(caller: ActingCaller, asked: ToolCall): Promise<Performed<ToolResult>> {
+  async call(caller: ActingCaller, asked: ToolCall, passing: Passing = {}): Promise<Performed<ToolResult>> {
     const call = { ...asked, effectId: asked.effectId || newId('act') };
     const target = await this.admitted(caller, call);
-    const performed = await this.parts.enforcement.perform<Answered>(
-      requestOf(caller, call, target.definition),
-      async ({ signal }) => this.keep(await this.reach(caller.tenant, target, call.input, signal)),
+    const performed = await this.parts.enforcement.perform<Answered<ToolResult>>(
+      requestOf(caller, withAnswers(call, passing), target.definition),
+      async ({ signal }) => this.results.keep(await this.reach(caller.tenant, target, call.input, signal, passing)),
     );
     switch (performed.outcome) {
       case 'done':
         return { ...performed, value: performed.value.result };
       case 'replayed':
-        return { ...performed, outcome: 'replayed', value: (await this.recall(performed.value)) as unknown as Json };
+        return { ...performed, outcome: 'replayed', value: await this.results.recall(performed.value) };
       default:
         return performed;
     }
@@ -97,32 +116,13 @@ export class ToolCalls {
     });
   }
 
-  /** The approved definition, as long as it is what the server offers. */
-  private async definition({ tenant, grant }: ActingCaller, { tool: full }: ToolCall): Promise<Target> {
-    // First, so that whoever may not call it does not learn whether it is there.
-    if (!permits(grant, 'tool.call', full))
-      throw refuse('auth.missing_capability', `the token does not carry tool.call on ${full}`, {
-        action: 'tool.call',
-        resource: full,
-      });
-    const slash = full.indexOf('/');
-    const server = full.slice(0, Math.max(0, slash));
-    const tool = full.slice(slash + 1);
-    const row = await this.parts.tools.tool(tenant, server, tool);
-    if (row === undefined) throw refuse('tools.not_found', `there is no tool ${full}`);
-    switch (stateOf({ seen: row.seen ?? undefined, approved: row.approved ?? undefined })) {
-      case 'new':
-        throw refuse('tools.quarantined', `${full} waits for a person to approve its definition`);
-      case 'changed':
-        throw refuse(
-          'tools.definition_changed',
-          `${full} is now ${row.seen?.hash}; a person approved ${row.approved?.hash} and must look at it again`,
-        );
-      case 'gone':
-        throw refuse('tools.not_found', `${server} does not offer ${tool} any more`);
-      case 'approved':
-        return { server, tool, spec: row.spec, definition: row.approved as ToolDefinition };
-    }
+  /** First the capability, so that whoever may not call it does not learn whether it is there. */
+  private async definition({ tenant, grant }: ActingCaller, { tool }: ToolCall): Promise<Target> {
+    if (permits(grant, 'tool.call', tool)) return this.definitions.target(tenant, tool);
+    throw refuse('auth.missing_capability', `the token does not carry tool.call on ${tool}`, {
+      action: 'tool.call',
+      resource: tool,
+    });
   }
 
   private async reach(
@@ -130,32 +130,25 @@ export class ToolCalls {
     target: Target,
     input: ToolCall['input'],
     signal: AbortSignal,
+    { cancelled, ...passing }: Passing,
   ): Promise<ToolResult> {
     const { server, tool, definition } = target;
     const spec = target.spec as Exclude<ServerSpec, { kind: 'worker' }>;
+    const either = cancelled === undefined ? signal : AbortSignal.any([signal, cancelled]);
     try {
       const connection = await this.parts.connections.get({ tenant, server, spec });
-      return await connection.call(tool, definition.hash, input, signal);
+      const client = shown(passing.client, spec);
+      const result = await connection.call(tool, definition.hash, input, { ...passing, client, signal: either });
+      mustBeAllowed(result.asks, client, server);
+      return result;
     } catch (problem) {
-      if (!(problem instanceof NoAnswer)) throw problem;
+      const takenBack = cancelled?.aborted === true && !signal.aborted;
+      if (!takenBack && !(problem instanceof NoAnswer)) throw problem;
+      const said = takenBack ? `${tool} was called, and taken back by its caller` : (problem as Error).message;
       // Reading twice does no harm, so it may be called failed; of anything else nobody can say whether it happened.
-      if (repeatOf(definition) === 'read') throw refuse('tools.upstream_failed', problem.message);
-      throw new CannotSay(problem.message, { cause: problem });
+      if (repeatOf(definition) === 'read') throw refuse('tools.upstream_failed', said);
+      throw new CannotSay(said, { cause: problem });
     }
-  }
-
-  private async keep(result: ToolResult): Promise<Answered> {
-    const whole = result as unknown as Json;
-    const bytes = Buffer.from(JSON.stringify(whole));
-    if (bytes.length <= MAX_INLINE) return { result, summary: whole };
-    const { hash } = await this.parts.blobs.put(bytes);
-    return { result, summary: { blob: hash, bytes: bytes.length } };
-  }
-
-  private async recall(summary: Json): Promise<ToolResult> {
-    const { blob } = summary as { blob?: BlobHash };
-    if (blob === undefined) return summary as unknown as ToolResult;
-    return JSON.parse(Buffer.from(await this.parts.blobs.get(blob)).toString('utf8')) as ToolResult;
   }
 
   /** A refusal of the gateway itself stands in the ledger like one of the policies. */
@@ -194,14 +187,12 @@ export class ToolCalls {
   }
 }
 
-interface Target {
-  readonly server: string;
-  readonly tool: string;
-  readonly spec: ServerSpec;
-  readonly definition: ToolDefinition;
+/** The answers of a client are arguments of the call too. */
+function withAnswers<C extends ToolCall>(call: C, { inputResponses }: Passing): C {
+  return inputResponses === undefined ? call : { ...call, input: { ...call.input, [ANSWERS]: inputResponses } };
 }
 
-function requestOf<T extends Answered>(
+function requestOf<T extends Answered<ToolResult>>(
   caller: ActingCaller,
   { tool, input, effectId, approval }: ToolCall & { effectId: string },
   definition: ToolDefinition,

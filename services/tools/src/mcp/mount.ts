@@ -1,6 +1,4 @@
-import { Readable } from 'node:stream';
-import type { ReadableStream } from 'node:stream/web';
-import { createMcpHandler, type McpHttpHandler } from '@modelcontextprotocol/server';
+import type { Replicas } from '@writ/platform';
 import {
   failureOf,
   headersOf,
@@ -9,52 +7,65 @@ import {
   requestIdOf,
   traceparentOf,
   type Authenticator,
-  type Identity,
+  type Failure,
 } from '@writ/api';
-import type { ActingCaller } from '@writ/enforcement';
+import type { ActingCaller, Enforcement } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config.js';
+import { strangeAddress, type Addresses } from './addresses.js';
+import type { Announcements } from './announcements.js';
+import { BadBody, bodyOf } from './body.js';
+import type { Face, McpDoorParts } from './mcp-server.js';
+import { McpEndpoint } from './mcp-endpoint.js';
 import { challengeOf, metadataOf, metadataUrlOf } from './protected-resource.js';
-import { mcpServer, type McpDoorParts } from './mcp-server.js';
+import { elsewhere, isForwarded, sendOn } from './other-replica.js';
+import { failed, refusedRequest, sendWeb, webRequest } from './web.js';
 import { WaitingCalls } from './waiting-calls.js';
 
 /** What the MCP endpoint stands on. */
 export interface McpParts extends Omit<McpDoorParts, 'waiting'> {
   /** For tokens that were made for this endpoint. */
   readonly authenticator: Authenticator;
+  readonly enforcement: Pick<Enforcement, 'watch'>;
+  readonly announcements: Announcements;
+  /** The replicas of all services, and which of them this is. */
+  readonly replicas: Pick<Replicas, 'up'>;
+  readonly replica: string;
   readonly log: Logger;
   /** Its canonical URI (RFC 8707). */
   readonly url: string;
-  readonly config: Pick<Config, 'WRIT_ISSUER' | 'WRIT_MCP_ORIGINS'>;
+  readonly config: Pick<Config, 'WRIT_ISSUER' | 'WRIT_MCP_ORIGINS' | 'WRIT_MCP_HOSTS'>;
 }
 
-/** Whoever may not call any tool has no business here. */
+/** Whoever may do nothing with servers has no business here; what exactly, each request is asked again. */
 const method = { name: 'mcp', requires: 'tool.call', public: false } as const;
 
 /**
- * Puts the MCP endpoint (Streamable HTTP) at `/mcp`, and its metadata (RFC 9728) where clients look for it. Each request is
- * authenticated by itself: there is no session that could outlive a token.
+ * Puts the MCP endpoint (Streamable HTTP) at `/mcp`, each server by itself at `/mcp/<server>`, and its metadata (RFC 9728)
+ * where clients look for it. Each request is authenticated by itself, also those of a session.
  */
 export async function mountMcp(fastify: FastifyInstance, parts: McpParts): Promise<void> {
-  const door = { calls: parts.calls, tools: parts.tools, waiting: new WaitingCalls() };
-  const handler = createMcpHandler(({ authInfo }) => mcpServer(door, authInfo?.extra?.['caller'] as ActingCaller), {
-    legacy: 'stateless',
-    onerror: (error) => parts.log.debug({ err: error }, 'an MCP request was refused'),
-  });
+  const endpoint = new McpEndpoint({ ...parts, waiting: new WaitingCalls() });
   const metadata = metadataOf(parts.url, parts.config.WRIT_ISSUER);
+  const wellKnown = new URL(metadataUrlOf(parts.url)).pathname;
   await fastify.register((scope, _options, done) => {
-    // The handler reads bodies itself.
+    // Bodies are read here: only what is authenticated, and within bounds of its own.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
     scope.route({
       method: ['GET', 'POST', 'DELETE'],
       url: '/mcp',
-      handler: (request, reply) => serve(request, reply, handler, parts),
+      handler: (request, reply) => serve(request, reply, endpoint, parts),
     });
-    for (const path of new Set(['/.well-known/oauth-protected-resource', new URL(metadataUrlOf(parts.url)).pathname]))
+    scope.route<{ Params: { server: string } }>({
+      method: ['GET', 'POST', 'DELETE'],
+      url: '/mcp/:server',
+      handler: (request, reply) => serve(request, reply, endpoint, parts, request.params.server),
+    });
+    for (const path of new Set(['/.well-known/oauth-protected-resource', wellKnown, `${wellKnown}/:server`]))
       scope.get(path, (_request, reply) => reply.header('cache-control', 'max-age=300').send(metadata));
-    scope.addHook('onClose', () => handler.close());
+    scope.addHook('onClose', () => endpoint[Symbol.asyncDispose]());
     done();
   });
 }
@@ -62,64 +73,58 @@ export async function mountMcp(fastify: FastifyInstance, parts: McpParts): Promi
 async function serve(
   request: FastifyRequest,
   reply: FastifyReply,
-  handler: McpHttpHandler,
+  endpoint: McpEndpoint,
   parts: McpParts,
+  server?: string,
 ): Promise<FastifyReply> {
   const headers = headersOf(request.raw);
   const requestId = requestIdOf(headers);
   reply.header('x-request-id', requestId);
-  const { origin } = request.headers;
-  // A page of the web has no business with a tool gateway on somebody's machine (DNS rebinding).
-  if (origin !== undefined && !allowedOrigins(parts).includes(origin))
-    return reply.status(403).send({ jsonrpc: '2.0', id: null, error: { code: -32000, message: 'this origin is not allowed' } }); // prettier-ignore
-  let identity: Identity;
+  const strange = strangeOf(request, parts);
+  if (strange !== undefined) return refusedRequest(reply, 403, -32_000, strange);
+  let caller: ActingCaller;
   try {
-    identity = await parts.authenticator.authenticate(headers, method);
+    const identity = await parts.authenticator.authenticate(headers, method);
+    const trace = traceparentOf(headers.get('traceparent'));
+    caller = { ...identity, requestId, ...(trace !== undefined && { trace }) };
   } catch (error) {
-    const failure = failureOf(error);
-    if (failure.bug !== undefined) parts.log.error({ err: failure.bug, requestId }, 'a token could not be checked');
-    const challenge = challengeOf(failure, parts.url);
-    if (challenge !== undefined) reply.header('www-authenticate', challenge);
-    if (failure.retry) reply.header('retry-after', '1');
-    return reply
-      .status(failure.status)
-      .type(PROBLEM_TYPE)
-      .send(JSON.stringify(problemOf(failure, requestId)));
+    return unauthenticated(reply, failureOf(error), requestId, parts);
   }
-  const trace = traceparentOf(headers.get('traceparent'));
-  const caller: ActingCaller = { ...identity, requestId, ...(trace !== undefined && { trace }) };
+  const other = isForwarded(request) ? undefined : elsewhere(request.headers['mcp-session-id'], parts);
+  if (other !== undefined) return sendOn(request, reply, other);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const response = await handler.fetch(webRequest(request, parts.url, gone.signal), {
-    authInfo: {
-      token: '', // what serves the request has no use for it
-      clientId: identity.principal,
-      scopes: [],
-      expiresAt: Math.floor(identity.expires.getTime() / 1000),
-      extra: { caller },
-    },
-  });
-  for (const [name, value] of response.headers) reply.header(name, value);
+  try {
+    const body = request.method === 'POST' ? await bodyOf(request.raw) : undefined;
+    const face: Omit<Face, 'session'> = { tenant: caller.tenant, ...(server !== undefined && { server }) };
+    const answer = await endpoint.answer(webRequest(request, parts.url, gone.signal), body, face, caller);
+    return await sendWeb(reply, answer, caller, parts);
+  } catch (error) {
+    if (error instanceof BadBody) return refusedRequest(reply, error.status, error.code, error.message);
+    return failed(reply, failureOf(error), requestId, parts.log);
+  }
+}
+
+/** As the client named it, and, where a proxy stands between, as the proxy was named. */
+function strangeOf({ headers, raw }: FastifyRequest, { url, config }: McpParts): string | undefined {
+  const { localAddress = '', localPort = 0 } = raw.socket;
+  const here = [`${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`];
+  const addresses: Addresses = { url, hosts: [...config.WRIT_MCP_HOSTS, ...here], origins: config.WRIT_MCP_ORIGINS };
+  const { host, origin } = headers;
+  const forwarded = headers['x-forwarded-host'];
+  return (
+    strangeAddress({ host, origin }, addresses) ??
+    (forwarded === undefined ? undefined : strangeAddress({ host: String(forwarded) }, addresses))
+  );
+}
+
+function unauthenticated(reply: FastifyReply, failure: Failure, requestId: string, parts: McpParts): FastifyReply {
+  if (failure.bug !== undefined) parts.log.error({ err: failure.bug, requestId }, 'a token could not be checked');
+  const challenge = challengeOf(failure, parts.url);
+  if (challenge !== undefined) reply.header('www-authenticate', challenge);
+  if (failure.retry) reply.header('retry-after', '1');
   return reply
-    .status(response.status)
-    .send(response.body === null ? undefined : Readable.fromWeb(response.body as ReadableStream));
-}
-
-function allowedOrigins({ url, config }: McpParts): readonly string[] {
-  return [new URL(url).origin, ...config.WRIT_MCP_ORIGINS];
-}
-
-/** The request as the web has it. The address is ours, whatever the host header says. */
-function webRequest(request: FastifyRequest, url: string, signal: AbortSignal): Request {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers))
-    if (value !== undefined && name !== 'authorization')
-      headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  const body = request.method === 'POST' ? (Readable.toWeb(request.raw) as ReadableStream) : undefined;
-  return new Request(url, {
-    method: request.method,
-    headers,
-    signal,
-    ...(body !== undefined && { body, duplex: 'half' }),
-  } as RequestInit);
+    .status(failure.status)
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problemOf(failure, requestId)));
 }

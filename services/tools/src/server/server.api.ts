@@ -79,7 +79,7 @@ export class ToolApi implements ServiceImplementation<typeof ToolService> {
   }
 
   async callTool(request: CallToolRequest, caller: Caller) {
-    return callMessage(await this.gateway.calls.call(caller, callOf(request)));
+    return callMessage(await this.gateway.calls.call(caller, callOf(request)), request.tool);
   }
 
   async registerTools({ tools }: RegisterToolsRequest, caller: Caller) {

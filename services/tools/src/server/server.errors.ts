@@ -27,5 +27,11 @@ export const toolErrors = {
     title: 'The server behind the tool did not answer as it should',
     retry: true,
   },
+  'tools.may_not_ask': {
+    status: 502,
+    title: 'The server asked for what it may not ask for',
+    hint: 'may_ask of the server says what it may',
+  },
+  'tools.too_many_sessions': { status: 429, title: 'Too many sessions are open', retry: true },
   'tools.view_behind': { status: 503, title: 'The view has not reached that position yet', retry: true },
 } as const satisfies ErrorCatalogue;

@@ -7,10 +7,13 @@ export interface Mount {
   writable: boolean;
 }
 
-/** How a server is reached. */
+/** What a server may ask of the clients of its callers, as MCP's `ClientCapabilities` has it. */
+export type MayAsk = 'elicitation' | 'sampling' | 'roots';
+
+/** How a server is reached. Without `mayAsk` it may ask nothing. */
 export type ServerSpec =
-  | { kind: 'stdio'; argv: string[]; env: Record<string, string>; mounts: Mount[] }
-  | { kind: 'http'; url: string }
+  | { kind: 'stdio'; argv: string[]; env: Record<string, string>; mounts: Mount[]; mayAsk?: MayAsk[] }
+  | { kind: 'http'; url: string; mayAsk?: MayAsk[] }
   /** Tools whose code runs in the tenant's own workers. */
   | { kind: 'worker' };
 

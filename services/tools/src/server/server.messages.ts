@@ -3,12 +3,15 @@ import { invalid } from '@writ/api';
 import type { ServerSpec as SpecMessage, ToolSchema, ToolServerSchema } from '@writ/proto/tools/v1/tools';
 import type { ConnectionState } from '../upstream/connections.js';
 import type { Address } from '../upstream/upstream.js';
+import type { MayAsk } from './server.events.js';
 import { stateOf } from './server.js';
 import type { ServerRow, ToolRow } from './server.view.js';
 
 /** @throws DomainError `request.invalid` */
 export function specOf(message: SpecMessage | undefined): Address['spec'] {
   const transport = message?.transport;
+  const asks = message?.mayAsk ?? [];
+  const mayAsk = asks.length === 0 ? {} : { mayAsk: asks as MayAsk[] };
   switch (transport?.case) {
     case 'stdio': {
       const { argv, env, mounts } = transport.value;
@@ -17,10 +20,11 @@ export function specOf(message: SpecMessage | undefined): Address['spec'] {
         argv,
         env,
         mounts: mounts.map(({ source, target, writable }) => ({ source, target, writable })),
+        ...mayAsk,
       };
     }
     case 'http':
-      return { kind: 'http', url: transport.value.url };
+      return { kind: 'http', url: transport.value.url, ...mayAsk };
     default:
       throw invalid([{ field: 'spec', detail: 'must say how the server is reached: stdio or http' }]);
   }
@@ -32,9 +36,21 @@ export function serverMessage(
 ): MessageInitShape<typeof ToolServerSchema> {
   switch (spec.kind) {
     case 'stdio':
-      return { name, state, error, tools, spec: { transport: { case: 'stdio', value: spec } } };
+      return {
+        name,
+        state,
+        error,
+        tools,
+        spec: { transport: { case: 'stdio', value: spec }, mayAsk: spec.mayAsk ?? [] },
+      };
     case 'http':
-      return { name, state, error, tools, spec: { transport: { case: 'http', value: spec } } };
+      return {
+        name,
+        state,
+        error,
+        tools,
+        spec: { transport: { case: 'http', value: spec }, mayAsk: spec.mayAsk ?? [] },
+      };
     case 'worker': // workers come to us
       return { name, state: 'connected', tools, spec: {} };
   }

@@ -83,6 +83,14 @@ export class ToolQueries {
     );
   }
 
+  /** How one server is reached. */
+  async server(tenant: string, name: string): Promise<ServerSpec | undefined> {
+    const rows: { spec: ServerSpec }[] = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query('SELECT spec FROM tool_server WHERE tenant = $1 AND name = $2', [tenant, name]),
+    );
+    return rows[0]?.spec;
+  }
+
   tools(tenant: string, server?: string): Promise<ToolRow[]> {
     return readTenant(this.dataSource, tenant, (manager) =>
       manager.query(

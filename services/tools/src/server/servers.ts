@@ -3,6 +3,7 @@ import type { Caller } from '@writ/api';
 import type { Enforcement } from '@writ/enforcement';
 import type { CommandResult, Host, Ledger, Logger } from '@writ/ledger';
 import { refuse, type Actor } from '@writ/ledger/domain';
+import type { Announcements } from '../mcp/announcements.js';
 import type { Connections, Discover } from '../upstream/connections.js';
 import type { Address } from '../upstream/upstream.js';
 import type { ServerCommand } from './server.js';
@@ -24,6 +25,7 @@ export interface ServersParts {
   readonly host: Host;
   readonly enforcement: Enforcement;
   readonly log: Logger;
+  readonly announcements: Pick<Announcements, 'changed'>;
 }
 
 /** Servers and their definitions, as they come into the ledger. */
@@ -32,8 +34,9 @@ export class Servers {
 
   /** What a connection tells of its server. */
   readonly discover: Discover = async ({ tenant, server }, tools) => {
-    const { position } = await this.send(tenant, self, server, { type: 'discover', tools });
+    const { position, events } = await this.send(tenant, self, server, { type: 'discover', tools });
     await this.upTo(position);
+    if (events.length > 0) this.changed(tenant);
   };
 
   /**
@@ -57,19 +60,20 @@ export class Servers {
   async remove({ tenant, actor, trace }: Caller, server: string): Promise<{ position: string }> {
     const { position } = await this.send(tenant, actor, server, { type: 'remove' }, trace);
     await this.upTo(position);
+    this.changed(tenant);
     return { position };
   }
 
   /** @throws DomainError `tools.not_found`, `tools.server_not_found`, `tools.definition_changed`; `tool_schema.invalid` of policy */
   async approve(caller: Caller, server: string, tool: string, hash: string): Promise<{ position: string }> {
     const { tenant, actor, trace, principal: by } = caller;
-    return this.approved(await this.send(tenant, actor, server, { type: 'approve', tool, hash, by }, trace));
+    return this.approved(tenant, await this.send(tenant, actor, server, { type: 'approve', tool, hash, by }, trace));
   }
 
   /** Tools whose code runs in the caller's workers. */
   async register(caller: Caller, tools: readonly ToolDefinition[]): Promise<{ position: string }> {
     const { tenant, actor, trace, principal: by } = caller;
-    return this.approved(await this.send(tenant, actor, WORKER, { type: 'register', tools, by }, trace));
+    return this.approved(tenant, await this.send(tenant, actor, WORKER, { type: 'register', tools, by }, trace));
   }
 
   /** Waits until the view has a position. @throws DomainError `tools.view_behind` */
@@ -79,13 +83,18 @@ export class Servers {
   }
 
   /** Whoever approved may call at once: the view has it, and so have the policies of this process. */
-  private async approved({ events, position }: CommandResult): Promise<{ position: string }> {
+  private async approved(tenant: string, { events, position }: CommandResult): Promise<{ position: string }> {
     const { ledger, enforcement } = this.parts;
     const commit = await registerSchemas(ledger, events);
     const until = performance.now() + POLICY_WAIT_MS;
     while (enforcement.policies.commit < commit && performance.now() < until) await sleep(POLICY_LOOK_MS);
     await this.upTo(position);
+    if (events.length > 0) this.changed(tenant);
     return { position };
+  }
+
+  private changed(tenant: string): void {
+    this.parts.announcements.changed({ tenant, what: 'tools' });
   }
 
   private send(

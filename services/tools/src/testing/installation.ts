@@ -4,7 +4,7 @@ import path from 'node:path';
 import { TestIdentity, type TestClaims } from '@writ/enforcement/testing';
 import { Ledger } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
-import type { RunningService } from '@writ/platform';
+import { Replicas, type RunningService } from '@writ/platform';
 import { eventually, startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
 import { start } from '../service.js';
 import { Runners } from '../upstream/runners.js';
@@ -160,8 +160,9 @@ export class Installation implements AsyncDisposable {
         'writ-tenant': tenant,
       }),
     };
-    const runners = new Runners(this.ledger);
-    this.parts.undo.unshift(() => runners.close());
+    const replicas = await Replicas.follow(this.ledger.nc);
+    const runners = new Runners(Promise.resolve(replicas));
+    this.parts.undo.unshift(() => (runners.close(), replicas.stop()));
     this.stdio = new SandboxedServers(runners, token);
   }
 

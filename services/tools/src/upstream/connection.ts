@@ -1,7 +1,14 @@
 import type { Logger } from '@writ/ledger';
 import { refuse, type Json } from '@writ/ledger/domain';
 import type { Discover } from './connections.js';
-import type { Address, Connect, ToolResult, Upstream } from './upstream.js';
+import type { Address, Announced, Connect, Exchange, ToolResult, Upstream, UpstreamRequest } from './upstream.js';
+
+/** Who is told what a connection sees. */
+export interface Ears {
+  readonly discover: Discover;
+  readonly announced: (address: Address, announced: Announced) => void;
+  readonly log?: Logger;
+}
 
 /**
  * A connection and what its server offered over it. Only what this very connection offered is called: a server that was
@@ -12,28 +19,28 @@ export class Connection {
   private refreshing: Promise<void> | undefined;
   private stale = false;
   private running = 0;
+  private readonly watches = new Map<string, { count: number; readonly stream: Promise<AsyncDisposable> }>();
 
   private constructor(
     private readonly address: Address,
     private readonly upstream: Upstream,
-    private readonly discover: Discover,
-    private readonly log: Logger | undefined,
+    private readonly ears: Ears,
   ) {}
 
   /** Connects and tells the ledger what is offered. */
   static async open(
     address: Address,
     connect: Connect,
-    discover: Discover,
-    log?: Logger,
+    ears: Ears,
   ): Promise<{ connection: Connection; offered: number }> {
     // What is announced before the first look counts after it.
     const told: { connection?: Connection; early?: true } = {};
-    const upstream = await connect(address, () => {
-      if (told.connection === undefined) told.early = true;
+    const upstream = await connect(address, (news) => {
+      if (news.what !== 'tools') ears.announced(address, news);
+      else if (told.connection === undefined) told.early = true;
       else void told.connection.refresh();
     });
-    const connection = new Connection(address, upstream, discover, log);
+    const connection = new Connection(address, upstream, ears);
     try {
       await connection.look();
     } catch (error) {
@@ -60,7 +67,7 @@ export class Connection {
    * @param hash of the approved definition
    * @throws DomainError `tools.definition_changed`, `tools.upstream_failed`; NoAnswer
    */
-  async call(tool: string, hash: string, input: { [key: string]: Json }, signal: AbortSignal): Promise<ToolResult> {
+  async call(tool: string, hash: string, input: { [key: string]: Json }, exchange: Exchange): Promise<ToolResult> {
     await this.refreshing;
     // Not every server announces what it changed, and another replica may have seen it first.
     if (this.offers.get(tool) !== hash) await this.refresh();
@@ -69,12 +76,35 @@ export class Connection {
       const now = offered === undefined ? 'is not offered any more' : `is now ${offered}`;
       throw refuse('tools.definition_changed', `${this.address.server}/${tool} ${now}; ${hash} was approved`);
     }
-    this.running++;
+    return this.counted(() => this.upstream.call(tool, input, exchange));
+  }
+
+  /** Prompts, resources and completions; what the server has of them is not pinned. */
+  ask(request: UpstreamRequest, exchange: Exchange): Promise<{ [key: string]: Json }> {
+    return this.counted(() => this.upstream.ask(request, exchange));
+  }
+
+  get capabilities(): { [key: string]: Json } {
+    return this.upstream.capabilities;
+  }
+
+  /** However many watch a resource, the server is told once. */
+  async watch(uri: string): Promise<AsyncDisposable> {
+    const watch = this.watches.get(uri) ?? { count: 0, stream: this.upstream.watch(uri) };
+    this.watches.set(uri, watch);
+    watch.count++;
+    const leave = async (): Promise<void> => {
+      if (--watch.count > 0) return;
+      this.watches.delete(uri);
+      await (await watch.stream)[Symbol.asyncDispose]();
+    };
     try {
-      return await this.upstream.call(tool, input, signal);
-    } finally {
-      this.running--;
+      await watch.stream;
+    } catch (error) {
+      await leave().catch(() => undefined);
+      throw error;
     }
+    return { [Symbol.asyncDispose]: leave };
   }
 
   close(): Promise<void> {
@@ -93,18 +123,28 @@ export class Connection {
         this.stale = false;
         await this.look();
       } while (this.stale);
+      this.ears.announced(this.address, { what: 'tools' });
     } catch (error) {
       // What it offers is unknown now; the next call meets it anew.
       this.offers = new Map();
       const { tenant, server } = this.address;
-      this.log?.warn({ err: error, tenant, server }, 'an MCP server changed its tools and would not tell them');
+      this.ears.log?.warn({ err: error, tenant, server }, 'an MCP server changed its tools and would not tell them');
       await this.upstream.close();
+    }
+  }
+
+  private async counted<T>(work: () => Promise<T>): Promise<T> {
+    this.running++;
+    try {
+      return await work();
+    } finally {
+      this.running--;
     }
   }
 
   private async look(): Promise<void> {
     const tools = await this.upstream.list();
     this.offers = new Map(tools.map(({ name, hash }) => [name, hash]));
-    await this.discover(this.address, tools);
+    await this.ears.discover(this.address, tools);
   }
 }

@@ -6,7 +6,7 @@ import { FakeServer } from './fake-upstream.js';
 import type { Address } from './upstream.js';
 
 const address: Address = { tenant: 'tnt_1', server: 'mail', spec: { kind: 'http', url: 'http://mail' } };
-const never = new AbortController().signal;
+const never = { signal: new AbortController().signal };
 const opened: Connections[] = [];
 
 function given() {

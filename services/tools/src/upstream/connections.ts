@@ -2,7 +2,7 @@ import type { Logger } from '@writ/ledger';
 import { DomainError, refuse } from '@writ/ledger/domain';
 import type { ToolDefinition } from '../server/server.events.js';
 import { Connection } from './connection.js';
-import type { Address, Connect } from './upstream.js';
+import type { Address, Announced, Connect } from './upstream.js';
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
@@ -42,6 +42,7 @@ export class Connections {
     private readonly connect: Connect,
     private readonly discover: Discover,
     private readonly log?: Logger,
+    private readonly announced: (address: Address, announced: Announced) => void = () => undefined,
   ) {
     this.sweeper = setInterval(() => this.sweep(), SWEEP_MS).unref();
   }
@@ -111,7 +112,11 @@ export class Connections {
 
   private async open(address: Address): Promise<Connection> {
     try {
-      const { connection, offered } = await Connection.open(address, this.connect, this.discover, this.log);
+      const { connection, offered } = await Connection.open(address, this.connect, {
+        discover: this.discover,
+        announced: this.announced,
+        ...(this.log && { log: this.log }),
+      });
       this.log?.info({ tenant: address.tenant, server: address.server, tools: offered }, 'an MCP server is connected');
       return connection;
     } catch (error) {

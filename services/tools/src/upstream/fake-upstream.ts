@@ -1,7 +1,7 @@
 import { digestOf } from '@writ/enforcement';
 import { refuse, type Json } from '@writ/ledger/domain';
 import type { ToolDefinition } from '../server/server.events.js';
-import { NoAnswer, type Address, type Connect, type ToolResult, type Upstream } from './upstream.js';
+import { NoAnswer, type Address, type Connect, type Exchange, type ToolResult, type Upstream } from './upstream.js';
 
 /** What a tool of the fake does; a throw is an error that the tool reports itself. */
 export type FakeTool = (input: { [key: string]: Json }) => string | Promise<string>;
@@ -38,12 +38,12 @@ export class FakeServer {
     for (const { end } of this.open) end();
   }
 
-  readonly connect: Connect = async (_address: Address, onListChanged) => {
+  readonly connect: Connect = async (_address: Address, announce) => {
     this.connected++;
     if (this.down !== undefined) throw this.down;
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     const connection = {
-      changed: onListChanged,
+      changed: () => announce({ what: 'tools' }),
       end: () => {
         this.open.delete(connection);
         resolve();
@@ -52,8 +52,11 @@ export class FakeServer {
     this.open.add(connection);
     const upstream: Upstream = {
       closed,
+      capabilities: { tools: {} },
       list: async () => [...this.tools].map(([name, { description }]) => definitionOf(name, description)),
-      call: (tool, input, signal) => this.call(tool, input, signal, closed),
+      call: (tool, input, exchange) => this.call(tool, input, exchange, closed),
+      ask: ({ method }) => Promise.reject(refuse('tools.upstream_failed', `${method}: there is no such method`)),
+      watch: (uri) => Promise.reject(refuse('tools.upstream_failed', `${uri}: it cannot be watched`)),
       close: async () => connection.end(),
     };
     return upstream;
@@ -62,7 +65,7 @@ export class FakeServer {
   private async call(
     tool: string,
     input: { [key: string]: Json },
-    signal: AbortSignal,
+    { signal }: Exchange,
     closed: Promise<void>,
   ): Promise<ToolResult> {
     signal.throwIfAborted();

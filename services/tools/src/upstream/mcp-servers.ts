@@ -2,21 +2,25 @@ import { DomainError, refuse } from '@writ/ledger/domain';
 import { httpTransport, type HttpServers } from './http-transport.js';
 import { McpUpstream } from './mcp-upstream.js';
 import type { StdioAddress, StdioServers } from './sandboxed-server.js';
-import type { Address, Connect, Upstream } from './upstream.js';
+import type { Address, Announced, Connect, Upstream } from './upstream.js';
 
 /** Connects MCP servers, over HTTP to allowed hosts and over stdio. */
 export function mcpServers(stdio: StdioServers, http: HttpServers): Connect {
-  return async (address, onListChanged) => {
+  return async (address, announce) => {
     const { spec } = address;
-    if (spec.kind === 'http') return McpUpstream.connect(await httpTransport(spec.url, http), onListChanged);
-    return overStdio(stdio, address as StdioAddress, onListChanged);
+    if (spec.kind === 'http') return McpUpstream.connect(await httpTransport(spec.url, http), announce);
+    return overStdio(stdio, address as StdioAddress, announce);
   };
 }
 
-async function overStdio(stdio: StdioServers, address: StdioAddress, onListChanged: () => void): Promise<Upstream> {
+async function overStdio(
+  stdio: StdioServers,
+  address: StdioAddress,
+  announce: (announced: Announced) => void,
+): Promise<Upstream> {
   const { transport, complaint, release } = await stdio.start(address);
   try {
-    const upstream = await McpUpstream.connect(transport, onListChanged);
+    const upstream = await McpUpstream.connect(transport, announce);
     const released = upstream.closed.then(release);
     // Whoever closes it waits until its sandbox is gone too.
     const close = async () => {
@@ -24,8 +28,11 @@ async function overStdio(stdio: StdioServers, address: StdioAddress, onListChang
       await released;
     };
     return {
+      capabilities: upstream.capabilities,
       list: () => upstream.list(),
-      call: (tool, input, signal) => upstream.call(tool, input, signal),
+      call: (tool, input, exchange) => upstream.call(tool, input, exchange),
+      ask: (request, exchange) => upstream.ask(request, exchange),
+      watch: (uri) => upstream.watch(uri),
       close,
       closed: upstream.closed,
     };
