@@ -74,6 +74,10 @@ export const requirements: readonly Requirement[] = [
   { id: 'enforcement.effect_once', promise: 'a repeated action gets the recorded outcome and is not performed again' },
   { id: 'enforcement.effect_of_run', promise: 'nobody but who acts in a run takes the effect ids of that run' },
   {
+    id: 'enforcement.one_rule',
+    promise: 'people need a permit and operators are bound by a forbid for every action, in every service',
+  },
+  {
     id: 'enforcement.unknown_outcome',
     promise: 'an action of which nobody can say whether it happened ends as unknown, for its repeat too',
   },
@@ -253,6 +257,15 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a ledger that was set back, or that is another one, is named, and audit signs nothing over what it has signed',
   },
+  {
+    id: 'audit.witness',
+    promise:
+      'whoever keeps a checkpoint outside notices that the whole installation, audit and all, was set back or replaced',
+  },
+  {
+    id: 'audit.independent',
+    promise: "checkpoints and proofs verify with an implementation that is not ours, Sigstore's",
+  },
   { id: 'audit.any_subject', promise: 'no name that an event is about stops the index of the record' },
   { id: 'audit.rebuild', promise: 'the tree is built again from the ledger when its tiles are lost' },
 
@@ -347,6 +360,10 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'sdk.outage_is_no_attempt',
     promise: 'what a run does waits for a platform that is away, which is no failed attempt of its step',
+  },
+  {
+    id: 'enforcement.failed_for_now',
+    promise: 'an action that failed for the moment only is performed by its repeat, where that can do no harm',
   },
   {
     id: 'standalone.supervised',

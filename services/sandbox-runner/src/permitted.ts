@@ -1,6 +1,6 @@
 import type { Caller } from '@writ/api';
 import { valueOf, type ActionRequest, type Enforcement } from '@writ/enforcement';
-import { newId, permits, refuse, type Json } from '@writ/ledger/domain';
+import { newId, type Json } from '@writ/ledger/domain';
 
 /** What is asked of the pipeline, without what is the same for every action here. */
 export interface Asked {
@@ -15,9 +15,8 @@ export interface Asked {
 export type Done<T> = { readonly now: T } | { readonly before: Json };
 
 /**
- * Does something that an agent asks for through the whole pipeline: policy, approval, intent, act, outcome. People,
- * operators and services act under their capability alone; their commands are recorded as events of the aggregate.
- * `summary` is what is recorded, and what a repeat gets.
+ * Does something through the whole pipeline, whoever asks: policy, approval, intent, act, outcome. `summary` is what is recorded, and what
+ * a repeat gets.
  *
  * @throws DomainError as `Enforcement.perform`, and `policy.denied`, `policy.approval_required`, `action.outcome_unknown`
  */
@@ -28,12 +27,6 @@ export async function permitted<T>(
   act: (signal: AbortSignal) => Promise<T>,
   summary: (value: T) => Json = () => null,
 ): Promise<Done<T>> {
-  if (caller.kind !== 'agent') {
-    const { action, resource } = asked;
-    if (!permits(caller.grant, action, resource.id))
-      throw refuse('auth.missing_capability', `the token does not carry ${action} on ${resource.id}`);
-    return { now: await act(caller.signal) };
-  }
   const request: ActionRequest<T> = { caller, ...asked, effectId: asked.effectId || newId('act'), summary };
   const performed = await enforcement.perform(request, ({ signal }) => act(signal));
   if (performed.outcome === 'done') return { now: performed.value };

@@ -60,7 +60,7 @@ export class Runner implements BeforeApplicationShutdown {
     const { artifacts, live } = this;
     this.lifecycle = new Lifecycle({ commands, isolation, artifacts, live, runner: name, log });
     this.sandboxes = new Sandboxes(live, this.queries, host);
-    this.commands = new Commands(enforcement, context.blobs, this.lifecycle);
+    this.commands = new Commands(enforcement, context.blobs);
     context.metrics.gauge('writ_sandboxes', 'Sandboxes that live on this host.', () => live.size);
     context.metrics.gauge('writ_sandboxes_most', 'Sandboxes that this host takes.', () => config.WRIT_SANDBOX_MAX);
   }

@@ -162,7 +162,25 @@ describe('a sandbox', () => {
       } else if (frame.case === 'end') said.push(frame.value.reason);
     }
     expect(said).toEqual(['one\n', 'two\n', 'exit']);
-    expect(await types(sandbox?.id ?? '')).toContain('sandbox.command_ended.v1');
+  });
+
+  test('is used by people as policies say, and by operators unless one forbids it', async () => {
+    verifies('enforcement.one_rule');
+    const [people, operator] = await Promise.all([
+      all.sandboxes(person),
+      all.sandboxes({ sub: 'operator', kind: 'operator', tenant: 'tnt_1' }),
+    ]);
+    const { sandbox } = await people.createSandbox({});
+    const id = sandbox?.id ?? '';
+    await all.allow('permit(principal is Writ::Agent, action, resource);');
+    await expect(all.run(people, id, ['true'])).rejects.toMatchObject({ code: 'policy.denied' });
+    await expect((await all.artifacts(person)).importArtifact({ source })).rejects.toMatchObject({
+      code: 'policy.denied',
+    });
+    expect(await all.run(operator, id, ['true'], 'by-the-operator')).toMatchObject({ exitCode: 0 });
+    expect(await types('by-the-operator')).toEqual(['action.intended.v1', 'action.completed.v1']);
+    await all.allow('forbid(principal is Writ::Operator, action, resource);');
+    await expect(all.run(operator, id, ['true'])).rejects.toMatchObject({ code: 'policy.denied' });
   });
 
   test('sees the folders that the operator allows, and volumes that outlive it', async () => {

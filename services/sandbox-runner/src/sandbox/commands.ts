@@ -5,7 +5,6 @@ import { refuse, type Json } from '@writ/ledger/domain';
 import type { Execution, ExecResult } from '../isolation/isolation.js';
 import { permitted } from '../permitted.js';
 import { FrameQueue } from './frame-queue.js';
-import type { Lifecycle } from './lifecycle.js';
 import type { LiveSandbox } from './live.js';
 import { KeptOutput, type OutputSummary } from './kept-output.js';
 
@@ -34,7 +33,6 @@ export class Commands {
   constructor(
     private readonly enforcement: Enforcement,
     private readonly blobs: Blobs,
-    private readonly lifecycle: Lifecycle,
   ) {}
 
   /** Frames as the command writes, then its end. A command that ran before under this effect id gives its old output. */
@@ -42,7 +40,7 @@ export class Commands {
     const frames = new FrameQueue<Frame>(FRAMES_AHEAD);
     const gone = new AbortController();
     const signal = AbortSignal.any([caller.signal, gone.signal]);
-    const kept = new KeptOutput(this.blobs, caller.kind === 'agent' && request.keepOutput);
+    const kept = new KeptOutput(this.blobs, request.keepOutput);
     let here = false;
     const performing = permitted(
       this.enforcement,
@@ -55,7 +53,7 @@ export class Commands {
       },
       (aborted) => {
         here = true;
-        return this.execute({ sandbox, request, caller, frames, kept }, aborted);
+        return this.execute({ sandbox, request, frames, kept }, aborted);
       },
       ({ summary }) => summary as unknown as Json,
     );
@@ -82,10 +80,9 @@ export class Commands {
     {
       sandbox,
       request,
-      caller,
       frames,
       kept,
-    }: { sandbox: LiveSandbox; request: CommandRequest; caller: Caller; frames: FrameQueue<Frame>; kept: KeptOutput },
+    }: { sandbox: LiveSandbox; request: CommandRequest; frames: FrameQueue<Frame>; kept: KeptOutput },
     signal: AbortSignal,
   ): Promise<{ end: ExecResult; summary: OutputSummary }> {
     const { isolated } = sandbox;
@@ -108,10 +105,6 @@ export class Commands {
       await Promise.all([pump(execution, 'stdout', frames, kept), pump(execution, 'stderr', frames, kept)]);
       const end = await execution.result;
       if (end.reason === 'cancelled' && signal.aborted) throw signal.reason;
-      if (caller.kind !== 'agent') {
-        const { exitCode, reason, durationMs } = end;
-        await this.lifecycle.note(sandbox, { type: 'note', argv: bounded(argv), exitCode, reason, durationMs }, caller);
-      }
       return { end, summary: await kept.summary(end) };
     } finally {
       signal.removeEventListener('abort', kill);
@@ -148,10 +141,4 @@ async function pump(
       await frames.push(which === 'stdout' ? { stdout: bytes } : { stderr: bytes });
     }
   }
-}
-
-/** An event holds a bounded account of a command line. */
-function bounded(argv: readonly string[]): string[] {
-  const shown = argv.slice(0, 32).map((argument) => (argument.length > 256 ? `${argument.slice(0, 256)}…` : argument));
-  return argv.length > 32 ? [...shown, `… ${argv.length - 32} more`] : shown;
 }

@@ -141,11 +141,6 @@ export class Lifecycle {
     await Promise.allSettled(stopping);
   }
 
-  /** What a person, an operator or a service ran. */
-  async note(sandbox: LiveSandbox, command: Extract<SandboxCommand, { type: 'note' }>, caller: Caller): Promise<void> {
-    await this.send(sandbox, command, caller.actor, caller.trace);
-  }
-
   private stopQuietly(sandbox: LiveSandbox, reason: StopReason, detail?: string): void {
     this.stop(sandbox, reason, runnerActor, detail).catch((error: unknown) =>
       // It is gone from the host; the ledger is told at the next start of the runner.

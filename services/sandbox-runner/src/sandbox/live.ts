@@ -50,11 +50,13 @@ export class LiveSandboxes {
     return found?.tenant === tenant ? found : undefined;
   }
 
-  /** Those whose authority a revocation takes away. */
-  revokedBy({ subject }: Pick<Revoked, 'subject'>): LiveSandbox[] {
+  /** Those whose authority a revocation takes away. Ids of runs are chosen by clients: another tenant may have the same. */
+  revokedBy(revoked: Pick<Revoked, 'tenant' | 'subject'>): LiveSandbox[] {
+    const { subject } = revoked;
     return this.values().filter(
       ({ tenant, agent, run, chain }) =>
-        subject === agent || subject === run || subject === tenant || chain.includes(subject),
+        tenant === revoked.tenant &&
+        (subject === agent || subject === run || subject === tenant || chain.includes(subject)),
     );
   }
 }

@@ -31,7 +31,7 @@ export type SandboxEvent =
   | EventDraft<'sandbox.requested.v1', SandboxRequested>
   /** It runs. `layers`: what isolates it on this host, as it was found, not as it was configured. */
   | EventDraft<'sandbox.started.v1', { readonly layers: readonly string[] }>
-  /** A command of a person or a service; those of agents are `action.*` events. */
+  /** A command of a person or a service, as older ledgers tell it: every command is an `action.*` event now. */
   | EventDraft<
       'sandbox.command_ended.v1',
       {

@@ -16,13 +16,6 @@ interface Owned {
 export type SandboxCommand =
   | ({ readonly type: 'request' } & SandboxRequested)
   | { readonly type: 'start'; readonly layers: readonly string[] }
-  | {
-      readonly type: 'note';
-      readonly argv: readonly string[];
-      readonly exitCode: number;
-      readonly reason: string;
-      readonly durationMs: number;
-    }
   | { readonly type: 'stop'; readonly reason: StopReason; readonly detail?: string };
 
 /** Subject: the sandbox id. */
@@ -46,11 +39,6 @@ export const sandboxAggregate: Aggregate<Sandbox, SandboxCommand, SandboxEvent> 
         if (sandbox.status !== 'starting')
           throw refuse('sandbox.stopped', `${subject} was stopped while it was starting`);
         return [{ type: 'sandbox.started.v1', data: { layers: command.layers } }];
-      case 'note': {
-        if (sandbox.status === 'none') throw notFound(subject);
-        const { type: _, ...ended } = command;
-        return [{ type: 'sandbox.command_ended.v1', data: ended }];
-      }
       case 'stop': {
         if (sandbox.status === 'none') throw notFound(subject);
         if (sandbox.status === 'stopped') return []; // a stop that is repeated, or comes second, is a success

@@ -1,6 +1,7 @@
 import type { Caller } from '@writ/api';
 import type { Host } from '@writ/ledger';
 import { refuse } from '@writ/ledger/domain';
+import { viewReaches } from '@writ/platform';
 import { assertYours, type LiveSandbox, type LiveSandboxes } from './live.js';
 import { SANDBOX_VIEW, type SandboxQueries, type SandboxRow } from './sandbox.view.js';
 
@@ -50,7 +51,7 @@ export class Sandboxes {
   }
 
   private async upTo(after: string): Promise<void> {
-    if (after === '' || (await this.host.waitFor(SANDBOX_VIEW, after, VIEW_WAIT_MS))) return;
+    if (await viewReaches(this.host, SANDBOX_VIEW, after, VIEW_WAIT_MS)) return;
     throw refuse('sandbox.view_behind', `the view has not reached ${after} within ${VIEW_WAIT_MS} ms; try again`);
   }
 }
