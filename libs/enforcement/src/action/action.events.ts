@@ -28,14 +28,22 @@ export interface Intended extends ActionRecord {
   readonly holder: string;
   /** Doing it twice does no harm, so an unfinished one may be done again. */
   readonly repeatable: boolean;
-  /** It is done again because the holder before did not come back. */
+  /** It is done again: the holder before did not come back, or failed for the moment. */
   readonly again?: true;
 }
 
-/** The outcome as the act told it. `error.code` is permanent, `error.detail` says what went wrong. */
+/** The outcome as the act told it. */
 export type Outcome =
   | { readonly ok: true; readonly summary: Json }
-  | { readonly ok: false; readonly error: { readonly code: string; readonly detail: string }; readonly summary?: Json };
+  | { readonly ok: false; readonly error: Failed; readonly summary?: Json };
+
+/** `code` is permanent, `detail` says what went wrong. */
+export interface Failed {
+  readonly code: string;
+  readonly detail: string;
+  /** Of the moment only, and a repeat does no harm: the effect stays open, and its repeat is performed. */
+  readonly mayRetry?: true;
+}
 
 export type Completed = Outcome & { readonly effectId: string; readonly durationMs: number };
 

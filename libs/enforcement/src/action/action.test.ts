@@ -136,6 +136,18 @@ describe('an effect', () => {
     expect(send(complete('enf_2'))).toEqual(['action.completed.v1']);
   });
 
+  test('that failed for the moment is begun again, by whoever asks', () => {
+    const send = effect();
+    send(intend());
+    const error = { code: 'service.unavailable', detail: 'not now', mayRetry: true } as const;
+    expect(send({ type: 'complete', holder: 'enf_1', durationMs: 1, ok: false, error })).toEqual([
+      'action.completed.v1',
+    ]);
+    expect(send(intend({ holder: 'enf_2' }))).toEqual(['action.intended.v1 again']);
+    expect(send(complete('enf_2'))).toEqual(['action.completed.v1']);
+    expect(() => send(intend())).toThrow(expect.objectContaining({ code: 'action.finished' }));
+  });
+
   test('given up too early is settled by the holder that comes back', () => {
     const send = effect();
     send(intend());

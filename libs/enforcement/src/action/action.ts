@@ -117,6 +117,7 @@ function intend(command: Extract<ActionCommand, { type: 'intend' }>, state: Acti
   mustBeTheSame(command, state, about);
   mustBeOpen(state);
   const { type: _, abandonedBy, ...intended } = command;
+  if (state.status === 'finished') return [{ type: 'action.intended.v1', data: { ...intended, again: true } }];
   if (state.status !== 'intended') return [{ type: 'action.intended.v1', data: intended }];
   if (abandonedBy !== state.holder) {
     // The same holder asks again: the answer to its first question was lost.
@@ -133,7 +134,7 @@ function intend(command: Extract<ActionCommand, { type: 'intend' }>, state: Acti
 }
 
 function complete(command: Extract<ActionCommand, { type: 'complete' }>, state: Action, about: About): ActionEvent[] {
-  if (state.status === 'finished') return [];
+  if (state.status === 'finished') return []; // also where its repeat may be performed: that begins with an intent
   mustHold(command.holder, state, about);
   const { type: _, holder: __, ...outcome } = command;
   // Also from `unknown`: the one who was given up has come back, and knows.
@@ -179,9 +180,9 @@ function isSame(command: Partial<Same>, state: Action, { actor }: About): boolea
   return state.principal === actor.principal && state.what === whatOf({ action, resource, argumentsDigest });
 }
 
-/** Refuses with the outcome in the details, for the caller to hand on. */
+/** Refuses with the outcome in the details, for the caller to hand on. A failure of the moment leaves it open. */
 function mustBeOpen(state: Action): void {
-  if (state.status === 'finished')
+  if (state.status === 'finished' && !(!state.outcome.ok && state.outcome.error.mayRetry))
     throw refuse('action.finished', 'the effect is finished', { outcome: state.outcome as unknown as Json });
   if (state.status === 'unknown') throw refuse('action.outcome_unknown', state.reason);
 }

@@ -1,3 +1,4 @@
+import { entryOf, failureOf } from '@writ/api';
 import { DomainError, type Json } from '@writ/ledger/domain';
 import type { Outcome } from '../action/action.events.js';
 import { sizeOf } from '../redact.js';
@@ -11,13 +12,29 @@ export function summaryOf(summary: Json): Json {
   return bytes <= MAX_SUMMARY ? summary : { omitted: true, bytes };
 }
 
-/** A refusal keeps its code. Of any other error only the kind is recorded: its message may hold what must not be in an event. */
-export function outcomeOf(problem: unknown, signal: AbortSignal): Outcome {
-  if (problem instanceof DomainError)
-    return { ok: false, error: { code: problem.code, detail: problem.message.slice(0, 1000) } };
-  if (signal.aborted) return { ok: false, error: { code: 'request.cancelled', detail: 'the caller went away' } };
-  return {
-    ok: false,
-    error: { code: 'action.failed', detail: problem instanceof Error ? problem.name : 'the action failed' },
-  };
+/**
+ * A refusal keeps its code, and so does an outage. Of any other error only the kind is recorded: its message may hold what
+ * must not be in an event. An effect that failed for the moment only stays open.
+ * @param repeatable doing it twice does no harm
+ */
+export function outcomeOf(problem: unknown, signal: AbortSignal, repeatable: boolean): Outcome {
+  const { code, detail } = failureOfAct(problem, signal);
+  const open = mayRetry(code, repeatable);
+  return { ok: false, error: { code, detail: detail.slice(0, 1000), ...(open && { mayRetry: true }) } };
+}
+
+function failureOfAct(problem: unknown, signal: AbortSignal): { code: string; detail: string } {
+  if (problem instanceof DomainError) return { code: problem.code, detail: problem.message };
+  if (signal.aborted) return { code: 'request.cancelled', detail: 'the caller went away' };
+  const failure = failureOf(problem);
+  if (failure.bug === undefined) return failure;
+  return { code: 'action.failed', detail: problem instanceof Error ? problem.name : 'the action failed' };
+}
+
+/** After a lost connection or a command without an answer nobody knows how far an act came: only what may be repeated is. */
+const inDoubt = new Set(['service.unavailable', 'request.cancelled', 'request.deadline_exceeded', 'ledger.timeout']);
+
+function mayRetry(code: string, repeatable: boolean): boolean {
+  if (inDoubt.has(code)) return repeatable;
+  return entryOf(code)?.retry === true;
 }

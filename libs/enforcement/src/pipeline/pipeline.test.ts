@@ -81,6 +81,26 @@ describe('a permitted action', () => {
     expect(owner.told).toEqual(['action.intended.v1', 'action.completed.v1 failed']);
   });
 
+  test.each([
+    ['an outage, where doing it twice does no harm', 'idempotent', 'service.unavailable', true],
+    ['an outage, where nobody knows how far it came', 'write', 'service.unavailable', false],
+    ['a caller that went away, where doing it twice does no harm', 'read', 'request.cancelled', true],
+    ['a caller that went away in the middle', 'write', 'request.cancelled', false],
+    ['a refusal for the moment', 'write', 'ledger.unavailable', true],
+    ['a refusal for good', 'idempotent', 'request.invalid', false],
+  ] as const)('that failed by %s stays open or not: its repeat', async (_why, effect, failure, open) => {
+    verifies('enforcement.failed_for_now');
+    const { pipeline, owner } = pipelineFixture();
+    const request = { ...write('out/a'), effect };
+    const failing = () => Promise.reject(refuse(failure, 'not now'));
+    await expect(pipeline.perform(request, failing)).rejects.toThrow(code(failure));
+    const again = pipeline.perform(request, () => Promise.resolve('done'));
+    if (open) expect(await again).toMatchObject({ outcome: 'done', value: 'done' });
+    else await expect(again).rejects.toThrow(code(failure));
+    const both = ['action.intended.v1', 'action.completed.v1 failed', 'action.intended.v1', 'action.completed.v1'];
+    expect(owner.told).toEqual(both.slice(0, open ? 4 : 2));
+  });
+
   test('that broke by a bug leaves nothing of its message in the ledger', async () => {
     const { pipeline, owner } = pipelineFixture();
     await expect(

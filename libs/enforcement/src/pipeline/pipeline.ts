@@ -200,8 +200,8 @@ export class Pipeline {
     holder: string,
     worker: boolean,
   ): Promise<Stopped | { position: string }> {
-    const { caller, effectId, effect } = call.request;
-    const repeatable = effect === 'read' || effect === 'idempotent';
+    const { caller, effectId } = call.request;
+    const repeatable = isRepeatable(call.request);
     const command = {
       type: 'intend',
       ...recordOf(call),
@@ -257,7 +257,7 @@ export class Pipeline {
         return { outcome: 'unknown', reason: problem.message, decision, position };
       }
       const reason = revokedBy(signal) ?? problem;
-      await finish(outcomeOf(reason, signal));
+      await finish(outcomeOf(reason, signal, isRepeatable(request)));
       throw reason;
     }
     const { position } = await finish({ ok: true, summary: summaryOf(request.summary?.(value) ?? null) });
@@ -267,6 +267,9 @@ export class Pipeline {
     return { outcome: 'done', value, decision, position };
   }
 }
+
+const isRepeatable = ({ effect }: Pick<ActionRequest<never>, 'effect'>): boolean =>
+  effect === 'read' || effect === 'idempotent';
 
 /** The refusal with which a revocation ended the act. */
 function revokedBy(signal: AbortSignal): DomainError | undefined {
