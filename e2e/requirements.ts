@@ -65,6 +65,11 @@ export const requirements: readonly Requirement[] = [
     id: 'api.stream_refusals',
     promise: 'a stream that is refused tells why, also right behind a frame and while its caller still talks',
   },
+  { id: 'api.no_request', promise: 'bytes that are no request are answered with a problem, and never taken for two' },
+  {
+    id: 'api.host_checked',
+    promise: 'a request for a host that is not served here is refused, whatever address it came to',
+  },
   { id: 'enforcement.refusal_codes', promise: 'every way to be refused has a code of its own' },
   { id: 'enforcement.refusals_recorded', promise: 'every refusal is in the ledger, with its reasons' },
   {

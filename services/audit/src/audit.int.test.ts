@@ -5,6 +5,7 @@ import { verify } from '@writ/sdk';
 import { eventually, verifies } from '@writ/testkit';
 import { openCheckpoint } from './checkpoint/note.js';
 import { Installation } from './testing/installation.js';
+import { verifyBySigstore } from './testing/verify-by-sigstore.js';
 import { verifyOffline } from './testing/verify-offline.js';
 
 interface Found {
@@ -140,6 +141,19 @@ describe('proving', () => {
       error: { code: 'proof.not_included' },
     });
     expect((await verifyOffline(changed, verifierKey)).code).toBe(10);
+  });
+
+  test("the bundle verifies with Sigstore's implementation of RFC 6962 and of signed notes, and a changed one does not", async () => {
+    verifies('audit.independent');
+    const { position } = await installation.note('i', [{ data: 'one' }, { data: 'two' }], { actor: { run: 'run_i' } });
+    const { body } = await installation.get(`/v1/audit/bundle?run=run_i&after=${position}`);
+    const { verifierKey } = await checkpoint();
+    expect(verifyBySigstore(String(body['bundle']), verifierKey)).toBe(2);
+    expect(() => verifyBySigstore(String(body['bundle']).replace('two', 'tvo'), verifierKey)).toThrow(
+      /calculated root hash does not match/,
+    );
+    const another = verifierKey.replace(/\+[0-9a-f]{8}\+/, '+00000000+');
+    expect(() => verifyBySigstore(String(body['bundle']), another)).toThrow(/invalid checkpoint signature/);
   });
 
   test('an inclusion proof leads from the line to the root that is signed', async () => {

@@ -46,6 +46,7 @@ export const routes = {
   searchEvents: audit('searchEvents', 'GET', '/v1/audit/events'),
   getAuditEvent: audit('getAuditEvent', 'GET', '/v1/audit/events/{id}'),
   getCheckpoint: audit('getCheckpoint', 'GET', '/v1/audit/checkpoint', { public: true }),
+  getConsistencyProof: audit('getConsistencyProof', 'GET', '/v1/audit/consistency', { public: true }),
   exportBundle: audit('exportBundle', 'GET', '/v1/audit/bundle'),
   checkIntegrity: audit('checkIntegrity', 'POST', '/v1/audit/integrity:check'),
   watchEvents: events('watchEvents', 'GET', '/v1/events'),

@@ -63,5 +63,27 @@ export const audit: Noun = {
       act: async (call, { bundle }, options) =>
         (await import('./bundle.actions.js')).verifyBundle(call, bundle, options),
     }),
+    verb({
+      name: 'check',
+      about: 'let audit read the whole ledger and compare it with the record',
+      more: 'It names every commit that is missing, changed, inserted, moved or cut off. Exit 10 if there is one.',
+      examples: ['audit check', 'audit check --json | jq ".integrity.problems[]"'],
+      act: async (call) => (await import('./check.actions.js')).check(call),
+    }),
+    verb({
+      name: 'witness',
+      about: 'check that the log has only grown since the checkpoint that you keep, and keep the newest one',
+      more: [
+        'Run it from time to time on a machine that whoever administers Writ does not administer: it notices what nothing',
+        'inside can, a whole installation that was set back. It needs no identity. Exit 10 if the log contradicts itself;',
+        'the checkpoint that was kept then stays, as evidence.',
+      ].join('\n'),
+      options: {
+        file: text('<file>', 'where the checkpoint is kept; default writ-witness.json'),
+        logKey: text('<key>', 'verifier key of the log, or @file; default: the one of the first time'),
+      },
+      examples: ['audit witness --url https://writ.example --file /var/lib/witness/writ.json --log-key @writ.pub'],
+      act: async (call, _given, options) => (await import('./witness.actions.js')).keepWitness(call, options),
+    }),
   ],
 };

@@ -6,6 +6,7 @@ import { exit } from '../failure/exit-code.js';
 import { Refused, problemOf, type Problem } from '../failure/refused.js';
 import { report } from '../failure/report.js';
 import { filterOf, type Filters } from './audit.actions.js';
+import { checkIntegrity } from './check.actions.js';
 
 export async function exportBundle(call: Call, options: Filters & { out?: string | undefined }): Promise<void> {
   const body = await (await call.api()).call(routes.exportBundle, filterOf(options), { timeoutMs: 120_000 });
@@ -72,11 +73,11 @@ function tell(call: Call, { ok, events, treeSize, logKey, keyFrom, problem, inte
 
 /** Lets the server read every partition again and compare it with what went into the record. */
 async function askServer(call: Call, verdict: Verdict): Promise<void> {
-  const body = await (await call.api()).call(routes.checkIntegrity, {}, { timeoutMs: 120_000 });
-  verdict.integrity = body.integrity;
-  for (const { kind, service, partition, firstCommit, lastCommit, text } of body.integrity?.problems ?? []) {
+  const { integrity } = await checkIntegrity(call);
+  verdict.integrity = integrity;
+  for (const { kind, text } of integrity?.problems ?? []) {
     verdict.ok = false;
-    call.out.say(`${kind}: ${service}/${partition} commits ${firstCommit} to ${lastCommit}: ${text}`);
+    call.out.say(`${kind}: ${text}`);
   }
 }
 
@@ -99,6 +100,7 @@ async function logKeyOf(call: Call, { logKey, online }: VerifyOptions): Promise<
   return (await (await call.api()).call(routes.getCheckpoint, {})).verifierKey;
 }
 
-async function keyText(given: string): Promise<string> {
+/** A key as it is given: itself, or `@file`. */
+export async function keyText(given: string): Promise<string> {
   return (given.startsWith('@') ? await readInput(given.slice(1)) : given).trim();
 }

@@ -4,6 +4,9 @@ import { ledgerEventOf, type LedgerEvent } from '../client/event.js';
 import { leafHash, rootOf } from './merkle.js';
 import { openCheckpoint, type Checkpoint } from './note.js';
 
+export { openCheckpoint, type Checkpoint } from './note.js';
+export { witness, type Witnessed } from './witness.js';
+
 /** One event of a bundle: the exact NDJSON line of the ledger, its leaf index and its inclusion proof (base64 hashes, leaf to root). */
 interface ProvenEvent {
   readonly line: string;
