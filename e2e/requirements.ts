@@ -116,6 +116,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'a rotation of keys keeps the tokens of the old key valid until they expire',
   },
   {
+    id: 'identity.serves_what_it_names',
+    promise: 'every endpoint that the metadata of the authorization server names is served',
+  },
+  {
     id: 'identity.assertion_replay',
     promise: 'a client assertion counts once, also when it is sent twice at the same moment',
   },
@@ -369,6 +373,10 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'enforcement.failed_for_now',
     promise: 'an action that failed for the moment only is performed by its repeat, where that can do no harm',
+  },
+  {
+    id: 'api.door_tells_cut',
+    promise: 'whoever listens to a service that is killed behind the door is told, and can go on elsewhere',
   },
   {
     id: 'standalone.supervised',

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { refuse } from '@writ/ledger/domain';
 import { CaseService, type EchoRequest } from '@writ/proto/testing/v1/case';
-import { eventually, verifies } from '@writ/testkit';
+import { eventually, startProcess, verifies } from '@writ/testkit';
 import { registerErrors } from '../errors/catalogue.js';
 import { clientOf, GrpcChannel, type GrpcClient } from '../client/grpc-channel.js';
 import { CaseApi, caseErrors } from '../testing/case-service.js';
@@ -155,6 +155,25 @@ describe('the gRPC door', () => {
     await expect(stream.next()).rejects.toMatchObject({ code: 'service.draining' });
     target = before;
     expect((await client.ping({})).caller).toBe('anonymous');
+  });
+
+  test.each([
+    ['with nothing on its way', {}],
+    ['with something unread', { DEAF: '1' }],
+  ])('a service that is killed (%s) is told as unavailable to who only listens', async (_name, env) => {
+    verifies('api.door_tells_cut');
+    await using killed = startProcess('libs/api/src/testing/talking-server.program.ts', { env });
+    const [, port] = await killed.line(/^port (\d+)$/);
+    target = `http://127.0.0.1:${port}`;
+    const talking = async function* () {
+      yield { text: 'hello'.repeat(1_000) };
+      await new Promise(() => {});
+    };
+    const answers = client.echo(talking(), { timeoutMs: 10_000 })[Symbol.asyncIterator]();
+    expect(await answers.next()).toMatchObject({ done: false });
+    await killed.kill();
+    await expect(answers.next()).rejects.toMatchObject({ code: 'service.unavailable' });
+    target = `http://${api.grpcAddress}`;
   });
 
   test('a closing door sends streams elsewhere at once and lets the other calls finish', async () => {

@@ -122,38 +122,37 @@ export class GrpcProxy {
     requestId: string,
   ): () => void {
     const up = session.request(forwarded({ ...headers, 'x-request-id': requestId }), { endStream: down.readableEnded });
-    let trailers: OutgoingHttpHeaders = {};
+    let trailers: OutgoingHttpHeaders | undefined;
+    const end = (error: DomainError): void => {
+      if (!down.headersSent) return this.refuse(down, error, requestId);
+      trailers = statusHeaders(error);
+      up.unpipe(down);
+      down.end();
+    };
+    // A service that dies sends no trailers, and its caller would wait for ever for how the call has ended.
+    const cut = (cause?: unknown): void => end(unreachable(cause));
     up.once('response', (answer, flags) => {
       if (down.destroyed || down.headersSent) return;
       const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       down.respond(forwarded(answer), endStream ? { endStream } : { waitForTrailers: true });
-      if (!endStream) up.pipe(down);
+      if (endStream) return;
+      up.pipe(down, { end: false });
+      up.once('end', () => (trailers ? down.end() : cut()));
     });
     up.on('trailers', (received) => (trailers = forwarded(received)));
-    down.on('wantTrailers', () => down.sendTrailers(trailers));
+    down.on('wantTrailers', () => down.sendTrailers(trailers ?? {}));
     down.pipe(up);
     // Whoever resets or dies takes the other side with it.
     down.once('close', () =>
       up.close(down.rstCode === IDLE && down.writableFinished ? IDLE : constants.NGHTTP2_CANCEL),
     );
-    up.once('error', (error) => {
-      if (!down.headersSent)
-        this.refuse(
-          down,
-          new DomainError('service.unavailable', 'the service cannot be reached', {}, { cause: error }),
-          requestId,
-        );
-      else down.close(constants.NGHTTP2_INTERNAL_ERROR);
-    });
+    up.once('error', cut);
     up.once('close', () => {
-      if (up.rstCode !== IDLE && !down.destroyed && !down.writableEnded) down.close(up.rstCode);
+      if (up.rstCode === IDLE || down.destroyed || down.writableEnded) return;
+      if (session.destroyed) cut();
+      else down.close(up.rstCode);
     });
-    return () => {
-      if (!down.headersSent) return this.refuse(down, draining(), requestId);
-      trailers = statusHeaders(draining());
-      up.unpipe(down);
-      down.end();
-    };
+    return () => end(draining());
   }
 
   /** One connection to each target: HTTP/2 carries all calls over it. */
@@ -187,6 +186,10 @@ function forwarded(headers: IncomingHttpHeaders | OutgoingHttpHeaders): Outgoing
   for (const [name, value] of Object.entries(headers))
     if (!hopByHop.has(name) && value !== undefined) kept[name] = value;
   return kept;
+}
+
+function unreachable(cause: unknown): DomainError {
+  return new DomainError('service.unavailable', 'the service cannot be reached', {}, { cause });
 }
 
 function draining(): DomainError {

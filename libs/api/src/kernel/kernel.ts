@@ -17,7 +17,7 @@ import { readContract, type MethodContract } from '../contract/contract.js';
 import { failureOf, invalid, type Failure } from '../errors/failure.js';
 import { anonymous, type Authenticator, type Caller, type Headers } from './caller.js';
 import type { ServiceImplementation } from './implementation.js';
-import { unfitText } from './texts.js';
+import { unfitValue } from './unfit-values.js';
 import { traceOnly, traceparentOf, type CallObserver, type ObservedCall } from './trace.js';
 
 /** The part of a pino logger that the API layer uses. */
@@ -57,6 +57,9 @@ const BRIEF_MS = 100;
  * Over gRPC one level of JSON is two messages.
  */
 const nesting = { json: 40, binary: 80 };
+
+/** U+0000, and the last byte of a number that is infinite or none, with either sign. */
+const suspect = [0x00, 0x7f, 0xff];
 
 /**
  * What every transport asks, in this order: admit (authenticate, capability) → decode → validate → dispatch. Nothing of a
@@ -177,8 +180,12 @@ export class Kernel {
     } catch (error) {
       throw new DomainError('request.malformed', `the bytes are no ${schema.typeName}`, {}, { cause: error });
     }
-    // Bytes that are no UTF-8 were refused above, so only U+0000 is left to look for, and most requests have no such byte.
-    return this.check(schema, message, bytes.includes(0));
+    // Bytes that are no UTF-8 were refused above. U+0000 and numbers that are none have one of these bytes; most requests do not.
+    return this.check(
+      schema,
+      message,
+      suspect.some((byte) => bytes.includes(byte)),
+    );
   }
 
   /** Reads the JSON mapping; unknown fields are refused. @throws DomainError `request.malformed`, `request.invalid` */
@@ -201,8 +208,8 @@ export class Kernel {
     return this.check(schema, message, true);
   }
 
-  private check(schema: DescMessage, message: Message, mayHoldUnfitText: boolean): Message {
-    const unfit = mayHoldUnfitText ? unfitText(schema, message) : undefined;
+  private check(schema: DescMessage, message: Message, maybeUnfit: boolean): Message {
+    const unfit = maybeUnfit ? unfitValue(schema, message) : undefined;
     if (unfit) throw invalid([unfit]);
     const result = this.validator.validate(schema, message);
     if (result.kind === 'valid') return message;

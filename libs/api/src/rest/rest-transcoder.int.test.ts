@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Controller, Get, Post } from '@nestjs/common';
 import { eventually, verifies } from '@writ/testkit';
@@ -256,6 +257,45 @@ describe('refusals', () => {
     expect((await call('GET', '/v1/me', undefined, poor)).json).toEqual({ caller: 'agt_test' });
     expect((await fetch(`${api.httpUrl}/v1/me`)).status).toBe(401);
     expect((await (await fetch(`${api.httpUrl}/v1/ping`)).json()) as object).toEqual({ caller: 'anonymous' });
+  });
+});
+
+describe('bytes that are no request', () => {
+  /** Sends them as they are. @returns all that came until the connection was closed */
+  const raw = (bytes: string, to = api): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(Number(new URL(to.httpUrl).port), '127.0.0.1', () => socket.write(bytes));
+      let received = '';
+      socket.on('data', (chunk) => (received += chunk.toString())).on('close', () => resolve(received));
+      socket.on('error', reject);
+    });
+  const post = 'POST /v1/items HTTP/1.1\r\nhost: x\r\n';
+
+  test.each([
+    ['no HTTP at all', 'hello\r\n\r\n', 400, 'request.malformed'],
+    [
+      'a length and chunks',
+      `${post}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /`,
+      400,
+      'request.malformed',
+    ],
+    ['two lengths', `${post}content-length: 5\r\ncontent-length: 6\r\n\r\nhello`, 400, 'request.malformed'],
+    ['a length that is none', `${post}content-length: -1\r\n\r\n`, 400, 'request.malformed'],
+    ['an encoding of chunks that is none', `${post}transfer-encoding: xchunked\r\n\r\n`, 400, 'request.malformed'],
+    ['a bare line feed in a header', `${post}x: a\nb: c\r\n\r\n`, 400, 'request.malformed'],
+    ['headers without end', `${post}${'x: y\r\n'.repeat(20_000)}`, 431, 'request.too_large'],
+  ])('%s', async (_what, bytes, status, code) => {
+    verifies('api.no_request');
+    const [head = '', body = ''] = (await raw(bytes)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*application/problem\\+json`));
+    expect(JSON.parse(body)).toMatchObject({ status, code, request_id: expect.stringMatching(/^req_/) });
+  });
+
+  test('a body that never comes to its end', async () => {
+    await using hasty = await startTestApi({ providers: [CaseApi], requestTimeoutMs: 100 });
+    const received = await raw(`${post}content-length: 5\r\nauthorization: ${authorization}\r\n\r\nhe`, hasty);
+    expect(received).toContain('HTTP/1.1 408 ');
+    expect(received).toContain('"request.timeout"');
   });
 });
 

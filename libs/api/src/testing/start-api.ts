@@ -28,6 +28,7 @@ export interface TestApiOptions {
   observer?: CallObserver;
   grpc?: GrpcServerOptions;
   rest?: RestOptions;
+  requestTimeoutMs?: number;
 }
 
 /** A Nest application that serves the given `@ApiService` providers over gRPC and HTTP on free loopback ports. */
@@ -44,9 +45,13 @@ export async function startTestApi(options: TestApiOptions): Promise<TestApi> {
     providers: options.providers,
     controllers: options.controllers ?? [],
   })(Root);
-  const app = await NestFactory.create<NestFastifyApplication>(Root, new FastifyAdapter(fastifyOptions()), {
-    logger: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    Root,
+    new FastifyAdapter(fastifyOptions(options.requestTimeoutMs)),
+    {
+      logger: false,
+    },
+  );
   app.useGlobalFilters(new ProblemFilter(log));
   await app.init();
   const grpc = new GrpcServer(kernel, options.grpc);

@@ -34,6 +34,16 @@ export const BaseConfig = z.object({
   WRIT_ISSUER: z.url(),
   /** Where this process reaches the issuer, if not at its public URL; default: that. */
   WRIT_ISSUER_ADDRESS: z.url().optional(),
+  /** Base of the URLs that the outside uses, when something stands in front. */
+  WRIT_PUBLIC_URL: z.url().optional(),
+  /**
+   * Names under which this service is called, separated by commas, beside those of the URLs above, addresses and names
+   * without a dot. Requests for any other are refused: a page whose name was made to lead here would say it.
+   */
+  WRIT_HOSTS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((each) => each.trim() || [])),
   /** What tokens must be made for (RFC 8707). */
   WRIT_AUDIENCE: z.string().default('urn:writ:api'),
   /** A folder for what is not in the ledger or in Postgres. */

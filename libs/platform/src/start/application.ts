@@ -9,7 +9,7 @@ import type { BaseConfig } from '../config/config.js';
 import { nestLog } from '../log/log.js';
 import { CommandServer } from '../nest/command-server.js';
 import { BLOBS, CONTEXT, DATA_SOURCE, ENFORCEMENT, HOST, LEDGER, LOGGER } from '../nest/tokens.js';
-import { callObserver, type Traces } from '../telemetry/traces.js';
+import { checkDoor } from './door-checks.js';
 import type { ServiceContext, ServiceSpec } from './spec.js';
 
 /** The Nest application of a service: HTTP, gRPC and commands. */
@@ -23,13 +23,12 @@ export interface Application {
 export async function startApplication<C extends BaseConfig>(
   spec: ServiceSpec<C>,
   context: ServiceContext<C>,
-  traces: Traces,
 ): Promise<Application> {
   const { config, log } = context;
   const kernel = new Kernel({
     authenticator: authenticatorOf(spec, context),
     log,
-    observer: callObserver(context.metrics, traces.tracer),
+    observer: context.observer,
   });
   const api = ApiModule.with({
     kernel,
@@ -45,6 +44,7 @@ export async function startApplication<C extends BaseConfig>(
   });
   app.useGlobalFilters(new ProblemFilter(log));
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  checkDoor(fastify, config);
   mountOperations(fastify, context);
   await spec.routes?.(context, fastify);
   await app.init();

@@ -25,6 +25,8 @@ export interface ServiceContext<C extends BaseConfig = BaseConfig> {
   /** The service's own schema is first on its search path. */
   readonly dataSource: DataSource;
   readonly metrics: Metrics;
+  /** Watches calls that pass through here: one span each, where spans are exported, and one measurement. */
+  readonly observer: CallObserver;
   readonly health: Health;
   /** With `enforcement: 'follow'`; not there yet while `host` is called. */
   readonly enforcement?: Enforcement;

@@ -14,7 +14,7 @@ import { openPostgres } from '../postgres/postgres.js';
 import { overAllTenants } from '../postgres/tenant-scope.js';
 import { countCommits, watchHost } from '../telemetry/ledger-metrics.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { openTraces } from '../telemetry/traces.js';
+import { callObserver, openTraces, workObserver, type Traces } from '../telemetry/traces.js';
 import { startApplication } from './application.js';
 import type { RunningService, ServiceContext, ServiceSpec } from './spec.js';
 
@@ -62,7 +62,8 @@ async function start<C extends BaseConfig>(
   undo.add('postgres', () => dataSource.destroy());
   const blobs = await Blobs.open(ledger.nc, { replicas: config.WRIT_STREAM_REPLICAS });
   const metrics = new Metrics(name);
-  const draft = { name, replica, config, log, ledger, blobs, dataSource, metrics } as Draft<C>;
+  const observer = callObserver(metrics, traces.tracer);
+  const draft = { name, replica, config, log, ledger, blobs, dataSource, metrics, observer } as Draft<C>;
   undo.add('service', () => spec.stopping?.(draft));
 
   const hosted = spec.host?.(draft);
@@ -76,7 +77,7 @@ async function start<C extends BaseConfig>(
   draft.health = healthOf(draft, () => draining);
   watch(draft);
 
-  const { app, httpUrl, grpcUrl } = await startApplication(spec, draft, traces);
+  const { app, httpUrl, grpcUrl } = await startApplication(spec, draft);
   undo.add('application', () => app.close());
   await spec.after?.(draft, app);
   const address = { name, replica, httpUrl, grpcUrl };

@@ -2,6 +2,7 @@ import { Inject } from '@nestjs/common';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import { refuse } from '@writ/ledger/domain';
+import { viewReaches } from '@writ/platform';
 import {
   ArtifactService,
   type GetArtifactRequest,
@@ -55,7 +56,7 @@ export class ArtifactApi implements ServiceImplementation<typeof ArtifactService
   }
 
   private async upTo(after: string): Promise<void> {
-    if (after === '' || (await this.runner.host.waitFor(ARTIFACT_VIEW, after, VIEW_WAIT_MS))) return;
+    if (await viewReaches(this.runner.host, ARTIFACT_VIEW, after, VIEW_WAIT_MS)) return;
     throw refuse('sandbox.view_behind', `the view has not reached ${after} within ${VIEW_WAIT_MS} ms; try again`);
   }
 }
