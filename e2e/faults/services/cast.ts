@@ -1,16 +1,12 @@
-/** Who works while services die: a tenant, a person who approves, an agent, two tool servers and the policies for all this. */
-import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+/** Who works while services die, two tool servers, and the policies for all this. */
 import path from 'node:path';
 import { projectRoot } from '@writ/testkit';
-import { newKeyPair, Rest } from '../../demo/rest.js';
+import type { Rest } from '../../demo/rest.js';
+import { peopleOf, type People } from '../stack/people.js';
+import type { FaultStack } from '../stack/stack.js';
 import type { Journal } from './journal.js';
-import type { FaultStack } from './stack.js';
 
-export interface Cast {
-  readonly person: Rest;
-  readonly agent: Rest;
-  readonly agentKeyFile: string;
+export interface Cast extends People {
   /** Of the memories. */
   readonly scope: string;
 }
@@ -26,29 +22,11 @@ permit (principal is Writ::Agent, action == Writ::Action::"tool.call", resource 
 const fileServer = '/app/node_modules/@modelcontextprotocol/server-filesystem/dist/index.js';
 
 export async function castOf(stack: FaultStack, journal: Journal): Promise<Cast> {
-  const operator = new Rest(stack.url, stack.operator);
-  const tenant = `tnt_${randomUUID()}`;
-  await operator.post('/v1/tenants', { id: tenant, name: 'faults' });
-  const [personKey, agentKey] = [newKeyPair(), newKeyPair()];
-  const { id } = await operator.in(tenant).post<{ id: string }>('/v1/people', {
-    name: 'Ada',
-    jwk: JSON.stringify(personKey.publicJwk),
-    capabilities: [{ actions: ['*'] }],
-  });
-  const person = operator.as({ client_id: id, jwk: personKey.jwk });
-  const made = await person.post<{ agent: { id: string } }>('/v1/agents', {
-    name: 'errands',
-    jwk: JSON.stringify(agentKey.publicJwk),
-    capabilities: [
-      { actions: ['run.*', 'worker.connect', 'tool.*', 'memory.*', 'sandbox.*', 'event.read', 'approval.read'] },
-    ],
-  });
-  const agent = { client_id: made.agent.id, jwk: agentKey.jwk };
-  const agentKeyFile = path.join(stack.folder, 'agent.key.json');
-  await writeFile(agentKeyFile, JSON.stringify(agent), { mode: 0o600 });
+  const people = await peopleOf(stack);
+  const { person } = people;
   await connectTools(person, journal);
   await person.put('/v1/policies', { files: [{ name: 'all.cedar', text: policies }], mode: 'POLICY_MODE_ENFORCE' });
-  return { person, agent: operator.as(agent), agentKeyFile, scope: 'errands' };
+  return { ...people, scope: 'errands' };
 }
 
 async function connectTools(person: Rest, journal: Journal): Promise<void> {

@@ -12,9 +12,9 @@ import {
   heldBy,
   type Findings,
 } from './checks.js';
-import { controlGroupsOf, processesBelow } from './host.js';
+import { controlGroupsOf, processesBelow } from '../stack/host.js';
 import { startJournal } from './journal.js';
-import { services, startFaultStack, type FaultStack, type Service } from './stack.js';
+import { services, startFaultStack, type FaultStack, type Service } from '../stack/stack.js';
 import { startWorkload, type Errand } from './workload.js';
 
 export interface SoakOptions {
@@ -41,7 +41,7 @@ export interface SoakReport {
   readonly facts: Readonly<Record<string, string | number>>;
   /** Each promise that did not hold, in a sentence. */
   readonly broken: Findings;
-  /** What the stack wrote on stderr. */
+  /** What the stack and the worker wrote on stderr. */
   readonly said: readonly string[];
 }
 
@@ -88,7 +88,7 @@ export async function soakServices(options: SoakOptions): Promise<SoakReport> {
       'consumers of streams': `${before.consumers} before, ${held.consumers} after`,
       'stop of the stack, ms': ms,
     };
-    return { kills, facts, broken, said: stack.said };
+    return { kills, facts, broken, said: [...stack.said, ...worker.lines] };
   } finally {
     await stack.remove();
   }

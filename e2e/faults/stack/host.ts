@@ -24,6 +24,14 @@ export function isAlive({ pid, started }: HostProcess): boolean {
   return stat?.started === started && stat.state !== 'Z';
 }
 
+/** What the process was started with. */
+export function environmentOf({ pid }: HostProcess): Record<string, string> {
+  const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
+  return Object.fromEntries(
+    entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]),
+  );
+}
+
 function processOf(pid: number): HostProcess | undefined {
   const stat = statOf(pid);
   try {

@@ -1,5 +1,5 @@
 /** A whole stack with a process for each service, whose parts can be killed; PostgreSQL is ours, so that we can start it again. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { startPostgres, type PostgresServer } from '@writ/servers';
 import { eventually, projectRoot } from '@writ/testkit';
 import type { Key } from '../../demo/rest.js';
-import { processesBelow, type HostProcess } from './host.js';
+import { environmentOf, processesBelow, type HostProcess } from './host.js';
 
 export const services = [
   'gateway',
@@ -35,6 +35,8 @@ export interface FaultStack {
   process(service: Service): HostProcess | undefined;
   /** SIGKILL. @returns false where the service is not up, because it is just being started again */
   kill(service: Service): boolean;
+  /** One more, beside that of the stack; it ends with the stack or with this process. */
+  addReplica(service: Service): Promise<void>;
   /** Resolves when every service is announced and ready. */
   complete(timeoutMs: number): Promise<void>;
   /** SIGTERM. @returns the exit code and how long that took */
@@ -53,7 +55,7 @@ export async function startFaultStack(toolHosts: string): Promise<FaultStack> {
       WRIT_POSTGRES_URL: postgres.url,
       WRIT_TOOL_HTTP_HOSTS: toolHosts,
       WRIT_SANDBOX_MOUNTS: path.join(projectRoot, 'node_modules'),
-      WRIT_LOG_LEVEL: process.env['WRIT_LOG_LEVEL'] ?? 'error',
+      WRIT_LOG_LEVEL: process.env['WRIT_LOG_LEVEL'] ?? 'warn',
     },
   });
   const said: string[] = [];
@@ -68,6 +70,7 @@ export async function startFaultStack(toolHosts: string): Promise<FaultStack> {
     );
   });
   const pid = child.pid as number;
+  const replicas: ChildProcess[] = [];
   const main = (service: Service): string => path.join(projectRoot, `services/${service}/dist/main.js`);
   const find = (service: Service) => processesBelow(pid).find(({ command }) => command.endsWith(main(service)));
   const json = async (file: string) => JSON.parse(await readFile(file, 'utf8')) as never;
@@ -86,14 +89,26 @@ export async function startFaultStack(toolHosts: string): Promise<FaultStack> {
       if (found) process.kill(found.pid, 'SIGKILL');
       return found !== undefined;
     },
+    async addReplica(service) {
+      const like = find(service);
+      if (!like) throw new Error(`${service} is not up`);
+      const replica = spawn(process.execPath, [main(service)], {
+        env: environmentOf(like),
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+      replicas.push(replica);
+      await new Promise((resolve) => createInterface({ input: replica.stdout }).once('line', resolve));
+    },
     complete: (timeoutMs) => complete(ready.url, timeoutMs),
     async stop() {
+      for (const replica of replicas) replica.kill('SIGTERM');
       const began = performance.now();
       child.kill('SIGTERM');
       const code = await ended;
       return { code, ms: Math.round(performance.now() - began) };
     },
     async remove() {
+      for (const replica of replicas) replica.kill('SIGKILL');
       child.kill('SIGKILL');
       await ended;
       await postgres.stop();
