@@ -48,7 +48,7 @@ async function inTurn(report: Report, network: Network | undefined): Promise<voi
   await using second = startProcess('e2e/faults/ledger-replica.ts', { args });
   await second.line(/^ready/);
   report.tells(`durability ${cluster.durability}, ${partitions} partitions, two replicas that own them`);
-  const load = new SteadyLoad(client.commands(service, { partitions }), {
+  using load = new SteadyLoad(client.commands(service, { partitions }), {
     perSecond,
     make: (n) => change(n, 1_000),
   });

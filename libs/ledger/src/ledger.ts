@@ -17,6 +17,7 @@ import type { Commit } from './log/commit.js';
 import type { Follower, FollowSpec } from './log/follow.js';
 import { LogFollower } from './log/follower.js';
 import { CommitReader } from './log/reader.js';
+import type { WorkObserver } from './observe.js';
 import type { LedgerSource } from './source.js';
 import { ensureStream, lastCommit, logEnd } from './log/streams.js';
 import { Snapshots } from './owner/snapshots.js';
@@ -49,6 +50,8 @@ export interface LedgerOptions {
   streamReplicas?: number;
   /** Bring old events to today's versions, for everything that reads through this ledger. */
   upcasters?: readonly Upcaster[];
+  /** Told of commands and reactions that belong to a trace. */
+  observer?: WorkObserver | undefined;
 }
 
 const drainMs = 3_000;
@@ -68,6 +71,8 @@ export class Ledger implements AsyncDisposable {
   readonly service: string | undefined;
   /** Copies of each stream, as `connect` was told. */
   readonly streamReplicas: number;
+  /** Who watches the work of this process, as `connect` was told. */
+  readonly observer: WorkObserver | undefined;
   private readonly source: LedgerSource;
   private readonly jsm: JetStreamManager;
   private readonly log: Logger;
@@ -84,6 +89,7 @@ export class Ledger implements AsyncDisposable {
     this.server = server;
     this.log = options.log ?? silent;
     this.service = options.service;
+    this.observer = options.observer;
     this.streamReplicas = options.streamReplicas ?? 1;
     const unique = newId('rep');
     this.replica = options.replica ? `${options.replica}-${unique.slice(-8)}` : unique;
@@ -99,6 +105,7 @@ export class Ledger implements AsyncDisposable {
       answers,
       frames: new Frames(answers),
       upcast,
+      observer: options.observer,
       inbox,
       replicated: this.streamReplicas > 1,
       connected: () => this.connected,
@@ -249,15 +256,14 @@ export class Ledger implements AsyncDisposable {
 
   private async watchConnection(): Promise<void> {
     for await (const status of this.nc.status()) {
-      const { type } = status;
-      if (type === 'error') this.log.error({ err: status.error }, 'the broker refuses');
-      if (type === 'disconnect') {
+      if (status.type === 'error') this.log.error({ err: status.error }, 'the broker refuses');
+      if (status.type === 'disconnect') {
         this.connected = false;
-        this.log.warn({}, 'the broker is away');
+        this.log.warn({ server: status.server }, 'the broker is away');
       }
-      if (type !== 'reconnect') continue;
+      if (status.type !== 'reconnect') continue;
       this.connected = true;
-      this.log.info({}, 'the broker is back');
+      this.log.info({ server: status.server }, 'the broker is back');
       this.source.requests.giveUp();
       this.source.answers.giveUp();
       for (const listener of this.reconnected) listener();

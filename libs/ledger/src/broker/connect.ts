@@ -15,11 +15,11 @@ export interface BrokerAddress {
 
 /**
  * A server that is paused or cut off keeps its connections and says nothing. Where there is another one to go to, that is
- * found out within 4 s; where there is none, leaving sooner would win nothing.
+ * found out within 6 s, about as soon as the others have elected; where there is none, leaving sooner would win nothing.
  */
 const patience = {
   alone: { pingInterval: 10_000, maxPingOut: 2, timeout: 20_000 },
-  cluster: { pingInterval: 1_000, maxPingOut: 3, timeout: 3_000 },
+  cluster: { pingInterval: 1_500, maxPingOut: 3, timeout: 2_000 },
 };
 
 /** @throws Error when no server can be reached */

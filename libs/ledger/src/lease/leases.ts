@@ -36,6 +36,8 @@ export class Leases {
   private changed: () => void = () => undefined;
   private stopReconnect: () => void = () => undefined;
   private beating: Promise<void> | undefined;
+  /** When this replica's own word was last taken. */
+  private beatenMs = performance.now();
 
   private constructor(kv: KV, source: LedgerSource, who: { service: ServiceName; me: string; copies: number }) {
     this.kv = kv;
@@ -100,6 +102,16 @@ export class Leases {
     }
   }
 
+  /**
+   * After a time without a bucket (a restart, an election) nobody else could be heard either: whoever was there is
+   * believed to be, and has the length of a lease to say so. Otherwise each would take what is all the others'.
+   */
+  private beaten(): void {
+    const now = performance.now();
+    if (now - this.beatenMs > leaseTtlMs) for (const replica of this.seenMs.keys()) this.seenMs.set(replica, now);
+    this.beatenMs = now;
+  }
+
   /** A restarted broker has no bucket any more. */
   private async reopen(): Promise<void> {
     this.kv = await openBucket(this.source.nc, this.copies);
@@ -108,13 +120,15 @@ export class Leases {
 
   private async putReplica(): Promise<void> {
     await this.kv.put(`replica.${this.service}.${this.me}`, '');
+    this.beaten();
   }
 
   /** Whether this replica is the one that should own the partition. */
   prefersMe(partition: number): boolean {
     const now = performance.now();
     this.seenMs.set(this.me, now);
-    for (const [replica, seen] of this.seenMs) if (now - seen > leaseTtlMs) this.seenMs.delete(replica);
+    if (now - this.beatenMs <= leaseTtlMs)
+      for (const [replica, seen] of this.seenMs) if (now - seen > leaseTtlMs) this.seenMs.delete(replica);
     return preferredOwner(this.service, partition, this.seenMs.keys()) === this.me;
   }
 

@@ -1,6 +1,5 @@
 import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
-import { formatPosition } from '../domain/positions.js';
-import { partitionLabel, streamName } from '../domain/partitioning.js';
+import { partitionLabel } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import { append } from '../log/append.js';
 import { hashOf } from '../log/chain.js';
@@ -12,6 +11,7 @@ import type { Done } from './answer.js';
 import { Batch } from './batch.js';
 import type { Seen } from './dedup.js';
 import { encodeEvent } from './encode.js';
+import { OldAnswers } from './old-answers.js';
 import type { PartitionState } from './state.js';
 
 /** A commit grows to this and no further, so that a burst does not become one huge message; a single command may be larger. */
@@ -46,6 +46,7 @@ export class Owner {
   private readonly report: OwnerEvents;
   private readonly largest: number;
   private readonly abort = new AbortController();
+  private readonly old: OldAnswers;
 
   /** Filled batches, oldest first; the last one gathers. */
   private waiting: Batch[] = [];
@@ -71,6 +72,7 @@ export class Owner {
     this.state = state;
     this.source = source;
     this.report = report;
+    this.old = new OldAnswers(source, address);
     this.assigned = this.acknowledged = state.commit;
     this.largest = (source.nc.info?.max_payload ?? 1 << 20) - overheadBytes;
   }
@@ -96,6 +98,7 @@ export class Owner {
     if (this.waitingBytes > mostWaitingBytes)
       return done(unavailable(this.label, 'too many changes wait for the broker'), undefined);
     command.time = this.now();
+    done = this.observed(command, done);
     let lines: string[];
     try {
       lines = this.decide(command);
@@ -126,6 +129,20 @@ export class Owner {
   /** Gives everything up at once, without a report; what is unanswered is refused, whether or not it was stored. */
   stop(): void {
     this.giveUp('its owner stopped', false);
+  }
+
+  /** Where the command belongs to a trace, it is a part of it until its commit is acknowledged, and its events lead on from there. */
+  private observed(command: Command, done: Done): Done {
+    const { observer } = this.source;
+    if (!observer || command.trace === undefined) return done;
+    const name = `${command.aggregate}.${command.command.type}`;
+    const work = observer.begin({ kind: 'command', name, trace: command.trace });
+    command.trace = work.trace;
+    return (refusal, answer) => {
+      work.end(refusal?.code ?? 'ok', answer?.position);
+      if (answer) done(undefined, answer);
+      else done(refusal as DomainError, undefined);
+    };
   }
 
   private decide(command: Command): string[] {
@@ -241,24 +258,10 @@ export class Owner {
       const batch = batches.find((candidate) => candidate.commit === seen.commit);
       if (batch) return batch.answer(done, seen.index, seen.count, true);
     }
-    this.recall(seen).then(
+    this.old.find(seen).then(
       (answer) => done(undefined, answer),
       () => done(unavailable(this.label, 'the log cannot be read'), undefined),
     );
-  }
-
-  private async recall(seen: Seen): Promise<Parameters<Done>[1]> {
-    const stored = await this.source.jsm.streams.getMessage(streamName(this.address.service, this.address.partition), {
-      seq: seen.commit,
-    });
-    if (stored === null) throw new Error(`commit ${seen.commit} is gone`);
-    const lines = stored
-      .string()
-      .split('\n')
-      .slice(seen.index, seen.index + seen.count);
-    const events = lines.map((line) => this.source.upcast(JSON.parse(line) as LedgerEvent));
-    const position = formatPosition({ ...this.address, commit: seen.commit, index: seen.index + seen.count - 1 });
-    return { position, lines: events.map((event) => JSON.stringify(event)), events, duplicate: true };
   }
 
   /** @param known the commit under way is not in the log; otherwise nobody knows */

@@ -20,7 +20,7 @@ export interface LoadOptions {
 }
 
 /** A client that sends commands at a steady rate and keeps what it was told. */
-export class SteadyLoad {
+export class SteadyLoad implements Disposable {
   /** Ids that were acknowledged, and the position that was told. */
   readonly acknowledged = new Map<string, string>();
   /** What was answered with anything else. */
@@ -54,8 +54,13 @@ export class SteadyLoad {
 
   /** Sends no more, and waits for what was sent. */
   async stop(): Promise<void> {
-    clearInterval(this.timer);
+    this[Symbol.dispose]();
     while (this.waiting.size > 0) await Promise.all(this.waiting);
+  }
+
+  /** Sends no more. */
+  [Symbol.dispose](): void {
+    clearInterval(this.timer);
   }
 
   private send(): void {
