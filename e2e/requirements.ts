@@ -29,6 +29,11 @@ export const requirements: readonly Requirement[] = [
     promise: 'an owner killed between publish and acknowledgement leaves the effect there once',
   },
   { id: 'ledger.killed_broker', promise: 'a broker that is killed and restarted loses nothing that was answered' },
+  {
+    id: 'ledger.cluster',
+    promise:
+      'of three brokers any one may be killed, paused or cut off: nothing is lost or twice, and writes go on meanwhile',
+  },
   { id: 'ledger.delivered_twice', promise: 'commits delivered twice to projections and reactors give the same rows' },
   { id: 'ledger.replay', promise: 'replaying a partition from its start equals the live state' },
   {
@@ -379,6 +384,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'whoever listens to a service that is killed behind the door is told, and can go on elsewhere',
   },
   {
+    id: 'services.killed',
+    promise: 'services and the database that are killed under a working agent cost time, and nothing else',
+  },
+  {
     id: 'standalone.supervised',
     promise: 'a service in a process of its own that ends by itself is started again, ever more slowly',
   },
@@ -387,6 +396,16 @@ export const requirements: readonly Requirement[] = [
     promise:
       'the embedded stack leaves no process behind when it is stopped, when it is killed, and when it is killed while it starts',
   },
+  {
+    id: 'backup.restores',
+    promise:
+      'an installation that lost everything comes back from a backup made under load: same answers, same record, and its runs end',
+  },
+  {
+    id: 'backup.secret',
+    promise: 'what is in a backup is readable by its owner only, and a backup overwrites nothing',
+  },
+  { id: 'backup.damaged', promise: 'a backup that was changed, cut off or not finished is refused with what is wrong' },
   {
     id: 'standalone.upgrade',
     promise:
