@@ -5,6 +5,7 @@ import { formatPosition } from './domain.js';
 import { Ledger, type Commit } from './index.js';
 import { claimedType } from './owner/take-over.js';
 import { add, counterModel, totalOf } from './testing/counter.js';
+import { judgeLog, SteadyLoad } from './testing/load.js';
 import { startProxy } from './testing/proxy.js';
 import { testedServers } from './testing/servers.js';
 
@@ -145,5 +146,31 @@ describe.each(await testedServers())('faults on nats-server %s', (_, binary) => 
     await (await ownerAmong([first, second])).kill();
     await counters.send(add(1), { timeoutMs: 30_000 });
     expect(await total()).toBe(1601);
+  });
+});
+
+describe.each(['fsync', 'flush'] as const)('durability %s', (durability) => {
+  test('a broker killed three times under load loses nothing that was acknowledged, and doubles nothing', async () => {
+    verifies('ledger.killed_broker');
+    await using nats = await startSuiteNats({ durability });
+    expect(nats.durability).toBe(durability);
+    await using client = await Ledger.connect({ servers: nats.url, durability });
+    await using owner = startProcess('libs/ledger/src/testing/replica.ts', { args: [nats.url, 'svc', '2'] });
+    await owner.line(/^ready/);
+    using load = new SteadyLoad(client.commands('svc', { partitions: 2 }), {
+      perSecond: 500,
+      make: (n) => add(1, { subject: `cnt_${n % 50}` }),
+    });
+    for (let kills = 0; kills < 3; kills++) {
+      const before = load.acknowledged.size;
+      await eventually(() => load.acknowledged.size > before + 250, { what: 'writes flow', timeoutMs: 20_000 });
+      await nats.kill();
+      await nats.restart();
+    }
+    await load.stop();
+    expect(load.refused).toEqual([]);
+    const { lost, twice, events } = await judgeLog(client, 'svc', 2, load.acknowledged);
+    expect({ lost, twice }).toEqual({ lost: [], twice: [] });
+    expect(events).toBeGreaterThanOrEqual(load.acknowledged.size);
   });
 });
