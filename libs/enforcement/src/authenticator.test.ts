@@ -69,7 +69,7 @@ describe('each refusal has its own code', () => {
     expect(await code(call())).toBe('auth.revoked');
     fresh = false;
     expect(await code(call())).toBe('auth.revocation_unknown');
-    expect(refused.map(({ error, token }) => [error.code, token?.id])).toEqual([
+    expect(refused.map(({ error, by }) => [error.code, by?.actor.token])).toEqual([
       ['auth.missing_token', undefined],
       ['auth.missing_token', undefined],
       ['auth.invalid_token', undefined],

@@ -7,9 +7,9 @@ import { onBehalfOf, type TokenVerifier, type VerifiedToken } from './tokens.js'
 /** A call that was not let in. */
 export interface RefusedCall {
   error: DomainError;
-  method: CalledMethod;
-  /** What the token said, if it was genuine. */
-  token?: VerifiedToken;
+  method: Pick<CalledMethod, 'name' | 'requires'>;
+  /** Who called, where that is certain. */
+  by?: { tenant: string; actor: Actor };
 }
 
 export interface TokenAuthenticatorOptions {
@@ -42,7 +42,12 @@ export class TokenAuthenticator implements Authenticator {
       if (!token) throw refuse('auth.missing_token', `${method.name} needs a token`);
       return this.admit(token, headers, method);
     } catch (error) {
-      if (error instanceof DomainError) this.options.onRefused?.({ error, method, ...(token && { token }) });
+      if (error instanceof DomainError)
+        this.options.onRefused?.({
+          error,
+          method,
+          ...(token && { by: { tenant: token.tenant, actor: actorOf(token) } }),
+        });
       throw error;
     }
   }

@@ -5,7 +5,7 @@ import { actionErrors } from './action/action.errors.js';
 import type { Outcome, Refused } from './action/action.events.js';
 import { approvalErrors } from './approvals/approval.errors.js';
 import { Approvals } from './approvals/approvals.js';
-import { TokenAuthenticator } from './authenticator.js';
+import { TokenAuthenticator, type RefusedCall } from './authenticator.js';
 import { Effects } from './pipeline/effects.js';
 import { Holder } from './pipeline/holder.js';
 import { Pipeline } from './pipeline/pipeline.js';
@@ -91,6 +91,7 @@ export class Enforcement implements AsyncDisposable {
       policies,
       holder,
       running,
+      observer: ledger.observer,
     });
     revocations.onRevoked(() => running.abortRevoked());
   }
@@ -148,6 +149,11 @@ export class Enforcement implements AsyncDisposable {
   /** Records a refusal that a service made by itself, for instance of an upstream that is not approved. Gives its position. */
   async recordRefusal(caller: ActingCaller, subject: string, refused: Refused): Promise<string> {
     return (await this.effects.refuse(caller, subject, refused)).position;
+  }
+
+  /** Records a refusal at a door that has a way of its own to let people in. Returns at once; without `by` a flood of them is counted. */
+  refusedAtDoor(refused: RefusedCall): void {
+    this.parts.refusals.refused(refused);
   }
 
   /** Told in the same turn in which a revocation becomes known here: cut streams, kill what runs. */

@@ -1,6 +1,6 @@
 import type { CommandClient, Logger } from '@writ/ledger';
 import { newId } from '@writ/ledger/domain';
-import { actorOf, type RefusedCall } from './authenticator.js';
+import type { RefusedCall } from './authenticator.js';
 
 /** Refusals without a genuine token that are recorded one by one, per second; the rest of that second is counted together. */
 const SINGLE_PER_SECOND = 50;
@@ -26,7 +26,7 @@ export class RefusalRecorder {
 
   /** Never throws and does not wait. */
   refused(refused: RefusedCall): void {
-    if (refused.token !== undefined) return this.write(refused);
+    if (refused.by !== undefined) return this.write(refused);
     this.timer ??= setTimeout(() => this.nextSecond(), 1_000).unref();
     if (this.singles++ < SINGLE_PER_SECOND) return this.write(refused);
     const key = `${refused.error.code} ${refused.method.name}`;
@@ -56,7 +56,7 @@ export class RefusalRecorder {
     void written.finally(() => this.pending.delete(written));
   }
 
-  private async send({ error, method, token }: RefusedCall, count?: number): Promise<void> {
+  private async send({ error, method, by }: RefusedCall, count?: number): Promise<void> {
     const { actions, partition } = this.options;
     const data = {
       code: error.code,
@@ -66,11 +66,11 @@ export class RefusalRecorder {
     };
     await actions.send(
       {
-        tenant: token?.tenant ?? 'system',
+        tenant: by?.tenant ?? 'system',
         aggregate: 'action',
         subject: newId('act'),
         command: { type: 'refuse', ...data },
-        actor: token === undefined ? { principal: 'anonymous', kind: 'service' } : actorOf(token),
+        actor: by?.actor ?? { principal: 'anonymous', kind: 'service' },
         ...(partition === undefined ? {} : { partition }),
       },
       { timeoutMs: TIMEOUT_MS },

@@ -1,4 +1,4 @@
-import { TokenVerifier } from '@writ/enforcement';
+import { TokenVerifier, type RefusedCall } from '@writ/enforcement';
 import type { Capability } from '@writ/ledger/domain';
 import type { ServiceContext } from '@writ/platform';
 import type { JWK } from 'oidc-provider';
@@ -94,6 +94,7 @@ export class IdentityParts {
       issue: this.commands.issueToken.bind(this.commands),
       verifier: new TokenVerifier({ issuer, keys: this.ring }),
       storage: postgresStorage(dataSource),
+      refused: (call: RefusedCall) => this.context.enforcement?.refusedAtDoor(call),
     };
     this.handler = makeProvider(options, keys).callback();
   }

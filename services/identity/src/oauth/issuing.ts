@@ -116,8 +116,13 @@ export class TokenRequests {
     this.requests.set(ctx, request);
   }
 
+  /** Nothing where the client was not authenticated. */
+  find(ctx: object): TokenRequest | undefined {
+    return this.requests.get(ctx);
+  }
+
   of(ctx: object): TokenRequest {
-    const request = this.requests.get(ctx);
+    const request = this.find(ctx);
     if (!request) throw refuse('identity.client_not_found', 'the client was not authenticated');
     return request;
   }

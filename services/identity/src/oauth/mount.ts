@@ -15,11 +15,17 @@ export function oauthPaths(issuer: string): { base: string; wellKnown: readonly 
   };
 }
 
-/**
- * Everything that the authorization server answers. The provider would also serve an endpoint for people with browsers,
- * which nobody here has: what is not used is not reachable.
- */
+/** Everything that the provider answers: what is not used is not reachable. */
 const endpoints = ['/token', '/jwks', '/.well-known/openid-configuration'] as const;
+
+/**
+ * What the authorization endpoint says to everybody (RFC 6749 section 4.1.2.1; there is no client to redirect to). Clients of MCP take no
+ * metadata that does not name one, so it is named and answers; the provider's own, which follows what a request names, is not reachable.
+ */
+const noAuthorization = {
+  error: 'unauthorized_client',
+  error_description: 'no client of this server signs people in: ask at the token endpoint, with client_credentials',
+} as const;
 
 /**
  * Puts the authorization server under its issuer's path. `current` gives the provider's handler of the moment, which
@@ -43,6 +49,11 @@ export async function mountProvider(
       void handle(rewritten(request.raw, url, base), reply.raw);
     };
     for (const endpoint of endpoints) scope.all(`${base}${endpoint}`, handler);
+    scope.route({
+      method: ['GET', 'POST'],
+      url: `${base}/authorize`,
+      handler: (_request, reply) => reply.code(400).send(noAuthorization),
+    });
     for (const path of wellKnown) scope.get(path, handler);
     done();
   });

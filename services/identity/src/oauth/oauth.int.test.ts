@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { KeySet, TokenVerifier, type VerifiedToken } from '@writ/enforcement';
+import { KeySet, TokenVerifier, type RefusedCall, type VerifiedToken } from '@writ/enforcement';
 import { verifies } from '@writ/testkit';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from 'jose';
@@ -18,6 +18,7 @@ let fastify: FastifyInstance;
 let handler: RequestHandler | undefined;
 let issuer = '';
 let verifier: TokenVerifier;
+const refused: RefusedCall[] = [];
 let agent: OAuthClient;
 let helper: OAuthClient;
 
@@ -65,6 +66,7 @@ beforeAll(async () => {
         Promise.resolve().then(
           () => (partition.do('token', jti, { ...command }, tenant)[0] as { data: TokenIssued }).data,
         ),
+      refused: (call) => refused.push(call),
     },
     [jwk as never],
   );
@@ -189,24 +191,30 @@ describe('a client is who it proves to be', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401]);
     expect(await agent.request({ ...own, client_assertion })).toMatchObject({
       status: 401,
-      body: { error: 'invalid_client' },
+      body: { error: 'invalid_client', error_description: expect.stringMatching(/^identity\.assertion_replayed: /) },
+    });
+    expect(refused.at(-1)).toMatchObject({
+      error: { code: 'identity.assertion_replayed' },
+      by: { tenant: 'tnt_a', actor: { principal: 'agt_a', kind: 'agent' } },
     });
   });
 
   test.each([
-    ['for another audience', { aud: 'https://other.example' }],
-    ['for two audiences', (): object => ({ aud: [issuer, 'https://other.example'] })],
-    ['with a long life', { exp: Math.floor(Date.now() / 1000) + 3_600 }],
-    ['that has expired', { exp: Math.floor(Date.now() / 1000) - 60 }],
-    ['without an id', { jti: undefined }],
-  ])('an assertion %s is refused', async (_what, more) => {
+    ['for another audience', { aud: 'https://other.example' }, 'assertion_audience'],
+    ['for two audiences', (): object => ({ aud: [issuer, 'https://other.example'] }), 'assertion_audience'],
+    ['with a long life', { exp: Math.floor(Date.now() / 1000) + 3_600 }, 'assertion_invalid'],
+    ['that has expired', { exp: Math.floor(Date.now() / 1000) - 60 }, 'assertion_expired'],
+    ['without an id', { jti: undefined }, 'assertion_invalid'],
+  ])('an assertion %s is refused with its code, and told of as nobody’s', async (_what, more, code) => {
     const client_assertion = await agent.assertion(
       (typeof more === 'function' ? more() : more) as Record<string, unknown>,
     );
     expect(await agent.request({ ...own, client_assertion })).toMatchObject({
       status: 401,
-      body: { error: 'invalid_client' },
+      body: { error: 'invalid_client', error_description: expect.stringContaining(`identity.${code}: `) },
     });
+    expect(refused.at(-1)).toMatchObject({ error: { code: `identity.${code}` }, method: { name: 'oauth.token' } });
+    expect(refused.at(-1)?.by).toBeUndefined();
   });
 
   test('a key that is not registered, an unknown client and a request without proof are refused', async () => {
@@ -319,6 +327,17 @@ test.each(['agt_a\u0000', '\ud800', '__proto__', '../x', 'agt_' + 'x'.repeat(10_
 test.each([
   ['GET', '/authorize?client_id=agt_a&response_type=code&request_uri=http%3A%2F%2F169.254.169.254%2F'],
   ['POST', '/authorize'],
+])('%s %s is there, as the metadata says, and refuses everybody', async (method, path) => {
+  verifies('identity.serves_what_it_names');
+  const { origin } = new URL(issuer);
+  const metadata = await (await fetch(`${origin}/.well-known/oauth-authorization-server/oauth`)).json();
+  expect(metadata).toMatchObject({ authorization_endpoint: `${issuer}/authorize` });
+  const answer = await fetch(`${issuer}${path}`, { method, redirect: 'manual' });
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ error: 'unauthorized_client' });
+});
+
+test.each([
   ['POST', '/reg'],
   ['POST', '/request'],
   ['POST', '/token/introspection'],

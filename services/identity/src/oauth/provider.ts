@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { TokenVerifier } from '@writ/enforcement';
+import type { RefusedCall, TokenVerifier } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
 import { errors, Provider, type AdapterFactory, type Configuration, type JWK } from 'oidc-provider';
 import { z } from 'zod';
@@ -7,6 +7,7 @@ import { capabilitySchema } from '../principal/capability.js';
 import { clientFinder, clientOf, tenantMember, type ClientDirectory } from './clients.js';
 import { registerExchange } from './exchange.js';
 import { issueInto, TokenRequests, type IssueToken } from './issuing.js';
+import { tellRefusals } from './refusals.js';
 import type { Resources } from './resources.js';
 
 export interface AuthorizationServerOptions {
@@ -20,6 +21,8 @@ export interface AuthorizationServerOptions {
   verifier: Pick<TokenVerifier, 'verify'>;
   /** Where the provider keeps what must be seen once: the ids of client assertions. */
   storage: AdapterFactory;
+  /** Told of every request that got no token. */
+  refused?: (call: RefusedCall) => void;
   log?: Logger;
 }
 
@@ -36,6 +39,7 @@ export function makeProvider(options: AuthorizationServerOptions, keys: readonly
   // The mount says over which host and protocol the request came: those of the issuer, whatever the request claims.
   provider.proxy = true;
   registerExchange(provider, { requests, ...options });
+  tellRefusals(provider, requests, options.refused ?? (() => {}));
   provider.on('server_error', (_ctx, error) => options.log?.error({ err: error }, 'the authorization server failed'));
   return provider;
 }
