@@ -526,6 +526,12 @@ export const requirements: readonly Requirement[] = [
     id: 'nats.least_privilege',
     promise: 'no service can write, hear or answer at the broker what is another’s',
   },
+  { id: 'runbooks.one_each', promise: 'every alert has a page that says what to do, and every page an alert' },
+  { id: 'runbooks.measured', promise: 'alerts, dashboard and runbooks ask only for metrics that there are' },
+  {
+    id: 'runbooks.run',
+    promise: 'every diagnosis of every runbook runs against the running stack and prints what its page says',
+  },
   { id: 'platform.secret_files', promise: 'a secret is read from a file that is named instead of it' },
   {
     id: 'nats.no_borrowed_voice',
