@@ -8,7 +8,11 @@ export interface Ears {
   readonly discover: Discover;
   readonly announced: (address: Address, announced: Announced) => void;
   readonly log?: Logger;
+  /** Milliseconds for which a server is believed that says nothing of a change. Default 5,000. */
+  readonly believedMs?: number;
 }
+
+const BELIEVED_MS = 5_000;
 
 /**
  * A connection and what its server offered over it. Only what this very connection offered is called: a server that was
@@ -16,6 +20,7 @@ export interface Ears {
  */
 export class Connection {
   private offers: ReadonlyMap<string, string> = new Map();
+  private lookedMs = 0;
   private refreshing: Promise<void> | undefined;
   private stale = false;
   private running = 0;
@@ -70,7 +75,8 @@ export class Connection {
   async call(tool: string, hash: string, input: { [key: string]: Json }, exchange: Exchange): Promise<ToolResult> {
     await this.refreshing;
     // Not every server announces what it changed, and another replica may have seen it first.
-    if (this.offers.get(tool) !== hash) await this.refresh();
+    const { believedMs = BELIEVED_MS } = this.ears;
+    if (this.offers.get(tool) !== hash || performance.now() - this.lookedMs > believedMs) await this.refresh();
     const offered = this.offers.get(tool);
     if (offered !== hash) {
       const now = offered === undefined ? 'is not offered any more' : `is now ${offered}`;
@@ -118,12 +124,13 @@ export class Connection {
   }
 
   private async lookUntilSettled(): Promise<void> {
+    const before = this.offers;
     try {
       do {
         this.stale = false;
         await this.look();
       } while (this.stale);
-      this.ears.announced(this.address, { what: 'tools' });
+      if (!sameOffers(before, this.offers)) this.ears.announced(this.address, { what: 'tools' });
     } catch (error) {
       // What it offers is unknown now; the next call meets it anew.
       this.offers = new Map();
@@ -143,8 +150,14 @@ export class Connection {
   }
 
   private async look(): Promise<void> {
+    const lookedMs = performance.now();
     const tools = await this.upstream.list();
+    this.lookedMs = lookedMs;
     this.offers = new Map(tools.map(({ name, hash }) => [name, hash]));
     await this.ears.discover(this.address, tools);
   }
+}
+
+function sameOffers(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+  return one.size === other.size && [...one].every(([name, hash]) => other.get(name) === hash);
 }

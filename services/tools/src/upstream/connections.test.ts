@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { ToolDefinition } from '../server/server.events.js';
 import { eventually, verifies } from '@writ/testkit';
+import { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import { FakeServer } from './fake-upstream.js';
 import type { Address } from './upstream.js';
@@ -65,6 +66,26 @@ describe('a connection', () => {
     });
     expect(server.calls).toEqual([]);
     expect(await connection.call('send', hashOf(discovered), {}, never)).toMatchObject({ isError: false });
+  });
+
+  test('looks again every few seconds: a server that was exchanged without a word is found', async () => {
+    verifies('tools.silent_change');
+    const server = new FakeServer().offer('send', () => 'sent');
+    const told: (readonly ToolDefinition[])[] = [];
+    const ears = {
+      discover: (_address: unknown, tools: readonly ToolDefinition[]) => Promise.resolve(void told.push(tools)),
+      announced: () => {},
+      believedMs: -1,
+    };
+    const { connection } = await Connection.open(address, server.connect, ears);
+    const approved = hashOf(told);
+    expect(await connection.call('send', approved, {}, never)).toMatchObject({ isError: false });
+    server.exchange('send', () => 'stolen', 'something else');
+    await expect(connection.call('send', approved, {}, never)).rejects.toMatchObject({
+      code: 'tools.definition_changed',
+    });
+    expect(server.calls).toHaveLength(1);
+    await connection.close();
   });
 
   test('looks again before it says that something changed: not every server announces it', async () => {
