@@ -70,6 +70,18 @@ export const requirements: readonly Requirement[] = [
     id: 'api.stream_refusals',
     promise: 'a stream that is refused tells why, also right behind a frame and while its caller still talks',
   },
+  {
+    id: 'gateway.failover',
+    promise:
+      'a call that a killed replica did not take goes to the next one at once, and one that it took goes to no other',
+  },
+  { id: 'events.cursor_at_once', promise: 'a subscription from now on has a cursor before anything has happened' },
+  { id: 'hostile.rest', promise: 'every REST route refuses every kind of bad request with a code, and nothing leaks' },
+  { id: 'hostile.grpc', promise: 'every gRPC method refuses every kind of bad message with a code' },
+  { id: 'hostile.foreign_ids', promise: 'an id of another tenant is the id of nothing, at every route' },
+  { id: 'hostile.smuggling', promise: 'what could be taken for two requests is refused as one' },
+  { id: 'hostile.slow', promise: 'connections that never finish hold up nobody' },
+  { id: 'hostile.healthy', promise: 'after all of that the stack serves as before, and nothing of it was a bug' },
   { id: 'api.no_request', promise: 'bytes that are no request are answered with a problem, and never taken for two' },
   {
     id: 'api.host_checked',
@@ -86,6 +98,11 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'enforcement.one_rule',
     promise: 'people need a permit and operators are bound by a forbid for every action, in every service',
+  },
+  {
+    id: 'enforcement.every_way_past',
+    promise:
+      'approvals, tokens, assertions and definitions that do not hold are refused, each with its code, and recorded',
   },
   {
     id: 'enforcement.unknown_outcome',
@@ -206,6 +223,10 @@ export const requirements: readonly Requirement[] = [
   { id: 'tools.schema_dialects', promise: 'a schema is JSON Schema 2020-12 unless it says draft-07' },
   { id: 'tools.no_external_ref', promise: 'nothing that a schema points to outside is fetched' },
   { id: 'tools.refusals_recorded', promise: 'what the tool gateway refuses by itself is in the ledger too' },
+  {
+    id: 'tools.silent_change',
+    promise: 'a tool that its server exchanged without a word is not called for longer than a few seconds',
+  },
   { id: 'tools.approval', promise: 'a call that a policy asks about waits for a person and is then made once' },
   { id: 'tools.replayed', promise: 'a repeated effect gets the answer of then, and the server is not called again' },
   { id: 'tools.unknown_outcome', promise: 'a call that was sent and not answered is unknown, unless it only reads' },
@@ -248,6 +269,24 @@ export const requirements: readonly Requirement[] = [
     id: 'tools.mcp_origin',
     promise: 'no page of the web speaks to the MCP endpoint but those that the operator named',
   },
+  {
+    id: 'tools.mcp_host',
+    promise: 'the MCP endpoint answers to the names that it was given, and to no other (DNS rebinding)',
+  },
+  {
+    id: 'tools.mcp_body',
+    promise: 'the MCP endpoint takes no body that is too large, too deep, or holds what cannot be kept',
+  },
+  { id: 'tools.mcp_headers', promise: 'a request over MCP whose headers and body disagree is refused' },
+  {
+    id: 'tools.mcp_one_server',
+    promise: 'each server is served by itself under its own names, to both eras and both SDKs',
+  },
+  { id: 'tools.mcp_progress', promise: 'progress and log messages of a call reach its caller, and nobody else' },
+  { id: 'tools.mcp_asks', promise: 'a server asks the client of its caller only for what the operator lets it' },
+  { id: 'tools.mcp_cancel', promise: 'a caller takes a call back, and the server hears of it' },
+  { id: 'tools.mcp_reads', promise: 'prompts and resources are decided by policy and on the record like calls' },
+  { id: 'tools.mcp_changes', promise: 'a client hears when its list is another one, and gets a long one in pages' },
 
   {
     id: 'audit.proof',
@@ -335,6 +374,13 @@ export const requirements: readonly Requirement[] = [
     id: 'tenants.service_role',
     promise: 'a service works as a role that owns nothing, is bound by row-level security and reaches one schema',
   },
+  {
+    id: 'tenants.apart',
+    promise: 'of two tenants with the same names for everything, each gets its own and nothing of the other',
+  },
+  { id: 'tenants.no_oracle', promise: 'an id of another tenant is answered exactly like one that nobody has' },
+  { id: 'tenants.revocation', promise: 'what one tenant revokes under an id that another has too ends nothing there' },
+  { id: 'metrics.labels', promise: 'no metric and no health page names what a tenant has or chose' },
   { id: 'memory.once', promise: 'the same effect remembers once, however often and by however many it is sent' },
   {
     id: 'memory.enforced',
@@ -565,6 +611,10 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'scheduler.divergence_pauses',
     promise: 'a run whose code took another way is paused with a difference and acts no more',
+  },
+  {
+    id: 'scheduler.readable_difference',
+    promise: 'what the code does otherwise than the record is shown to a person as a diff, with what to do',
   },
   { id: 'scheduler.strict_replay', promise: 'a strict replay performs nothing and tells the first difference' },
   { id: 'scheduler.stale_attempt', promise: 'of two workers with one run only the one that has it now is believed' },

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { OAuthClient } from '@writ/sdk/oauth';
 import { newKeyPair, Rest, type Key } from '../demo/rest.js';
-import { root, startStack, type OwnStack } from '../demo/stack.js';
+import { root, startStack, type OwnStack, type StackOptions } from '../demo/stack.js';
 import { Upstream } from './revocation-upstream.js';
 
 /** Whoever calls: an agent by its own right, or in a run. */
@@ -38,12 +38,15 @@ export class World implements AsyncDisposable {
     readonly operator: Rest,
   ) {}
 
-  /** @param dataDir a folder of one's own */
-  static async start(dataDir: string, say?: (line: string) => void): Promise<World> {
+  /** A process for each service unless `flags` say otherwise. @param dataDir a folder of one's own */
+  static async start(
+    dataDir: string,
+    { flags = ['--processes'], say }: Pick<StackOptions, 'flags' | 'say'> = {},
+  ): Promise<World> {
     const upstream = await Upstream.start();
     try {
       const stack = await startStack(dataDir, {
-        flags: ['--processes'],
+        flags,
         env: {
           WRIT_TOOL_HTTP_HOSTS: upstream.host,
           WRIT_SANDBOX_MOUNTS: path.join(root, 'node_modules'),

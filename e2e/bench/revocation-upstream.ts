@@ -16,8 +16,9 @@ export const noteTool: Tool = { name: 'note', description: 'Keeps a note', input
 const waitTool: Tool = { name: 'wait', description: 'Waits until it is told to stop', inputSchema };
 
 export class Upstream implements AsyncDisposable {
-  /** What it offers from now on, without a word about it. */
-  tools: Tool[] = [noteTool, waitTool];
+  private tools: readonly Tool[] = [noteTool, waitTool];
+  /** What `note` answers. */
+  answer = 'noted';
   /** Calls that arrived here. */
   calls = 0;
   private readonly handler = createMcpHandler(() => this.server());
@@ -43,24 +44,25 @@ export class Upstream implements AsyncDisposable {
     return `http://${this.host}/mcp`;
   }
 
-  /** Ends every connection: who comes again sees what is offered now. */
-  cut(): void {
-    this.http.closeAllConnections();
+  /** Offers other tools, and says so. Without any: the ones of the beginning. */
+  offer(tools: readonly Tool[] = [noteTool, waitTool]): void {
+    this.tools = tools;
+    this.handler.notify.toolsChanged();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.handler.close();
-    this.cut();
+    this.http.closeAllConnections();
     await new Promise((resolve) => this.http.close(resolve));
   }
 
   private server(): Server {
-    const server = new Server({ name: 'notes', version: '1' }, { capabilities: { tools: {} } });
-    server.setRequestHandler('tools/list', () => ({ tools: this.tools }));
+    const server = new Server({ name: 'notes', version: '1' }, { capabilities: { tools: { listChanged: true } } });
+    server.setRequestHandler('tools/list', () => ({ tools: [...this.tools] }));
     server.setRequestHandler('tools/call', async ({ params }) => {
       this.calls++;
       if (params.name === 'wait') await new Promise(() => {});
-      return { content: [{ type: 'text', text: 'noted' }] };
+      return { content: [{ type: 'text', text: this.answer }] };
     });
     return server;
   }

@@ -29,7 +29,9 @@ export const bench = defineBench<Prepared>({
   targets: { revocationP99Ms: { atMost: ALLOWANCE_MS }, acceptedLate: { atMost: 0 }, callsPerSecond: { atLeast: 190 } },
   async prepare() {
     const folder = await mkdtemp(path.join(tmpdir(), 'writ-bench-revocation-'));
-    const world = await World.start(path.join(folder, 'data'), (line) => process.stderr.write(`  ${line}\n`));
+    const world = await World.start(path.join(folder, 'data'), {
+      say: (line) => process.stderr.write(`  ${line}\n`),
+    });
     const stop = async () => {
       await world[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
