@@ -2,6 +2,7 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Frames } from './commands/frames.js';
 import type { Upcast } from './domain/upcasters.js';
+import type { WorkObserver } from './observe.js';
 import type { Requests } from './requests.js';
 
 /** One connection to the ledger, as its parts see it. */
@@ -14,6 +15,8 @@ export interface LedgerSource {
   readonly answers: Requests;
   readonly frames: Frames;
   readonly upcast: Upcast;
+  /** Absent where nobody watches. */
+  readonly observer: WorkObserver | undefined;
   /** A new subject for replies, on which only this service may listen. */
   inbox(): string;
   /** Streams have copies on other servers, so what one server says of them may be out of date. */

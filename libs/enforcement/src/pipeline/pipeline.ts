@@ -1,3 +1,4 @@
+import type { WorkObserver } from '@writ/ledger';
 import { DomainError, permits, refuse } from '@writ/ledger/domain';
 import { WORKER } from '../action/action.js';
 import type { Outcome } from '../action/action.events.js';
@@ -28,6 +29,8 @@ export interface PipelineParts {
   readonly policies: Policies;
   readonly holder: Pick<Holder, 'id' | 'isGone'>;
   readonly running: Running;
+  /** Told of what is done, where it belongs to a trace. */
+  readonly observer?: WorkObserver | undefined;
 }
 
 /** What happened must be recorded if that is at all possible. */
@@ -56,7 +59,9 @@ export class Pipeline {
     return this.parts.running.during({ caller, effectId, what, authority: admitted.authority }, async (signal) => {
       signal.throwIfAborted();
       const intent = await this.intend(admitted, this.parts.holder.id, false);
-      return 'outcome' in intent ? intent : this.act(request, admitted.call.decision, signal, act);
+      return 'outcome' in intent
+        ? intent
+        : this.observed(request, (own) => this.act(own, admitted.call.decision, signal, act));
     });
   }
 
@@ -224,6 +229,28 @@ export class Pipeline {
       // This process intended it before and does not perform it any more: its outcome was never recorded.
       return takeOver(holder);
     });
+  }
+
+  /** The act as a part of the caller's trace; its outcome leads on from there. */
+  private async observed<T>(
+    request: ActionRequest<T>,
+    act: (request: ActionRequest<T>) => Promise<Performed<T>>,
+  ): Promise<Performed<T>> {
+    const { caller, action } = request;
+    const { trace } = caller;
+    const work = trace === undefined ? undefined : this.parts.observer?.begin({ kind: 'action', name: action, trace });
+    if (!work) return act(request);
+    try {
+      const performed = await act({ ...request, caller: { ...caller, trace: work.trace } });
+      work.end(
+        performed.outcome === 'done' ? 'ok' : performed.outcome,
+        'position' in performed ? performed.position : undefined,
+      );
+      return performed;
+    } catch (error) {
+      work.end(error instanceof DomainError ? error.code : 'failed');
+      throw error;
+    }
   }
 
   private async act<T>(

@@ -43,6 +43,8 @@ export interface EventDraft<T extends string = string, D = unknown> {
   data: D;
   /** Default: the subject of the command. Must belong to the same partition. */
   subject?: string;
+  /** Default: the trace of the command. */
+  trace?: string;
 }
 
 /** One wanted change. The same `tenant` and `id` within 15 minutes gets the first answer again and has no second effect. */

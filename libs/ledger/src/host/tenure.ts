@@ -85,7 +85,8 @@ export class Tenure {
         this.projections.push(new ProjectionRunner(projection, address, { checkpoints, tail, log }));
     const errors = spec.errors ?? {};
     for (const reactor of spec.reactors ?? [])
-      this.reactors.push(new ReactorRunner(reactor, address, { kv, tail, log, errors }));
+    const { observer } = this.context.source;
+      this.reactors.push(new ReactorRunner(reactor, address, { kv, tail, log, errors, observer }));
   }
 
   /** Asks it to end. */

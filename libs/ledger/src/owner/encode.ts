@@ -19,6 +19,7 @@ export function encodeEvent(draft: EventDraft, command: Command, source: string)
     data: draft.data ?? null,
   };
   if (command.cause !== undefined && command.cause !== command.id) event.command = command.id;
-  if (command.trace !== undefined) event.trace = command.trace;
+  const trace = draft.trace ?? command.trace;
+  if (trace !== undefined) event.trace = trace;
   return JSON.stringify(event);
 }

@@ -6,6 +6,7 @@ import { stateKey } from '../host/keys.js';
 import type { ConsumerHealth } from '../host/spec.js';
 import type { Tail } from '../host/tail.js';
 import type { Logger } from '../ledger.js';
+import type { WorkObserver } from '../observe.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
 import { pause } from '../pause.js';
 import type { Reactor } from './reactor.js';
@@ -25,6 +26,7 @@ export class ReactorRunner {
   private readonly tail: Tail;
   private readonly log: Logger;
   private readonly errors: ErrorCatalogue;
+  private readonly observer: WorkObserver | undefined;
   private readonly abort = new AbortController();
   private commit = 0;
   private written = 0;
@@ -36,7 +38,7 @@ export class ReactorRunner {
   constructor(
     reactor: Reactor,
     address: PartitionAddress,
-    context: { kv: KV; tail: Tail; log: Logger; errors: ErrorCatalogue },
+    context: { kv: KV; tail: Tail; log: Logger; errors: ErrorCatalogue; observer: WorkObserver | undefined },
   ) {
     this.name = reactor.name;
     this.reactor = reactor;
@@ -46,6 +48,7 @@ export class ReactorRunner {
     this.tail = context.tail;
     this.log = context.log;
     this.errors = context.errors;
+    this.observer = context.observer;
     this.running = this.run();
   }
 
@@ -159,7 +162,7 @@ export class ReactorRunner {
     const { signal } = this.abort;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await this.reactor.handle(event, position, signal);
+        await this.react(event, position);
         this.failing = undefined;
         return true;
       } catch (error) {
@@ -176,6 +179,21 @@ export class ReactorRunner {
       }
     }
     return false;
+  }
+
+  /** What it sends goes on from its own part of the event's trace. */
+  private async react(event: LedgerEvent, position: Position): Promise<void> {
+    const { signal } = this.abort;
+    const { trace, type } = event;
+    const work =
+      trace === undefined ? undefined : this.observer?.begin({ kind: 'reaction', name: `${this.name} ${type}`, trace });
+    try {
+      await this.reactor.handle(work ? { ...event, trace: work.trace } : event, position, signal);
+      work?.end('ok');
+    } catch (error) {
+      work?.end(error instanceof DomainError ? error.code : 'failed');
+      throw error;
+    }
   }
 
   private mayHeal(code: string): boolean {

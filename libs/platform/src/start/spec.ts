@@ -1,7 +1,7 @@
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { DescService } from '@bufbuild/protobuf';
-import type { Authenticator } from '@writ/api';
+import type { Authenticator, CallObserver } from '@writ/api';
 import type { Blobs } from '@writ/blobs';
 import type { Enforcement } from '@writ/enforcement';
 import type { Host, HostSpec, Ledger } from '@writ/ledger';

@@ -51,7 +51,7 @@ async function start<C extends BaseConfig>(
   let draining = false;
   const traces = await openTraces(name, config.WRIT_OTLP_URL);
   undo.add('traces', () => traces[Symbol.asyncDispose]());
-  const ledger = await openLedger(name, config, replica, log);
+  const ledger = await openLedger(name, config, replica, log, traces);
   undo.add('ledger', () => ledger.drain());
   const dataSource = await openPostgres({
     url: config.WRIT_POSTGRES_URL,
@@ -99,7 +99,13 @@ function watch<C extends BaseConfig>({ metrics, health, ledger, host, enforcemen
   if (enforcement) metrics.watchRevocations(enforcement.health.revocationAgeMs);
 }
 
-function openLedger(service: ServiceName, config: BaseConfig, replica: string, log: Logger): Promise<Ledger> {
+function openLedger(
+  service: ServiceName,
+  config: BaseConfig,
+  replica: string,
+  log: Logger,
+  { tracer }: Traces,
+): Promise<Ledger> {
   const { WRIT_NATS_USER: user, WRIT_NATS_PASS: pass } = config;
   return Ledger.connect({
     servers: config.WRIT_NATS_URL,
@@ -109,6 +115,7 @@ function openLedger(service: ServiceName, config: BaseConfig, replica: string, l
     replica,
     durability: config.WRIT_DURABILITY,
     log,
+    observer: tracer && workObserver(tracer),
   });
 }
 

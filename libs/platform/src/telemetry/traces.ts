@@ -8,6 +8,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import { traceOnly, type CallObserver, type ObservedCall } from '@writ/api';
+import type { WorkObserver } from '@writ/ledger';
 import type { Metrics } from './metrics.js';
 
 /** Exports spans; without an address nothing is exported, and W3C trace context is carried all the same. */
@@ -51,6 +52,31 @@ export function callObserver(metrics: Metrics, tracer: Tracer | undefined): Call
   };
 }
 
+/** Watches what happens between the calls: commands, reactions and actions that belong to a trace. */
+export function workObserver(tracer: Tracer): WorkObserver {
+  return {
+    begin({ kind, name, trace }) {
+      const attributes = { 'writ.work': kind };
+      const span = tracer.startSpan(`${kind} ${name}`, { kind: SpanKind.INTERNAL, attributes }, parentContext(trace));
+      return {
+        trace: traceparentOf(span),
+        end(code, position) {
+          if (position !== undefined && position !== '') span.setAttribute('writ.position', position);
+          finish(span, code);
+        },
+      };
+    },
+  };
+}
+
+function finish(span: Span, code: string): void {
+  if (code !== 'ok') {
+    span.setAttribute('writ.code', code);
+    span.setStatus({ code: SpanStatusCode.ERROR });
+  }
+  span.end();
+}
+
 function spanOf(
   tracer: Tracer,
   { method, transport, traceparent }: Parameters<CallObserver['begin']>[0],
@@ -60,11 +86,7 @@ function spanOf(
   return {
     trace: traceparentOf(span),
     end(code) {
-      if (code !== 'ok') {
-        span.setAttribute('writ.code', code);
-        span.setStatus({ code: SpanStatusCode.ERROR });
-      }
-      span.end();
+      finish(span, code);
     },
   };
 }

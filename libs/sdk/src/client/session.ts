@@ -9,6 +9,7 @@ import { WritError } from '../errors/errors.js';
 import { Channel } from './channel.js';
 import { OAuthClient, readKeyFile, type ClientKey } from './oauth.js';
 import { TokenCache } from './tokens.js';
+import { activeTrace } from './trace.js';
 
 /** Where a platform is and who calls it. */
 export interface SessionOptions {
@@ -64,6 +65,7 @@ export class Session {
   #channel: { address: string; open: Channel } | undefined;
   readonly #own: TokenCache;
   readonly #ofRuns = new Map<string, TokenCache>();
+  readonly #traces = new Map<string, string>();
 
   constructor(private readonly options: SessionOptions) {
     this.#own = new TokenCache(async () => (await this.#client()).own((await this.beginnings()).audience));
@@ -108,13 +110,23 @@ export class Session {
     return run === undefined ? this.#own.get() : this.#ofRun(run).get();
   }
 
+  /** What a run does here belongs to the trace of its start. */
+  follow(run: string, trace: string): void {
+    if (trace !== '') this.#traces.set(run, trace);
+  }
+
   /** The run has ended here; its token is not needed any more. */
   forget(run: string): void {
     this.#ofRuns.delete(run);
+    this.#traces.delete(run);
   }
 
-  headers(): Record<string, string> {
-    return this.options.project === undefined ? {} : { 'writ-tenant': this.options.project };
+  headers(run?: string): Record<string, string> {
+    const trace = run === undefined ? activeTrace() : this.#traces.get(run);
+    return {
+      ...(this.options.project !== undefined && { 'writ-tenant': this.options.project }),
+      ...(trace !== undefined && { traceparent: trace }),
+    };
   }
 
   /**
@@ -131,7 +143,9 @@ export class Session {
       let token: string | undefined;
       try {
         token = await this.token(calling.run);
-        return await (await this.channel()).unary(method, request, { ...calling, token, headers: this.headers() });
+        return await (
+          await this.channel()
+        ).unary(method, request, { ...calling, token, headers: this.headers(calling.run) });
       } catch (error) {
         const patient = WritError.is(error) && away.has(error.code) && performance.now() < patientUntil;
         if (!this.#mayTryAgain(error, token, patient ? 1 : attempt, calling)) throw error;
@@ -148,7 +162,11 @@ export class Session {
     calling: Calling = {},
   ): AsyncGenerator<MessageShape<O>, void, undefined> {
     const token = await this.token(calling.run);
-    yield* (await this.channel()).serverStream(method, request, { ...calling, token, headers: this.headers() });
+    yield* (await this.channel()).serverStream(method, request, {
+      ...calling,
+      token,
+      headers: this.headers(calling.run),
+    });
   }
 
   close(): void {

@@ -158,6 +158,7 @@ export class WorkerStream implements Stream {
       case 'activate': {
         const definition = this.offer.workflows.get(task.value.workflow);
         if (!definition) return this.outgoing.add({ release: task.value.attempt });
+        this.session.follow(task.value.runId, task.value.info?.trace ?? '');
         const run = new ServedRun(task.value, definition, this, this.around);
         this.#runs.set(run.attempt, run);
         return;

@@ -110,7 +110,7 @@ export class PartitionOwner implements Assigner {
     }
     run.queued = false;
     const token = `${this.partition}.${this.handle.epoch}.${(++this.counter).toString(36)}`;
-    const attempt: Attempt = { token, session, run, entries: 0, idle: false, building: undefined };
+    const attempt: Attempt = { token, session, run, entries: 0, idle: false, building: undefined, trace: undefined };
     run.live = attempt;
     run.untouched = false;
     this.track(attempt);
@@ -159,8 +159,10 @@ export class PartitionOwner implements Assigner {
     if (!attempt.idle) this.dispatch(run);
   }
 
-  private first(run: RunRecord, { token, session }: Attempt): void {
+  private first(run: RunRecord, attempt: Attempt): void {
+    const { token, session } = attempt;
     const { started, trace } = run.fresh as NonNullable<RunRecord['fresh']>;
+    attempt.trace = trace;
     this.model.index.keepFresh(run, undefined);
     const { id, startedMs } = run;
     const { partition } = this;
@@ -186,6 +188,7 @@ export class PartitionOwner implements Assigner {
         return { kind, name, occurrence, failures, due: dueKeys.has(keyOfOpen(open)) };
       });
       const { started, startedMs, trace } = journal;
+      attempt.trace = trace;
       const { length } = journal.entries;
       const { session, token } = attempt;
       const { partition } = this;

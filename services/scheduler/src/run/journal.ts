@@ -49,7 +49,7 @@ export function journalOf(events: readonly LedgerEvent[]): Journal | undefined {
 }
 
 function recorder(run: RunRecord): Attempt {
-  return { token: '', session: '', run, entries: 0, idle: false, building: undefined };
+  return { token: '', session: '', run, entries: 0, idle: false, building: undefined, trace: undefined };
 }
 
 function endOf({ type, data }: LedgerEvent): Journal['end'] {

@@ -99,7 +99,8 @@ export class RunModel implements PartitionModel {
       run.live.idle = item.idle && item.entries === run.live.entries;
       const made = decideReport(run, item, nowMs);
       if (run.live.idle) markIdle(run, item, made);
-      events.push(...made);
+      const { trace } = run.live;
+      events.push(...(trace === undefined ? made : made.map((event) => ({ ...event, trace }))));
     }
     return events;
   }

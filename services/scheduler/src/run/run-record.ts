@@ -54,6 +54,8 @@ export interface Attempt {
   idle: boolean;
   /** Its journal is being read: what comes true meanwhile waits here. */
   building: Entry[] | undefined;
+  /** W3C traceparent of the run's start: what its worker reports goes on from there. */
+  trace: string | undefined;
 }
 
 const none: readonly never[] = Object.freeze([]);

@@ -45,6 +45,7 @@ export class FakePartition {
       entries: 0,
       idle: false,
       building: undefined,
+      trace: undefined,
     };
     run.live = attempt;
     run.untouched = false;
