@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { connect, verify, type Writ } from '@writ/sdk';
-import { projectRoot, verifies } from '@writ/testkit';
+import { eventually, projectRoot, startProcess, verifies, type ProjectProcess } from '@writ/testkit';
 import { newKeyPair, Rest, type Key } from '../demo/rest.js';
 import { demoStack, type DemoStack } from '../demo/stack.js';
 
@@ -109,6 +109,52 @@ test('05 starts children, and is refused one with more rights than its own', asy
   expect(out).toContain('the: 3, writ: 2, agent: 2');
   expect(out).toContain("tooMuch: 'identity.exceeds_parent'");
 });
+
+test('a run whose code has changed under it is paused, with a difference that a person can read, and goes on with the right code', async () => {
+  verifies('scheduler.readable_difference');
+  const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: agentKeyFile };
+  const worker = async (code: string): Promise<ProjectProcess> => {
+    const started = startProcess('e2e/stories/changing-worker.ts', { env: { ...env, CODE: code } });
+    await started.line(/^serving$/);
+    return started;
+  };
+  const writ = async (...args: string[]): Promise<string> => {
+    const child = startProcess('libs/cli/bin/writ.js', { args, env });
+    await child.exited;
+    return child.lines.join('\n');
+  };
+  await using before = await worker('before');
+  const id = (await writ('run', 'start', 'changing-review', '-o', 'name')).trim().split('\n')[0] as string;
+  const shown = (text: string) =>
+    eventually(async () => {
+      const out = await writ('run', 'get', id);
+      expect(out).toContain(text);
+      return out;
+    });
+  await shown('message go');
+  await before.kill();
+
+  await using after = await worker('after');
+  await writ('run', 'send', id, 'go', '--data', '"now"');
+  const paused = await shown('person: diverged');
+  expect(paused.split('\n').map((line) => line.replace(/^(difference| *)/, '').trimEnd())).toEqual(
+    expect.arrayContaining([
+      "step 'load' #1",
+      "- step 'count lines' #1",
+      "+ step 'count all lines' #1",
+      "sleep 'sleep' #1 (recorded, not reached)",
+    ]),
+  );
+  expect(paused).toContain(`writ run resume ${id}`);
+  expect(after.lines.filter((line) => line.startsWith('counted'))).toEqual([]);
+  await after.kill();
+
+  await using again = await worker('before');
+  await writ('run', 'resume', id);
+  await shown('succeeded');
+  expect(await writ('run', 'get', id, '--result')).toContain('42 now');
+  expect(again.lines.filter((line) => line.startsWith('counted'))).toEqual([]);
+}, 120_000);
 
 test('what a run did is proven offline', async () => {
   const run = 'hello-world';

@@ -34,6 +34,7 @@ export const routes = {
   getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),
   sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
+  resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
 
   pushPolicySet: policies('pushPolicySet', 'PUT', '/v1/policies'),

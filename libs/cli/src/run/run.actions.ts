@@ -53,7 +53,7 @@ export async function start(call: Call, workflow: string, options: StartOptions)
 export async function get(call: Call, id: string): Promise<void> {
   const body = await (await call.api()).call(routes.getRun, { id });
   const run = body.run as Run;
-  const { workflow, state, waitingOn, queue, agent, parent, createTime, endTime, error, entries } = run;
+  const { workflow, state, waitingOn, queue, agent, parent, createTime, endTime, error, entries, difference } = run;
   call.out.thing(body, {
     name: run.id,
     fields: [
@@ -68,8 +68,19 @@ export async function get(call: Call, id: string): Promise<void> {
       ['ended', endTime],
       ['entries', entries],
       ['error', error && `${error.message} (${error.code})`],
+      ['difference', difference && `  (- the record, + the code that the workers have now)\n${difference}`],
     ],
   });
+  if (waitingOn.startsWith('person: diverged'))
+    call.out.say(
+      `Nothing was performed by the changed code. Start workers whose code takes the way of the record, then ` +
+        `\`writ run resume ${id}\`; or end it: \`writ run cancel ${id} --reason …\`.`,
+    );
+}
+
+export async function resume(call: Call, id: string): Promise<void> {
+  const body = await (await call.api()).call(routes.resumeRun, { id });
+  call.out.receipt(body, id, `goes on; see it with \`writ run watch ${id}\``);
 }
 
 /** The result as it is now; nothing is waited for. */

@@ -81,6 +81,14 @@ export const run: Noun = {
       act: async (call, given, options) => (await actions()).cancel(call, given.id, options),
     }),
     verb({
+      name: 'resume',
+      about: 'let a run go on that was paused because its code went another way than its record',
+      more: 'Do this when workers have code again that takes the way of the record; with the same code it is paused again.',
+      arguments: { id },
+      examples: ['run resume run_…'],
+      act: async (call, given) => (await actions()).resume(call, given.id),
+    }),
+    verb({
       name: 'replay',
       about: 'execute a run again from its record alone, without any effect, and compare',
       more: 'Exit 10 if it takes another way than the record.',

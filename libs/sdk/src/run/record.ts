@@ -145,7 +145,10 @@ export interface Divergence {
   readonly position: number;
   readonly expected?: DivergentStep;
   readonly actual?: DivergentStep;
+  /** One sentence. */
   readonly text: string;
+  /** The place as a diff of some lines: what both have, `-` what only the record has, `+` what only the code asked for. */
+  readonly diff?: string;
 }
 
 /** How a run ends under this attempt. */

@@ -26,13 +26,13 @@ export interface Fed {
  */
 export async function feed(run: Fed, { journal, pending }: Activation): Promise<Divergence | undefined> {
   for (const [position, entry] of journal.entries()) {
-    if (!(await asksFor(run, entry))) return divergence(run, entry, position, journal.slice(position + 1));
+    if (!(await asksFor(run, entry))) return divergence(run, entry, position, journal);
     // With nothing pending the function was lost on the way from here: what it says next was not said before, or not heard.
     if (position === journal.length - 1 && pending.length === 0) run.silent = false;
     run.settle(entry);
     await rest();
   }
-  for (const each of pending) if (!(await asksFor(run, each))) return divergence(run, each, journal.length, []);
+  for (const each of pending) if (!(await asksFor(run, each))) return divergence(run, each, journal.length, journal);
   return undefined;
 }
 
@@ -44,10 +44,32 @@ async function asksFor(run: Fed, key: Key): Promise<boolean> {
   return run.slot(wanted)?.kind === (call === undefined ? key.kind : 'call');
 }
 
-function divergence(run: Fed, expected: Key, position: number, later: readonly Key[]): Divergence {
+function divergence(run: Fed, expected: Key, position: number, journal: readonly Key[]): Divergence {
+  const later = journal.slice(position + 1);
   const actual = actualStep(run, expected, new Set(later.map(keyText)));
   const recorded = expectedStep(expected);
-  return { position, expected: recorded, ...(actual ? { actual } : {}), text: sentence(recorded, actual) };
+  const diff = diffOf(journal.slice(0, position), recorded, actual, later);
+  return { position, expected: recorded, ...(actual ? { actual } : {}), text: sentence(recorded, actual), diff };
+}
+
+/** Lines of context on each side. */
+const context = 3;
+
+function diffOf(
+  before: readonly Key[],
+  recorded: DivergentStep,
+  actual: DivergentStep | undefined,
+  later: readonly Key[],
+): string {
+  const more = (count: number, where: string) => (count > 0 ? [`  … ${count} more ${where}`] : []);
+  return [
+    ...more(before.length - context, 'before'),
+    ...before.slice(-context).map((key) => `  ${words(key)}`),
+    `- ${words(recorded)}`,
+    `+ ${words(actual)}`,
+    ...later.slice(0, context).map((key) => `  ${words(key)} (recorded, not reached)`),
+    ...more(later.length - context, 'recorded, not reached'),
+  ].join('\n');
 }
 
 function expectedStep(entry: Key & Partial<Entry>): DivergentStep {
@@ -79,7 +101,7 @@ function abbreviated(bytes: Uint8Array | undefined): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
-const words = (step: DivergentStep | undefined) =>
+const words = (step: Key | undefined) =>
   step ? (step.name === 'end' ? 'its end' : `${step.kind} '${step.name}' #${step.occurrence}`) : 'nothing more';
 
 function sentence(expected: DivergentStep, actual: DivergentStep | undefined): string {

@@ -195,10 +195,12 @@ export function divergenceOut({
   expected,
   actual,
   text,
+  diff = '',
 }: Divergence): MessageInitShape<typeof DivergenceSchema> {
   return {
     position,
     text,
+    diff,
     ...(expected ? { expected: stepOut(expected) } : {}),
     ...(actual ? { actual: stepOut(actual) } : {}),
   };

@@ -234,5 +234,6 @@ function runOf(row: RunRow) {
     ...(row.ended_ms !== null && { endTime: timestampFromMs(row.ended_ms) }),
     ...(row.error && { error: errorOf(row.error) }),
     entries: row.entries,
+    difference: row.waits.diff ?? '',
   };
 }

@@ -40,6 +40,8 @@ export const Difference = z.object({
   expected: z.object({ ...key, detail: z.string().optional() }).optional(),
   actual: z.object({ ...key, detail: z.string().optional() }).optional(),
   text: z.string(),
+  /** Lines: what both have, `-` what only the record has, `+` what only the code asked for. */
+  diff: z.string().optional(),
 });
 export type Difference = z.infer<typeof Difference>;
 

@@ -36,6 +36,8 @@ interface Waits {
   messages: string[];
   children: [id: string, ended: boolean][];
   paused: string | null;
+  /** Absent in rows that an older version wrote. */
+  diff?: string;
 }
 
 const counted = new Set([
@@ -76,8 +78,8 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     changed.add(row);
     row.commit = position.commit;
     if (counted.has(event.type)) row.entries++;
-    if (event.type === 'run.paused.v1') row.waits.paused = pausedOn(event.data as never);
-    if (event.type === 'run.resumed.v1') row.waits.paused = null;
+    if (event.type === 'run.paused.v1') Object.assign(row.waits, pausedOn(event.data as never));
+    if (event.type === 'run.resumed.v1') Object.assign(row.waits, { paused: null, diff: '' });
     if (event.type === 'run.failed.v1') row.error = (event.data as unknown as RunEventData<'run.failed.v1'>).error;
     if (event.type === 'run.step_failed.v1' && !('retryAt' in (event.data as object))) row.entries++;
     if (endTypes.has(event.type)) row.ended_ms = Date.parse(event.time);
@@ -123,7 +125,7 @@ function recordOf(row: RunRow): RunRecord {
 }
 
 function describe(row: RunRow, run: RunRecord): void {
-  const { paused } = row.waits;
+  const { paused, diff } = row.waits;
   row.state = run.state;
   row.waiting_on = run.ended
     ? null
@@ -140,6 +142,7 @@ function describe(row: RunRow, run: RunRecord): void {
     messages: run.messages.map(({ message }) => message),
     children: run.children.map(({ id, outcome }) => [id, outcome !== undefined]),
     paused: run.ended ? null : paused,
+    ...(diff && !run.ended && { diff }),
   };
   // The record is thrown away with the batch; what it remembers of outcomes is not needed.
   run.done = noneOf();
@@ -164,8 +167,9 @@ export function waitText({ kind, name, occurrence, on, untilMs, failures }: Open
   }
 }
 
-function pausedOn({ reason, difference }: RunEventData<'run.paused.v1'>): string {
+function pausedOn({ reason, difference }: RunEventData<'run.paused.v1'>): Pick<Waits, 'paused' | 'diff'> {
   const at = difference?.expected ?? difference?.actual;
   const where = at ? ` at ${at.kind} ${at.name}/${at.occurrence}` : '';
-  return `person: ${reason}${where}${difference ? `: ${difference.text}` : ''}`.slice(0, 500);
+  const paused = `person: ${reason}${where}${difference ? `: ${difference.text}` : ''}`.slice(0, 500);
+  return { paused, diff: difference?.diff ?? '' };
 }

@@ -163,7 +163,7 @@ function endOf(end: Report['end']): End | undefined {
   }
 }
 
-export function differenceOf({ position, expected, actual, text }: Divergence): Difference {
+export function differenceOf({ position, expected, actual, text, diff }: Divergence): Difference {
   const step = (said: Divergence_Step | undefined) =>
     said && {
       kind: kindNames[said.kind] ?? ('step' as const),
@@ -177,6 +177,7 @@ export function differenceOf({ position, expected, actual, text }: Divergence): 
     ...(there && { expected: there }),
     ...(asked && { actual: asked }),
     text: text.slice(0, mostText),
+    ...(diff !== '' && { diff: diff.slice(0, mostText) }),
   };
 }
 
