@@ -34,6 +34,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'of three brokers any one may be killed, paused or cut off: nothing is lost or twice, and writes go on meanwhile',
   },
+  {
+    id: 'ledger.disk_full',
+    promise: 'a broker without room refuses changes with a code, loses none that was acknowledged, and goes on with room',
+  },
   { id: 'ledger.delivered_twice', promise: 'commits delivered twice to projections and reactors give the same rows' },
   { id: 'ledger.replay', promise: 'replaying a partition from its start equals the live state' },
   {
@@ -432,6 +436,10 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'services.killed',
     promise: 'services and the database that are killed under a working agent cost time, and nothing else',
+  },
+  {
+    id: 'sdk.takes_over_with_the_run',
+    promise: 'a step under way is not made again by the worker that has it, when another scheduler takes the run over',
   },
   {
     id: 'standalone.supervised',

@@ -6,3 +6,4 @@ export { projectRoot, startProcess, type ProjectProcess, type ProjectProcessOpti
 export { lendPostgres, privatePostgres, type PostgresLender } from './run-postgres.js';
 export { verifies } from './verifies.js';
 export { startNetwork, whyNoNetwork, type Network, type NetworkHost } from './network.js';
+export { startSmallDisk, whyNoSmallDisk, type SmallDisk } from './small-disk.js';

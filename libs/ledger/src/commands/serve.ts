@@ -21,6 +21,18 @@ export function serveCommands(nc: NatsConnection, address: PartitionAddress, own
   });
 }
 
+/** Says why nobody takes them, where an owner would. */
+export function refuseCommands(nc: NatsConnection, address: PartitionAddress, refusal: DomainError): Subscription {
+  return nc.subscribe(commandSubject(address.service, address.partition), {
+    callback: (error, message) => {
+      const text = error ? ping : message.string();
+      if (text === ping) return; // whoever asks for an owner is not told that there is one
+      const reply = new Reply(message);
+      for (const index of text.split('\n').keys()) reply.add(index, encodeRefusal(refusal));
+    },
+  });
+}
+
 function serve(message: Msg, owner: Owner): void {
   const text = message.string();
   if (text === ping) {

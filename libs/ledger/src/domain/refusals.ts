@@ -41,6 +41,12 @@ export const ledgerErrors = {
     title: 'The change is larger than one commit may be',
     hint: 'Put large values into the blob store and refer to them by their hash.',
   },
+  'ledger.disk_full': {
+    status: 507,
+    title: 'The broker has no room for the change, or its disk takes no more',
+    retry: true,
+    hint: 'Nothing was changed. Make room for the broker or raise its limit; where its log tells of write errors, restart it then.',
+  },
   'ledger.unknown_command': { status: 400, title: 'No aggregate of this service takes such a command' },
   'ledger.decider_failed': { status: 500, title: 'The decision failed by a bug; nothing was changed' },
 } as const satisfies ErrorCatalogue;

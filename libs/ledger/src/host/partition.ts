@@ -1,3 +1,6 @@
+import type { Subscription } from '@nats-io/nats-core';
+import { refuseCommands } from '../commands/serve.js';
+import { DomainError } from '../domain/refusals.js';
 import type { Leases } from '../lease/leases.js';
 import { ChainBroken } from '../log/chain.js';
 import type { PartitionAddress } from '../log/commit.js';
@@ -28,6 +31,7 @@ export class Partition {
   private failures = 0;
   private chainBroken = false;
   private busy: Promise<void> | undefined;
+  private turnsAway: Subscription | undefined;
   private readonly stopping = new AbortController();
 
   constructor(context: PartitionContext, partition: number) {
@@ -97,6 +101,7 @@ export class Partition {
 
   private async release(): Promise<void> {
     // A renewal that is under way changes the revision that the release must name.
+    this.takeIn();
     this.giving = true;
     const over = new AbortController();
     await Promise.race([this.renewal, pause(renewalMs, over.signal)]);
@@ -118,6 +123,7 @@ export class Partition {
       const tenure = new Tenure(this.context, this.address, recovered);
       this.tenure = tenure;
       try {
+        this.takeIn();
         await tenure.serve();
         this.begun(recovered);
         await tenure.ended();
@@ -126,7 +132,7 @@ export class Partition {
         await tenure.leave();
         this.tenure = undefined;
       }
-      return tenure.failure === undefined ? undefined : this.failed(tenure.failure);
+      return tenure.failure && this.failed(tenure.failure.message, tenure.failure);
     } catch (error) {
       return this.stopping.signal.aborted ? undefined : this.failed(String(error), error);
     }
@@ -146,6 +152,11 @@ export class Partition {
     });
   }
 
+  private takeIn(): void {
+    this.turnsAway?.unsubscribe();
+    this.turnsAway = undefined;
+  }
+
   private begun({ state, snapshot, replayed, ms }: Recovered): void {
     const { epoch, commit } = state;
     this.state = 'owned';
@@ -158,10 +169,17 @@ export class Partition {
     );
   }
 
+  /** Until it is served again: whoever asks is told at once what is wrong, and does not wait for an owner. */
+  private turnAway(refusal: DomainError): void {
+    this.turnsAway?.unsubscribe();
+    this.turnsAway = refuseCommands(this.context.source.nc, this.address, refusal);
+  }
+
   private failed(detail: string, error?: unknown): string {
     this.state = 'failed';
     this.detail = detail;
     this.chainBroken = error instanceof ChainBroken;
+    if (error instanceof DomainError) this.turnAway(error);
     const fields = { ...this.address, detail, err: error };
     this.context.log.error(fields, 'a partition could not be served; it is tried again');
     return detail;

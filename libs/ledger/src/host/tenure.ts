@@ -6,6 +6,7 @@ import { partitionLabel } from '../domain/partitioning.js';
 import { refuse } from '../domain/refusals.js';
 import type { Logger } from '../ledger.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
+import { diskFull } from '../owner/disk-full.js';
 import { Owner } from '../owner/owner.js';
 import type { Snapshots } from '../owner/snapshots.js';
 import type { PartitionState } from '../owner/state.js';
@@ -46,7 +47,7 @@ export class Tenure {
   private lost: 'deposed' | 'failed' | 'left' = 'left';
   private readonly ending = new AbortController();
   /** Why its state is worth nothing any more, where that is not just somebody else's claim. */
-  failure: string | undefined;
+  failure: Error | undefined;
 
   /** @param recovered the state that `takeOver` claimed, and how many events it read for that */
   constructor(
@@ -63,9 +64,9 @@ export class Tenure {
       committed: (commit) => this.committed(commit),
       bug: (fields, message) => log.error(fields, message),
       lost: (why, detail) => {
-        if (why === 'failed') this.failure = detail;
+        if (why !== 'deposed') this.failure = why === 'full' ? diskFull(address, detail) : new Error(detail);
         else log.warn({ ...address, epoch: state.epoch, detail }, 'deposed');
-        this.lost = why;
+        this.lost = why === 'deposed' ? 'deposed' : 'failed';
         this.end();
       },
     });
@@ -84,8 +85,8 @@ export class Tenure {
       for (const projection of spec.projections ?? [])
         this.projections.push(new ProjectionRunner(projection, address, { checkpoints, tail, log }));
     const errors = spec.errors ?? {};
-    for (const reactor of spec.reactors ?? [])
     const { observer } = this.context.source;
+    for (const reactor of spec.reactors ?? [])
       this.reactors.push(new ReactorRunner(reactor, address, { kv, tail, log, errors, observer }));
   }
 

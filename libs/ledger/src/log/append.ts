@@ -13,6 +13,13 @@ const ackTimeoutMs = 5_000;
 /** In a cluster the one who should have answered may be gone, and another one may lead soon. */
 const clusterAckTimeoutMs = 1_000;
 const retryMs = 100;
+/** What a broker says that has reached its limit: of the server or account (two codes), of the stream. */
+const noRoom = new Set([10023, 10047, 10077]);
+/**
+ * A stream that could not write to its disk is frozen until the broker is restarted (2.14 and newer): it answers questions,
+ * and no publish. After this many without an answer it is asked whether it stores anything.
+ */
+const unansweredMost = 2;
 /** How long a fenced commit may be neither there nor not there: it waits in the leader's queue. */
 const appearMs = 30_000;
 
@@ -27,10 +34,15 @@ export interface Append {
 
 /**
  * `deposed`: another owner has written. `refused`: the broker will not store it. In neither case is it in the log.
+ * `full`: it has no room; where not even that was `known`, it may still be stored later.
  * `closed`: given up with the outcome unknown, because the connection or the owner is gone.
  */
 export type Appended =
-  { outcome: 'stored' } | { outcome: 'deposed' } | { outcome: 'refused'; detail: string } | { outcome: 'closed' };
+  | { outcome: 'stored' }
+  | { outcome: 'deposed' }
+  | { outcome: 'refused'; detail: string }
+  | { outcome: 'full'; detail: string; known: boolean }
+  | { outcome: 'closed' };
 
 /**
  * Publishes a commit and finds out what became of it. When no answer comes, the same bytes are published again behind the
@@ -43,15 +55,22 @@ export async function append(source: LedgerSource, commit: Append, signal: Abort
   head.set(expectedHeader, String(commit.after));
   head.set(epochHeader, String(commit.epoch));
   head.set(prevHeader, commit.prev);
+  let unanswered = 0;
   for (const until = performance.now() + appearMs; ;) {
     const answer = await publish(source, subject, commit.body, head);
-    if (answer?.seq === commit.after + 1) return { outcome: 'stored' };
-    if (answer?.error) {
-      if (answer.error.err_code !== wrongLastSequence) return { outcome: 'refused', detail: answer.error.description };
+    if (answer === 'none' || (answer === 'timeout' && !source.connected())) unanswered = 0;
+    else if (answer === 'timeout') {
+      if (++unanswered >= unansweredMost && !source.replicated && (await isOurs(source, commit)) === 'absent')
+        return { outcome: 'full', detail: 'the stream answers questions and stores nothing', known: false };
+    } else if (answer.seq === commit.after + 1) return { outcome: 'stored' };
+    else if (answer.error) {
+      const { err_code: code = 0, description: detail } = answer.error;
+      if (noRoom.has(code)) return { outcome: 'full', detail, known: true };
+      if (code !== wrongLastSequence) return { outcome: 'refused', detail };
       const ours = await isOurs(source, commit);
       if (ours === 'absent' && (!source.replicated || performance.now() > until)) return { outcome: 'deposed' };
       if (typeof ours === 'boolean') return { outcome: ours ? 'stored' : 'deposed' };
-    } else if (answer?.seq !== undefined)
+    } else if (answer.seq !== undefined)
       return { outcome: 'refused', detail: `stored as ${answer.seq} after ${commit.after}: the fence does not hold` };
     if (signal.aborted || source.nc.isClosed()) return { outcome: 'closed' };
     await new Promise((resolve) => setTimeout(resolve, retryMs));
@@ -63,17 +82,17 @@ interface PubAck {
   error?: { code: number; err_code?: number; description: string };
 }
 
-/** Undefined: nothing is known. */
+/** `timeout`, `none`: nothing is known. */
 async function publish(
   source: LedgerSource,
   subject: string,
   body: Uint8Array,
   head: ReturnType<typeof headers>,
-): Promise<PubAck | undefined> {
-  if (source.nc.isClosed()) return undefined;
+): Promise<PubAck | 'timeout' | 'none'> {
+  if (source.nc.isClosed()) return 'none';
   const patienceMs = source.replicated ? clusterAckTimeoutMs : ackTimeoutMs;
   const reply = await source.requests.ask(subject, body, patienceMs, head);
-  return typeof reply === 'string' ? undefined : reply.json<PubAck>();
+  return typeof reply === 'string' ? reply : reply.json<PubAck>();
 }
 
 /**

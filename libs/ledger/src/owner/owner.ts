@@ -1,7 +1,7 @@
 import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
 import { partitionLabel } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
-import { append } from '../log/append.js';
+import { append, type Appended } from '../log/append.js';
 import { hashOf } from '../log/chain.js';
 import { LogCommit, type Commit, type PartitionAddress } from '../log/commit.js';
 
@@ -10,6 +10,7 @@ import type { LedgerSource } from '../source.js';
 import type { Done } from './answer.js';
 import { Batch } from './batch.js';
 import type { Seen } from './dedup.js';
+import { diskFull } from './disk-full.js';
 import { encodeEvent } from './encode.js';
 import { OldAnswers } from './old-answers.js';
 import type { PartitionState } from './state.js';
@@ -22,13 +23,16 @@ const overheadBytes = 4 * 1024;
 const mostWaitingBytes = 64 * 1024 * 1024;
 const confirmRetryMs = 100;
 
+/** `full`: the broker has no room; all others of `failed` are faults. */
+export type LostBy = 'deposed' | 'failed' | 'full';
+
 export interface OwnerEvents {
   /** An acknowledged commit, before its commands are answered. */
   committed(commit: Commit): void;
   /** A decider threw something else than a refusal. */
   bug(fields: object, message: string): void;
   /** The owner has stopped for good; its state is worth nothing any more. */
-  lost(why: 'deposed' | 'failed', detail: string): void;
+  lost(why: LostBy, detail: string): void;
 }
 
 /**
@@ -128,7 +132,7 @@ export class Owner {
 
   /** Gives everything up at once, without a report; what is unanswered is refused, whether or not it was stored. */
   stop(): void {
-    this.giveUp('its owner stopped', false);
+    this.giveUp(unavailable(this.label, 'its owner stopped'), false);
   }
 
   /** Where the command belongs to a trace, it is a part of it until its commit is acknowledged, and its events lead on from there. */
@@ -220,9 +224,7 @@ export class Owner {
     boundary?.(result.outcome === 'stored');
     if ((this.phase as string) === 'lost') return false;
     if (result.outcome !== 'stored') {
-      const { outcome } = result;
-      const known = outcome !== 'closed';
-      this.lose(outcome === 'deposed' ? 'deposed' : 'failed', outcome === 'refused' ? result.detail : outcome, known);
+      this.unstored(result);
       return false;
     }
     this.acknowledged = batch.commit;
@@ -233,6 +235,13 @@ export class Owner {
     const fields = { commit, epoch, prev, bytes: body, hash, timeMs: Date.now(), events };
     this.report.committed(new LogCommit(this.address, fields, this.source.upcast));
     return true;
+  }
+
+  private unstored(result: Exclude<Appended, { outcome: 'stored' }>): void {
+    if (result.outcome === 'full') this.lose('full', result.detail, result.known);
+    else if (result.outcome === 'deposed') this.lose('deposed', 'deposed', true);
+    else if (result.outcome === 'refused') this.lose('failed', result.detail, true);
+    else this.lose('failed', 'closed');
   }
 
   /** Nothing to write, but answers to give: they are true only if nobody else has written since. */
@@ -265,17 +274,17 @@ export class Owner {
   }
 
   /** @param known the commit under way is not in the log; otherwise nobody knows */
-  private lose(why: 'deposed' | 'failed', detail: string, known = false): void {
+  private lose(why: LostBy, detail: string, known = false): void {
     if (this.phase === 'lost') return;
-    this.giveUp(why === 'deposed' ? 'another replica owns it now' : detail, known);
+    const reason = why === 'deposed' ? 'another replica owns it now' : detail;
+    this.giveUp(why === 'full' ? diskFull(this.address, detail) : unavailable(this.label, reason), known);
     this.report.lost(why, detail);
   }
 
-  private giveUp(why: string, known: boolean): void {
+  private giveUp(refusal: DomainError, known: boolean): void {
     if (this.phase === 'lost') return;
     this.phase = 'lost';
     this.abort.abort();
-    const refusal = unavailable(this.label, why);
     this.flying?.fail(known ? refusal : refuse('ledger.timeout', `whether ${this.label} committed it is not known`));
     for (const batch of this.waiting) batch.fail(refusal);
     this.flying = undefined;

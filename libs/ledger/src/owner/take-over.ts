@@ -7,6 +7,7 @@ import { LogCommit, type PartitionAddress } from '../log/commit.js';
 import { CommitReader } from '../log/reader.js';
 import type { LedgerSource } from '../source.js';
 import { lastCommit } from '../log/streams.js';
+import { diskFull } from './disk-full.js';
 import { encodeEvent } from './encode.js';
 import type { Snapshots } from './snapshots.js';
 import { PartitionState } from './state.js';
@@ -35,7 +36,7 @@ export interface Recovered {
 
 /**
  * Rebuilds a partition's state from its newest snapshot and the rest of the log, and claims it under a new epoch.
- * @throws ChainBroken @throws AbortError @throws Error when the broker will not store the claim
+ * @throws ChainBroken @throws AbortError @throws DomainError `ledger.disk_full` @throws Error when the broker will not store the claim
  */
 export async function takeOver(options: TakeOver): Promise<Recovered> {
   const started = performance.now();
@@ -110,6 +111,7 @@ async function claim({ source, address, replica, signal }: TakeOver, state: Part
   const result = await append(source, { address, body: bytes, after: state.commit, epoch, prev: state.hash }, signal);
   if (result.outcome === 'deposed') return false;
   signal.throwIfAborted();
+  if (result.outcome === 'full') throw diskFull(address, result.detail);
   if (result.outcome !== 'stored')
     throw new Error(`the claim was not stored: ${result.outcome === 'refused' ? result.detail : result.outcome}`);
   state.replay(new LogCommit(address, fields, source.upcast));

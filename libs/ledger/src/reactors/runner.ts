@@ -1,5 +1,5 @@
 import type { KV } from '@nats-io/kv';
-import { DomainError, type ErrorCatalogue } from '../domain/refusals.js';
+import { DomainError, ledgerErrors, type ErrorCatalogue } from '../domain/refusals.js';
 import type { LedgerEvent } from '../domain/events.js';
 import type { Position } from '../domain/positions.js';
 import { stateKey } from '../host/keys.js';
@@ -197,7 +197,7 @@ export class ReactorRunner {
   }
 
   private mayHeal(code: string): boolean {
-    return code === 'ledger.unavailable' || code === 'ledger.timeout' || this.errors[code]?.retry === true;
+    return (ledgerErrors as ErrorCatalogue)[code]?.retry === true || this.errors[code]?.retry === true;
   }
 
   private async park(event: LedgerEvent, position: Position, refusal: DomainError): Promise<void> {
