@@ -45,6 +45,9 @@ const evictions: Readonly<Partial<Record<Evict_Reason, string>>> = {
   [Evict_Reason.REVOKED]: 'auth.revoked',
 };
 
+/** Another scheduler has the run now, and hands it out again, most often to this very worker: what it does goes on for a while. */
+const mayComeBack = new Set([Evict_Reason.MOVED, Evict_Reason.STALE]);
+
 /** One connection to a scheduler, from hello to its end, and the runs that came by it. */
 export class WorkerStream implements Stream {
   readonly outgoing: Outgoing;
@@ -203,7 +206,10 @@ export class WorkerStream implements Stream {
         message: 'the scheduler took a run away',
         fields: { run: run.runId, code, detail },
       });
-    run.drop(new WritError(detail || 'the scheduler took the run away', { code: code ?? 'run.moved' }), false);
+    run.drop(
+      new WritError(detail || 'the scheduler took the run away', { code: code ?? 'run.moved' }),
+      mayComeBack.has(reason),
+    );
     if (![...this.#runs.values()].some((other) => other.runId === run.runId)) this.session.forget(run.runId);
   }
 

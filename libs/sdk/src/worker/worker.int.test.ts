@@ -159,6 +159,25 @@ describe('a worker', () => {
     expect(fake.hellos).toHaveLength(2);
   });
 
+  test.each([Evict_Reason.MOVED, Evict_Reason.STALE])(
+    'takes up what is still under way when another scheduler has taken the run over (%s)',
+    async (reason) => {
+      verifies('sdk.takes_over_with_the_run');
+      const [begun, go] = [gate(), gate<string>()];
+      let acts = 0;
+      const slow = workflow({ name: 'slow', run: (ctx) => ctx.step('once', () => (acts++, begun.open(), go.passed)) });
+      const { fake } = await serving([slow]);
+      const run = fake.start('r1', 'slow');
+      await begun.passed;
+      fake.evict(run, reason);
+      fake.start('r2', 'slow'); // which hands out the first one again, too
+      await fake.until(() => run.attempt === 2);
+      go.open('done');
+      expect(await finished(fake, run)).toBe('done');
+      expect(acts).toBe(2);
+    },
+  );
+
   test('takes up a result whose report was lost', async () => {
     let acts = 0;
     const once = workflow({ name: 'once', run: (ctx) => ctx.step('act', () => ++acts) });
