@@ -19,8 +19,6 @@ const Config = BaseConfig.extend({
   WRIT_TOOL_HTTP_HOSTS: list,
   /** Origins of web pages that may speak to the MCP endpoint, beside the public URL's own. */
   WRIT_MCP_ORIGINS: list,
-  /** `host` or `host:port` by which clients may name the MCP endpoint (`Host`), beside that of the public URL. */
-  WRIT_MCP_HOSTS: list,
   /** Private JWK (EC P-256, JSON) of the client `svc_tools`. Without it no server can be started in a sandbox. */
   WRIT_SERVICE_KEY: z
     .string()

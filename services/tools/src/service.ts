@@ -54,7 +54,9 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
       return ToolsModule.with((gateway = gatewayOf(context, stdio)));
     },
     routes: async ({ enforcement: following, log, replica }, fastify) => {
-      const { calls, reads, tools, announcements } = gateway as Gateway;
+      const { calls, reads, tools, announcements, connections } = gateway as Gateway;
+      // Requests have had their grace; what a server still works on for nobody ends now, while its outcome can be recorded.
+      fastify.addHook('onClose', () => connections.stop());
       const enforcement = following as Enforcement;
       const url = mcpUrlOf(config);
       await mountMcp(fastify, {
@@ -73,7 +75,6 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
       });
     },
     stopping: async () => {
-      await gateway?.connections.stop();
       gateway?.announcements[Symbol.dispose]();
       runners?.close();
       (await replicas?.catch(() => undefined))?.stop();

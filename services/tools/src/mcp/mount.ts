@@ -13,7 +13,6 @@ import type { ActingCaller, Enforcement } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config.js';
-import { strangeAddress, type Addresses } from './addresses.js';
 import type { Announcements } from './announcements.js';
 import { BadBody, bodyOf } from './body.js';
 import type { Face, McpDoorParts } from './mcp-server.js';
@@ -35,7 +34,7 @@ export interface McpParts extends Omit<McpDoorParts, 'waiting'> {
   readonly log: Logger;
   /** Its canonical URI (RFC 8707). */
   readonly url: string;
-  readonly config: Pick<Config, 'WRIT_ISSUER' | 'WRIT_MCP_ORIGINS' | 'WRIT_MCP_HOSTS'>;
+  readonly config: Pick<Config, 'WRIT_ISSUER' | 'WRIT_MCP_ORIGINS'>;
 }
 
 /** Whoever may do nothing with servers has no business here; what exactly, each request is asked again. */
@@ -50,6 +49,9 @@ export async function mountMcp(fastify: FastifyInstance, parts: McpParts): Promi
   const metadata = metadataOf(parts.url, parts.config.WRIT_ISSUER);
   const wellKnown = new URL(metadataUrlOf(parts.url)).pathname;
   await fastify.register((scope, _options, done) => {
+    scope.setErrorHandler((error, request, reply) =>
+      failed(reply, failureOf(error), requestIdOf(headersOf(request.raw)), parts.log),
+    );
     // Bodies are read here: only what is authenticated, and within bounds of its own.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
@@ -80,8 +82,8 @@ async function serve(
   const headers = headersOf(request.raw);
   const requestId = requestIdOf(headers);
   reply.header('x-request-id', requestId);
-  const strange = strangeOf(request, parts);
-  if (strange !== undefined) return refusedRequest(reply, 403, -32_000, strange);
+  if (isStrange(request.headers.origin, parts))
+    return refusedRequest(reply, 403, -32_000, 'this origin is not allowed; WRIT_MCP_ORIGINS allows others');
   let caller: ActingCaller;
   try {
     const identity = await parts.authenticator.authenticate(headers, method);
@@ -93,7 +95,9 @@ async function serve(
   const other = isForwarded(request) ? undefined : elsewhere(request.headers['mcp-session-id'], parts);
   if (other !== undefined) return sendOn(request, reply, other);
   const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
   try {
     const body = request.method === 'POST' ? await bodyOf(request.raw) : undefined;
     const face: Omit<Face, 'session'> = { tenant: caller.tenant, ...(server !== undefined && { server }) };
@@ -105,17 +109,9 @@ async function serve(
   }
 }
 
-/** As the client named it, and, where a proxy stands between, as the proxy was named. */
-function strangeOf({ headers, raw }: FastifyRequest, { url, config }: McpParts): string | undefined {
-  const { localAddress = '', localPort = 0 } = raw.socket;
-  const here = [`${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`];
-  const addresses: Addresses = { url, hosts: [...config.WRIT_MCP_HOSTS, ...here], origins: config.WRIT_MCP_ORIGINS };
-  const { host, origin } = headers;
-  const forwarded = headers['x-forwarded-host'];
-  return (
-    strangeAddress({ host, origin }, addresses) ??
-    (forwarded === undefined ? undefined : strangeAddress({ host: String(forwarded) }, addresses))
-  );
+/** A page of the web has no business with a tool gateway on somebody's machine; `Host` is checked for every service alike. */
+function isStrange(origin: string | undefined, { url, config }: McpParts): boolean {
+  return origin !== undefined && origin !== new URL(url).origin && !config.WRIT_MCP_ORIGINS.includes(origin);
 }
 
 function unauthenticated(reply: FastifyReply, failure: Failure, requestId: string, parts: McpParts): FastifyReply {

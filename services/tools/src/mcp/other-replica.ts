@@ -47,4 +47,4 @@ export async function sendOn(
   return reply.send(Readable.fromWeb(answer.body as ReadableStream).on('error', () => undefined));
 }
 
-const stays = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive', 'x-forwarded-host']);
+const stays = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive']);

@@ -18,10 +18,11 @@ export function callerOf({ http }: ServerContext): ActingCaller {
 /** What goes on to a server with a request, and comes back while it is under way. */
 export function passingOf(server: Server, { mcpReq }: ServerContext): Omit<Passing, 'requestState'> {
   const envelope = mcpReq.envelope as JsonObject | undefined;
-  const modern = envelope !== undefined;
-  const client = (modern ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.getClientCapabilities()) as JsonObject;
+  // Not by the envelope: a client of 2025-11-25 may put anything into its `_meta`.
+  const modern = (server.getNegotiatedProtocolVersion() ?? '') >= '2026-07-28';
+  const client = (modern ? envelope?.[CLIENT_CAPABILITIES_META_KEY] : server.getClientCapabilities()) as JsonObject;
   // A session has a level of its own, which is applied where the message is sent.
-  const logLevel = modern ? envelope[LOG_LEVEL_META_KEY] : 'debug';
+  const logLevel = modern ? envelope?.[LOG_LEVEL_META_KEY] : 'debug';
   const progressToken = mcpReq._meta?.progressToken;
   const lost = (): void => undefined; // whoever went away misses it
   return {

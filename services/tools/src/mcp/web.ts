@@ -5,28 +5,35 @@ import type { ActingCaller, Enforcement } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** The request as the web has it, without its body. The address is ours, whatever the host header says; the token stays here. */
+/**
+ * The request as the web has it, without its body. The address is ours, whatever the host header says; the token stays here.
+ * A real `Request` copies its headers and follows the signal by one of its own, which costs as much as all that is read of it.
+ */
 export function webRequest({ method, raw }: FastifyRequest, url: string, signal: AbortSignal): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(raw.headers))
     if (value !== undefined && name !== 'authorization')
       headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  return new Request(url, { method, headers, signal });
+  const read = { method, url, headers, signal, body: null, bodyUsed: false };
+  return Object.create(
+    Request.prototype,
+    Object.fromEntries(Object.entries(read).map(([name, value]) => [name, { value }])),
+  ) as Request;
 }
 
 /** Sends it; a stream ends when the authority of whoever listens is revoked. */
 export async function sendWeb(
   reply: FastifyReply,
-  { status, headers, body }: Response,
+  answer: Response,
   caller: ActingCaller,
   { enforcement }: { enforcement: Pick<Enforcement, 'watch'> },
 ): Promise<FastifyReply> {
-  for (const [name, value] of headers) reply.header(name, value);
-  reply.status(status);
-  if (body === null) return reply.send();
-  if (headers.get('content-type')?.startsWith('text/event-stream') !== true)
-    return reply.send(Buffer.from(await new Response(body).arrayBuffer()));
-  const stream = Readable.fromWeb(body as ReadableStream);
+  for (const [name, value] of answer.headers) reply.header(name, value);
+  reply.status(answer.status);
+  if (answer.body === null) return reply.send();
+  if (answer.headers.get('content-type')?.startsWith('text/event-stream') !== true)
+    return reply.send(await answer.text());
+  const stream = Readable.fromWeb(answer.body as ReadableStream);
   const watched = await enforcement.watch(caller);
   const cut = (): void => void stream.destroy();
   watched.signal.addEventListener('abort', cut, { once: true });

@@ -3,6 +3,7 @@ import type { Caller } from '@writ/api';
 import type { Enforcement } from '@writ/enforcement';
 import type { CommandResult, Host, Ledger, Logger } from '@writ/ledger';
 import { refuse, type Actor } from '@writ/ledger/domain';
+import { viewReaches } from '@writ/platform';
 import type { Announcements } from '../mcp/announcements.js';
 import type { Connections, Discover } from '../upstream/connections.js';
 import type { Address } from '../upstream/upstream.js';
@@ -78,7 +79,7 @@ export class Servers {
 
   /** Waits until the view has a position. @throws DomainError `tools.view_behind` */
   async upTo(position: string): Promise<void> {
-    if (position === '' || (await this.parts.host.waitFor(TOOLS_VIEW, position, VIEW_WAIT_MS))) return;
+    if (await viewReaches(this.parts.host, TOOLS_VIEW, position, VIEW_WAIT_MS)) return;
     throw refuse('tools.view_behind', `the view has not reached ${position} within ${VIEW_WAIT_MS} ms; try again`);
   }
 

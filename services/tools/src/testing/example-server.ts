@@ -18,24 +18,33 @@ export class ExampleServer implements AsyncDisposable {
   private readonly http: HttpServer;
   private readonly handler: McpHttpHandler;
 
-  private constructor(private tools: Tool[]) {
-    this.handler = createMcpHandler(() => this.server());
+  private constructor(
+    private tools: Tool[],
+    make?: () => Server,
+  ) {
+    this.handler = createMcpHandler(make ?? (() => this.server()));
     this.http = createServer((request, response) => {
       this.headers.push(request.headers);
       if (this.redirectTo !== undefined) {
         response.writeHead(307, { location: this.redirectTo }).end();
         return;
       }
-      void this.handler.fetch(webRequest(request, this.url)).then((answer) => {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      void this.handler.fetch(webRequest(request, this.url, gone.signal)).then((answer) => {
         response.writeHead(answer.status, Object.fromEntries(answer.headers));
         if (answer.body === null) response.end();
-        else Readable.fromWeb(answer.body as ReadableStream).pipe(response);
+        else
+          Readable.fromWeb(answer.body as ReadableStream)
+            .on('error', () => response.end())
+            .pipe(response);
       });
     });
   }
 
-  static async start(tools: Tool[]): Promise<ExampleServer> {
-    const example = new ExampleServer(tools);
+  /** @param make another server in its place */
+  static async start(tools: Tool[], make?: () => Server): Promise<ExampleServer> {
+    const example = new ExampleServer(tools, make);
     await new Promise<void>((resolve) => example.http.listen(0, '127.0.0.1', resolve));
     return example;
   }
@@ -82,11 +91,12 @@ export class ExampleServer implements AsyncDisposable {
   }
 }
 
-function webRequest(request: IncomingMessage, url: string): Request {
+function webRequest(request: IncomingMessage, url: string, signal: AbortSignal): Request {
   const body = request.method === 'POST' ? (Readable.toWeb(request) as ReadableStream) : undefined;
   return new Request(url, {
     method: request.method ?? 'GET',
     headers: request.headers as Record<string, string>,
+    signal,
     ...(body !== undefined && { body, duplex: 'half' }),
   } as RequestInit);
 }

@@ -1,5 +1,6 @@
 import type { Logger } from '@writ/ledger';
-import { DomainError, refuse } from '@writ/ledger/domain';
+import { DomainError, refuse, type Json } from '@writ/ledger/domain';
+import { canonicalJson } from '@writ/enforcement';
 import type { ToolDefinition } from '../server/server.events.js';
 import { Connection } from './connection.js';
 import type { Address, Announced, Connect } from './upstream.js';
@@ -55,7 +56,8 @@ export class Connections {
   async get(address: Address, options: { now?: boolean } = {}): Promise<Connection> {
     if (this.stopped) throw refuse('tools.upstream_failed', 'this process is shutting down');
     const key = keyOf(address);
-    const spec = JSON.stringify(address.spec);
+    // PostgreSQL gives members in another order than whoever added the server.
+    const spec = canonicalJson(address.spec as unknown as Json);
     const before = this.entries.get(key);
     if (before?.spec === spec) {
       before.usedMs = performance.now();
