@@ -1,4 +1,4 @@
-import { GrpcProxy } from '@writ/api';
+import { GrpcProxy, type CallObserver } from '@writ/api';
 import { Replicas, startService, type RunningService, type ServiceContext } from '@writ/platform';
 import { parseConfig, type Config } from './config.js';
 import { gatewayErrors } from './events/event.errors.js';
@@ -8,6 +8,7 @@ import { serveHealth } from './health/services.js';
 import { servePages } from './page/page.js';
 import { Directory } from './routing/directory.js';
 import { proxyHttp } from './routing/http-proxy.js';
+import { mustBeOwnOrigin } from './routing/origin.js';
 import { implementedBy, isStream, serviceOfGrpc, servicesBehind } from './routing/routes.js';
 
 /** Starts the gateway: the one door in front of every service. It owns no partition and no table. */
@@ -16,6 +17,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
   let replicas: Replicas | undefined;
   let directory: Directory | undefined;
   let hub: EventHub | undefined;
+  let observer: CallObserver | undefined;
   let door: { httpUrl: string; grpcUrl: string } = { httpUrl: '', grpcUrl: '' };
   const running = await startService({
     name: 'gateway',
@@ -33,7 +35,8 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       directory = new Directory(replicas);
       context.health.tell(installation(context, directory, () => hub?.notFollowed() ?? []));
       watchDoor(context, directory, hub);
-      proxyHttp(fastify, directory);
+      fastify.addHook('onRequest', async ({ raw }) => mustBeOwnOrigin(raw, config.WRIT_PUBLIC_URL));
+      proxyHttp(fastify, directory, (observer = context.observer));
       serveHealth(fastify, replicas);
       servePages(fastify, () => ({
         issuer: config.WRIT_ISSUER,
@@ -53,10 +56,8 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     port: config.WRIT_DOOR_GRPC_PORT,
     graceMs: config.WRIT_GRACE_MS,
     streams: isStream,
-    target: (path) => {
-      const service = serviceOfGrpc(path) ?? 'gateway';
-      return service === 'gateway' ? running.grpcUrl : (directory as Directory).replicaOf(service).grpcUrl;
-    },
+    observe: (path, traceparent) => passing(observer, path, traceparent),
+    targets: (path) => targetsOf(path, directory as Directory, running.grpcUrl),
   });
   const grpcUrl = `http://${config.WRIT_HOST}:${await proxy.listen()}`;
   door = { httpUrl: running.httpUrl, grpcUrl };
@@ -68,6 +69,17 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       await running.stop();
     },
   };
+}
+
+/** Paths are the callers' to choose, so that no metric may name one: only the service that it leads to. */
+function passing(observer: CallObserver | undefined, path: string, traceparent: string | undefined) {
+  const method = `gateway/${serviceOfGrpc(path) ?? 'gateway'}`;
+  return observer?.begin({ method, transport: 'grpc', ...(traceparent && { traceparent }) });
+}
+
+function targetsOf(path: string, directory: Directory, own: string): string[] {
+  const service = serviceOfGrpc(path) ?? 'gateway';
+  return service === 'gateway' ? [own] : directory.replicasOf(service).map(({ grpcUrl }) => grpcUrl);
 }
 
 function watchDoor({ metrics }: ServiceContext<Config>, directory: Directory, hub: EventHub | undefined): void {

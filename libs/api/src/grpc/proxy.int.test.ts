@@ -16,14 +16,16 @@ let service: CaseApi;
 let channel: GrpcChannel;
 let client: GrpcClient<typeof CaseService>;
 let target: string;
+/** Replicas that are thought to be up. */
+let dead: readonly string[] = [];
 
 beforeAll(async () => {
   service = new CaseApi();
   api = await startTestApi({ providers: [{ provide: CaseApi, useValue: service }] });
   target = `http://${api.grpcAddress}`;
   proxy = new GrpcProxy({
-    target(path) {
-      if (path.startsWith('/writ.testing.v1.')) return target;
+    targets(path) {
+      if (path.startsWith('/writ.testing.v1.')) return [...dead, target];
       throw refuse('request.not_found', `nobody serves ${path}`);
     },
     admit(_path, headers) {
@@ -106,6 +108,17 @@ describe('the gRPC door', () => {
     target = before;
   });
 
+  test('a replica that takes no connection is passed over, with all of what was sent', async () => {
+    verifies('gateway.failover');
+    dead = ['http://127.0.0.1:1', 'http://127.0.0.1:2'];
+    expect((await client.ping({})).caller).toBe('anonymous');
+    expect((await collect(client.echo(frames({ text: 'a' }, { text: 'b' })))).map(({ text }) => text)).toEqual([
+      'a',
+      'b',
+    ]);
+    dead = [];
+  });
+
   test('cancellation and deadlines reach the service', async () => {
     verifies('api.frees_handler');
     for await (const _ of client.count({ to: 1n, ending: 'hang' })) break;
@@ -177,7 +190,7 @@ describe('the gRPC door', () => {
   });
 
   test('a closing door sends streams elsewhere at once and lets the other calls finish', async () => {
-    const door = new GrpcProxy({ target: () => target, streams: (path) => path.endsWith('/Count'), graceMs: 5000 });
+    const door = new GrpcProxy({ targets: () => [target], streams: (path) => path.endsWith('/Count'), graceMs: 5000 });
     const other = new GrpcChannel(`http://127.0.0.1:${await door.listen()}`, {
       metadata: () => ({ authorization: fakeToken() }),
     });

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import {
   connect,
   constants,
   createServer,
   type ClientHttp2Session,
+  type Http2Session,
   type Http2Server,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
@@ -14,6 +16,7 @@ import { failureOf } from '../errors/failure.js';
 import { grpcCode, statusDetails } from '../errors/grpc-status.js';
 import type { Headers } from '../kernel/caller.js';
 import { requestIdOf, type ApiLog } from '../kernel/kernel.js';
+import { traceparentOf, type ObservedCall } from '../kernel/trace.js';
 
 export interface GrpcProxyOptions {
   /** Default `127.0.0.1`. */
@@ -21,13 +24,15 @@ export interface GrpcProxyOptions {
   /** Default 0: any free port. */
   port?: number;
   /**
-   * Where a call goes, `http://host:port`.
+   * Where a call may go, each `http://host:port`: to the first that takes a connection.
    * @param path `/writ.run.v1.RunService/StartRun`
    * @throws DomainError to refuse it, for example `service.unavailable`
    */
-  target(path: string): string;
+  targets(path: string): readonly string[];
   /** Asked before anything is forwarded. @throws DomainError to refuse the call. The service asks again by itself. */
   admit?(path: string, headers: Headers): void | Promise<void>;
+  /** Watches what is forwarded; the service is sent the trace of it. */
+  observe?(path: string, traceparent: string | undefined): ObservedCall | undefined;
   /** Whether a call to this path may last for ever: it is told to go elsewhere as soon as `close` begins. Default: none. */
   streams?(path: string): boolean;
   /** How long the other calls may take to end after `close`; default 10 s. */
@@ -46,6 +51,8 @@ const hopByHop = new Set([
   'http2-settings',
 ]);
 const IDLE = constants.NGHTTP2_NO_ERROR;
+const PING_MS = 30_000;
+const PING_TIMEOUT_MS = 10_000;
 
 /**
  * One gRPC door in front of many services. It forwards HTTP/2 streams byte by byte and knows nothing of messages, so all
@@ -63,6 +70,7 @@ export class GrpcProxy {
     this.server = createServer({ settings: { maxConcurrentStreams: 1000 } });
     this.server.on('session', (session) => {
       this.clients.add(session);
+      noticeSilence(session);
       session.once('close', () => this.clients.delete(session));
       session.on('error', () => session.destroy());
     });
@@ -104,7 +112,15 @@ export class GrpcProxy {
       if (this.closing) throw draining();
       await this.options.admit?.(path, read);
       if (down.destroyed) return;
-      const end = this.join(down, this.session(this.options.target(path)), headers, requestIdOf(read));
+      const session = await this.reached(this.options.targets(path));
+      if (down.destroyed) return;
+      const observed = this.options.observe?.(path, traceparentOf(read.get('traceparent')));
+      const passed = {
+        ...headers,
+        'x-request-id': requestIdOf(read),
+        ...(observed && { traceparent: observed.trace }),
+      };
+      const end = this.join(down, session, passed, observed);
       if (!this.options.streams?.(path)) return;
       this.endless.add(end);
       down.once('close', () => this.endless.delete(end));
@@ -118,10 +134,11 @@ export class GrpcProxy {
   private join(
     down: ServerHttp2Stream,
     session: ClientHttp2Session,
-    headers: IncomingHttpHeaders,
-    requestId: string,
+    headers: IncomingHttpHeaders & { 'x-request-id': string },
+    observed: ObservedCall | undefined,
   ): () => void {
-    const up = session.request(forwarded({ ...headers, 'x-request-id': requestId }), { endStream: down.readableEnded });
+    const requestId = headers['x-request-id'];
+    const up = session.request(forwarded(headers), { endStream: down.readableEnded });
     let trailers: OutgoingHttpHeaders | undefined;
     const end = (error: DomainError): void => {
       if (!down.headersSent) return this.refuse(down, error, requestId);
@@ -143,9 +160,10 @@ export class GrpcProxy {
     down.on('wantTrailers', () => down.sendTrailers(trailers ?? {}));
     down.pipe(up);
     // Whoever resets or dies takes the other side with it.
-    down.once('close', () =>
-      up.close(down.rstCode === IDLE && down.writableFinished ? IDLE : constants.NGHTTP2_CANCEL),
-    );
+    down.once('close', () => {
+      observed?.end(outcomeOf(down, trailers));
+      up.close(down.rstCode === IDLE && down.writableFinished ? IDLE : constants.NGHTTP2_CANCEL);
+    });
     up.once('error', cut);
     up.once('close', () => {
       if (up.rstCode === IDLE || down.destroyed || down.writableEnded) return;
@@ -153,6 +171,23 @@ export class GrpcProxy {
       else down.close(up.rstCode);
     });
     return () => end(draining());
+  }
+
+  /** A connection to the first target that takes one; nothing of the call was sent before. @throws DomainError `service.unavailable` */
+  private async reached(targets: readonly string[]): Promise<ClientHttp2Session> {
+    let problem: unknown;
+    for (const target of targets) {
+      const session = this.session(target);
+      if (!session.connecting) return session;
+      try {
+        const closed = once(session, 'close').then(() => Promise.reject(new Error('it closed the connection')));
+        await Promise.race([once(session, 'connect'), closed]);
+        return session;
+      } catch (error) {
+        problem = error;
+      }
+    }
+    throw unreachable(problem);
   }
 
   /** One connection to each target: HTTP/2 carries all calls over it. */
@@ -166,6 +201,7 @@ export class GrpcProxy {
     session.on('error', forget);
     session.on('close', forget);
     session.on('goaway', forget);
+    noticeSilence(session);
     session.unref();
     this.sessions.set(target, session);
     return session;
@@ -181,6 +217,16 @@ export class GrpcProxy {
   }
 }
 
+/** A stream may be silent for hours; whether the other side is still there is asked beside it. */
+function noticeSilence(session: Http2Session): void {
+  const asking = setInterval(() => {
+    if (session.destroyed || session.connecting) return;
+    const silent = setTimeout(() => session.destroy(), PING_TIMEOUT_MS).unref();
+    session.ping(() => clearTimeout(silent));
+  }, PING_MS).unref();
+  session.once('close', () => clearInterval(asking));
+}
+
 function forwarded(headers: IncomingHttpHeaders | OutgoingHttpHeaders): OutgoingHttpHeaders {
   const kept: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers))
@@ -190,6 +236,13 @@ function forwarded(headers: IncomingHttpHeaders | OutgoingHttpHeaders): Outgoing
 
 function unreachable(cause: unknown): DomainError {
   return new DomainError('service.unavailable', 'the service cannot be reached', {}, { cause });
+}
+
+/** How a forwarded call ended: the service's own code stands in its own span. */
+function outcomeOf({ rstCode }: ServerHttp2Stream, trailers: OutgoingHttpHeaders | undefined): string {
+  if (rstCode !== IDLE) return 'cut';
+  const status = trailers?.['grpc-status'];
+  return status === undefined || status === '0' ? 'ok' : `grpc_${Number(status)}`;
 }
 
 function draining(): DomainError {

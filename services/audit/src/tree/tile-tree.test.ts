@@ -117,6 +117,19 @@ describe('the tree of tiles', () => {
     expect(hex(await (await TileTree.open(store, 603)).root())).toBe(hex(await tree.root()));
   });
 
+  test('is read while it grows, at every size', async () => {
+    const leaves = Array.from({ length: 520 }, (_, index) => leaf(index));
+    class SlowStore extends MemoryTileStore {
+      override async write(name: string, bytes: Uint8Array): Promise<void> {
+        expect(hex(await tree.root())).toBe(hex(mth(leaves.slice(0, tree.size))));
+        await super.write(name, bytes);
+      }
+    }
+    const tree = await TileTree.open(new SlowStore());
+    await tree.append(leaves);
+    expect(hex(await tree.root())).toBe(hex(mth(leaves)));
+  });
+
   test('refuses to open where a tile is missing', async () => {
     const store = new MemoryTileStore();
     const tree = await TileTree.open(store);

@@ -45,7 +45,10 @@ export class TileTree {
   async append(hashes: Iterable<Uint8Array>): Promise<void> {
     for (const hash of hashes) {
       this.leaves++;
-      await this.push(0, hash);
+      for (const [name, bytes] of this.push(0, hash)) {
+        await this.store.write(name, bytes);
+        this.cache.delete(name); // from here on what counts is what lies there
+      }
     }
   }
 
@@ -108,14 +111,16 @@ export class TileTree {
       throw new RangeError(`the tree has ${this.leaves} leaves, not ${size}`);
   }
 
-  private async push(level: number, hash: Uint8Array): Promise<void> {
+  /** At once, so that whoever reads meanwhile sees a tree. @returns tiles that are full now; they are read before they are written */
+  private push(level: number, hash: Uint8Array): [name: string, bytes: Uint8Array][] {
     const edge = (this.edge[level] ??= []);
     edge.push(hash);
-    if (edge.length < WIDTH) return;
-    const tile = Math.floor(this.leaves / WIDTH ** (level + 1)) - 1;
-    await this.store.write(tilePath(level, tile), Buffer.concat(edge));
+    if (edge.length < WIDTH) return [];
+    const name = tilePath(level, Math.floor(this.leaves / WIDTH ** (level + 1)) - 1);
+    const bytes = Buffer.concat(edge);
+    this.keep(name, bytes);
     this.edge[level] = [];
-    await this.push(level + 1, fold(edge));
+    return [[name, bytes], ...this.push(level + 1, fold(edge))];
   }
 
   private async path(index: number, low: number, high: number): Promise<Uint8Array[]> {
@@ -159,9 +164,13 @@ export class TileTree {
     const name = tilePath(level, tile);
     const bytes = this.cache.get(name) ?? (await this.store.read(name));
     if (bytes?.length !== WIDTH * HASH_BYTES) throw new Error(`the tile ${name} is missing or cut`);
+    this.keep(name, bytes);
+    return Array.from({ length: WIDTH }, (_, at) => slice(bytes, at));
+  }
+
+  private keep(name: string, bytes: Uint8Array): void {
     this.cache.set(name, bytes);
     if (this.cache.size > CACHED_TILES) this.cache.delete(this.cache.keys().next().value as string);
-    return Array.from({ length: WIDTH }, (_, at) => slice(bytes, at));
   }
 }
 

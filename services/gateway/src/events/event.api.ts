@@ -4,7 +4,7 @@ import type { Enforcement } from '@writ/enforcement';
 import { refuse, type DomainError } from '@writ/ledger/domain';
 import { ENFORCEMENT } from '@writ/platform';
 import { EventService, type WatchEventsRequest } from '@writ/proto/event/v1/event';
-import { everyPartition, parseCursor, type Cursor } from './cursor.js';
+import { everyPartition, formatCursor, parseCursor, type Cursor } from './cursor.js';
 import { EventHub, type Delivery } from './event-hub.js';
 
 /** Implements `writ.event.v1.EventService`. */
@@ -30,6 +30,8 @@ export class EventApi implements ServiceImplementation<typeof EventService> {
     const timer = setTimeout(() => expired.abort(tokenExpired()), caller.expires.getTime() - Date.now());
     const signal = AbortSignal.any([caller.signal, watched.signal, expired.signal]);
     try {
+      // Nothing may come for hours; whoever leaves before has where to go on.
+      if (request.after === '') yield { cursor: formatCursor(from) };
       for await (const delivery of abortable(this.hub.subscribe(from, filter, signal), signal))
         yield messageOf(delivery);
     } finally {

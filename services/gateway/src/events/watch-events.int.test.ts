@@ -62,7 +62,7 @@ const overSse: Watch = async function* (query, signal, claims) {
   if (response.status !== 200) throw refusal(await response.json());
   for await (const frame of framesOf(response)) {
     if (frame.event === 'error') throw refusal(frame.data);
-    if (frame.event === 'message') yield seenOf(frame);
+    if (frame.event === 'message' && frame.data['event'] !== undefined) yield seenOf(frame);
   }
 };
 const overGrpc: Watch = async function* (query, signal, claims) {
@@ -74,6 +74,12 @@ const overGrpc: Watch = async function* (query, signal, claims) {
       yield { id, type, subject, position, cursor, data: event.data?.kind.value };
     }
 };
+
+async function firstCursor(signal: AbortSignal): Promise<string | undefined> {
+  const metadata = { authorization: await installation.authorization() };
+  for await (const { cursor } of clientOf(EventService, channel).watchEvents({}, { signal, metadata })) return cursor;
+  return undefined;
+}
 
 /** The first `count`, then the connection is cut. */
 async function take(watch: Watch, query: Query, count: number, claims?: TestClaims): Promise<Seen[]> {
@@ -102,6 +108,18 @@ describe.each([
     expect(await data({ subject: subject('a'), types: ['note.struck.v1'] }, 1)).toEqual(['2']);
     expect(await data({ subject: subject('a'), types: ['note.w*'] }, 1)).toEqual(['1']);
     expect((await data({ run: subject('run') }, 3)).map((text) => text.slice(0, 2))).toEqual(['3', '5', '{"']);
+  });
+
+  test('from now on has a cursor at once, behind which nothing is lost', async () => {
+    verifies('events.cursor_at_once');
+    const leave = new AbortController();
+    const begins =
+      name === 'SSE'
+        ? (await framesOf(await open({}, leave.signal)).next()).value?.id
+        : await firstCursor(leave.signal);
+    leave.abort();
+    await installation.note(subject('unseen'));
+    expect(await take(watch, { after: begins ?? '', subject: subject('unseen') }, 1)).toHaveLength(1);
   });
 
   test('without a cursor only what comes from now on is seen', async () => {

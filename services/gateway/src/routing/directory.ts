@@ -13,11 +13,16 @@ export class Directory {
 
   constructor(private readonly replicas: Pick<Replicas, 'up'>) {}
 
-  /** A replica of the service, each in turn. @throws DomainError `gateway.no_service` where none is up */
-  replicaOf(service: string): Announcement {
+  /**
+   * The replicas of the service, beginning with each in turn: one that was killed counts as up for some seconds more, and
+   * the next is asked where it takes no connection.
+   *
+   * @throws DomainError `gateway.no_service` where none is up
+   */
+  replicasOf(service: string): Announcement[] {
     const up = this.replicas.up(service);
-    const chosen = up[this.turn++ % up.length];
-    if (chosen) return chosen;
+    const first = this.turn++ % Math.max(up.length, 1);
+    if (up.length > 0) return [...up.slice(first), ...up.slice(0, first)];
     throw refuse('gateway.no_service', `no replica of ${service} is up; try again in a moment`, { service });
   }
 

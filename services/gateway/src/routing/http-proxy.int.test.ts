@@ -219,13 +219,41 @@ describe('what is passed on over HTTP', () => {
   });
 });
 
+describe('of two replicas', () => {
+  const send = async (init: RequestInit = {}) =>
+    (await fetch(`${installation.url}/v1/policies`, { signal: AbortSignal.timeout(5_000), ...init })).status;
+  const post = { method: 'POST', body: 'x'.repeat(300_000) };
+
+  test('one that takes no connection is passed over, with all of the body; what one was sent goes to no other', async () => {
+    verifies('gateway.failover');
+    let mute = true;
+    const sizes: number[] = [];
+    await installation.announce('policy', { httpUrl: 'http://127.0.0.1:1', grpcUrl: 'http://127.0.0.1:1' }, 'killed');
+    const live = await installation.serve('policy', (incoming, outgoing) => {
+      if (mute) incoming.once('data', () => incoming.socket.destroy()).once('end', () => incoming.socket.destroy());
+      else void bodyOf(incoming).then((body) => outgoing.end(String(sizes.push(body.length))));
+    });
+    expect([await send(post), await send(post)]).toEqual([503, 503]); // it may have been done
+    mute = false;
+    for (let turn = 0; turn < 4; turn++) expect(await send(turn % 2 === 0 ? post : {})).toBe(200);
+    expect(sizes).toEqual([300_000, 0, 300_000, 0]);
+    const other = await installation.serve('policy', (incoming) => incoming.socket.destroy(), 'dying');
+    for (let turn = 0; turn < 6; turn++) expect(await send()).toBe(200); // a read is asked again
+    await other.die();
+    await live.die();
+  });
+});
+
 describe('what is not passed on', () => {
   test.each([
     ['an address of another host', 'GET http://127.0.0.1:1/v1/audit/checkpoint HTTP/1.1', 404],
     ['the door’s own health', 'GET /health/live HTTP/1.1', 200],
     ['an address with bytes that no address has', 'GET /mcp/\u00e9 HTTP/1.1', 400],
     ['a path of nobody', 'GET /v1/nothing HTTP/1.1', 404],
+    ['what a page of another origin asks', 'POST /v1/policies HTTP/1.1\r\norigin: https://evil.example', 403],
+    ['what a page of no origin asks', 'GET /v1/policies HTTP/1.1\r\norigin: null', 403],
   ])('%s', async (_name, line, status) => {
+    verifies('api.host_checked');
     answer = (_incoming, outgoing) => outgoing.end('reached the service');
     const received = await raw(`${line}\r\nhost: x\r\nconnection: close\r\n\r\n`);
     expect(received.split('\r\n')[0]).toContain(`HTTP/1.1 ${status} `);

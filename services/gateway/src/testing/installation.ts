@@ -85,28 +85,30 @@ export class Installation implements AsyncDisposable {
     return position;
   }
 
-  /** Serves as the only replica of a service, over plain HTTP. */
-  async serve(name: ServiceName, listener: RequestListener): Promise<Upstream> {
+  /** Serves as a replica of a service, over plain HTTP. */
+  async serve(name: ServiceName, listener: RequestListener, replica?: string): Promise<Upstream> {
     const server = createServer(listener);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const httpUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const die = () => closed(server);
     this.closing.push(die);
-    await this.announce(name, { httpUrl, grpcUrl: 'http://127.0.0.1:1' });
+    await this.announce(name, { httpUrl, grpcUrl: 'http://127.0.0.1:1' }, replica);
     return { httpUrl, die };
   }
 
   /** Announces a replica that the test has started itself, and waits until the gateway knows. */
-  async announce(name: ServiceName, urls: { httpUrl: string; grpcUrl: string }): Promise<void> {
-    const announced = await announce(this.ledger.nc, { name, replica: 'stand-in', ...urls }, () => undefined);
-    const replicas = async () => {
-      const { services } = (await (await fetch(`${this.url}/health/ready`)).json()) as {
-        services: { name: string; replicas: number }[];
-      };
-      return services.find((each) => each.name === name)?.replicas;
-    };
+  async announce(name: ServiceName, urls: { httpUrl: string; grpcUrl: string }, replica = 'stand-in'): Promise<void> {
+    const before = await this.replicasOf(name);
+    const announced = await announce(this.ledger.nc, { name, replica, ...urls }, () => undefined);
     this.closing.push(() => announced.stop());
-    await eventually(replicas, { what: `the gateway knows ${name}` });
+    await eventually(async () => (await this.replicasOf(name)) > before, { what: `the gateway knows ${name}` });
+  }
+
+  private async replicasOf(name: ServiceName): Promise<number> {
+    const { services } = (await (await fetch(`${this.url}/health/ready`)).json()) as {
+      services: { name: string; replicas: number }[];
+    };
+    return services.find((each) => each.name === name)?.replicas ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
