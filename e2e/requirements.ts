@@ -38,6 +38,10 @@ export const requirements: readonly Requirement[] = [
     id: 'ledger.disk_full',
     promise: 'a broker without room refuses changes with a code, loses none that was acknowledged, and goes on with room',
   },
+  {
+    id: 'ledger.clock_jump',
+    promise: 'a clock that is set an hour forward or back changes no lease, no time of an event and no memory of commands',
+  },
   { id: 'ledger.delivered_twice', promise: 'commits delivered twice to projections and reactors give the same rows' },
   { id: 'ledger.replay', promise: 'replaying a partition from its start equals the live state' },
   {
@@ -440,6 +444,10 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'sdk.takes_over_with_the_run',
     promise: 'a step under way is not made again by the worker that has it, when another scheduler takes the run over',
+  },
+  {
+    id: 'scheduler.large_result',
+    promise: 'a result of any size is read by whoever may read its run',
   },
   {
     id: 'standalone.supervised',

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { FakeToken } from '@writ/api/testing';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
 import { RecordedError } from './testing/run-execution.js';
@@ -180,6 +181,32 @@ describe('a step', () => {
     const [, recorded] = await stack.events(id);
     expect(recorded?.data).toMatchObject({ blob: { sizeBytes: 300_002 } });
     expect(await result(await start('whole'))).toEqual({ state: RunState.SUCCEEDED, value: large });
+  });
+});
+
+describe('a result of any size', () => {
+  test('is read by who may read the run, in pieces, and by nobody else', async () => {
+    verifies('scheduler.large_result');
+    const large = 'ä'.repeat(1_500_000); // 3 MB
+    stack.worker({ huge: async () => large, none: async () => undefined });
+    const id = await start('huge');
+    const answer = await stack.runs().getRunResult({ id, wait: { seconds: 60n, nanos: 0 } });
+    expect(answer.result).toMatchObject({ blob: expect.stringMatching(/^sha256:/) });
+    const reading = async (run: string, token: FakeToken = {}) => {
+      const chunks: Uint8Array[] = [];
+      for await (const { chunk } of stack.runs(token).readRunResult({ id: run })) chunks.push(chunk);
+      return chunks;
+    };
+    const chunks = await reading(id, { grant: ['run.read'] });
+    expect(chunks.length).toBeGreaterThan(5);
+    expect(JSON.parse(Buffer.concat(chunks).toString())).toBe(large);
+    await expect(reading(id, { grant: ['run.start'] })).rejects.toMatchObject({
+      code: 'auth.missing_capability',
+    });
+    await expect(reading(id, { tenant: 'tnt_other' })).rejects.toMatchObject({ code: 'run.not_found' });
+    const none = await start('none');
+    await result(none);
+    expect(await reading(none)).toEqual([]);
   });
 });
 

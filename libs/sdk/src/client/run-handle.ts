@@ -9,7 +9,6 @@ import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } f
 import { errorOf } from '../errors/error-of.js';
 import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
 import { checkStartOptions } from '../run/child.js';
-import { readBlob } from '../worker/blobs.js';
 import { watch } from './events.js';
 import { newId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
@@ -85,7 +84,7 @@ async function awaitResult(session: Session, id: string, opts: CallOptions = {})
       session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal }),
     );
     if (response.state === RunState.SUCCEEDED) {
-      if (response.result) return readPayload(session, response.result, opts.signal);
+      if (response.result) return decodeBytes(await resultBytes(session, id, response.result, opts.signal));
       return response.jsonResult && decode(toJson(ValueSchema, response.jsonResult) as Encoded);
     }
     if (response.state === RunState.CANCELLED)
@@ -110,10 +109,17 @@ async function patiently<T>(until: number, signal: AbortSignal | undefined, ask:
     }
 }
 
-async function readPayload(session: Session, payload: Payload, signal: AbortSignal | undefined): Promise<unknown> {
-  return decodeBytes(
-    payload.blob ? await readBlob(session, { hash: payload.blob, sizeBytes: 0n }, signal) : payload.data,
-  );
+/** One that is too large for an answer comes in pieces. */
+async function resultBytes(
+  session: Session,
+  id: string,
+  { blob, data }: Payload,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  if (!blob) return data;
+  const chunks: Uint8Array[] = [];
+  for await (const { chunk } of session.stream(RunService.method.readRunResult, { id }, { signal })) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 async function replayRun(session: Session, id: string, signal: AbortSignal | undefined): Promise<ReplayReport> {

@@ -50,6 +50,15 @@ export async function writePayload(
   return { payload: { data: Buffer.from(JSON.stringify(value)), blob: '' }, plain: valueOf(value) };
 }
 
+const chunkBytes = 256 * 1024;
+
+/** A large value as a stream carries it. */
+export async function* pieces(content: AsyncIterable<Uint8Array>) {
+  for await (const chunk of content)
+    for (let from = 0; from < chunk.length; from += chunkBytes)
+      yield { chunk: chunk.subarray(from, from + chunkBytes) as Uint8Array<ArrayBuffer> };
+}
+
 /** `google.protobuf.Value` of JSON. */
 export function valueOf(json: Json): Value {
   return fromJson(ValueSchema, json as JsonValue);

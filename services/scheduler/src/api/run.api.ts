@@ -10,6 +10,7 @@ import {
   type CancelRunRequest,
   type GetRunRequest,
   type GetRunResultRequest,
+  type ReadRunResultRequest,
   type ListRunsRequest,
   type ReplayRunRequest,
   type ResumeRunRequest,
@@ -22,11 +23,12 @@ import type { Scheduler } from '../scheduler.js';
 import type { RunCommand } from '../run/run.commands.js';
 import { isRunId } from '../run/run-id.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
+import { actorsOf } from '../run/run-record.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
 import { runViewName, type RunRow } from '../view/run-view.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { may, maySee } from './may.js';
-import { errorOf, readPayload, valueOf, writePayload } from './payload.js';
+import { errorOf, readPayload, valueOf, pieces, writePayload } from './payload.js';
 import { startAs } from './start-as.js';
 
 const states: Record<string, RunState> = {
@@ -125,6 +127,16 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     return { state: RunState.SUCCEEDED, ...(payload && { result: payload }), ...(plain && { jsonResult: plain }) };
   }
 
+  async *readRunResult({ id }: ReadRunResultRequest, caller: Caller) {
+    const { tenant, signal } = caller;
+    may(caller, 'run.read', id);
+    const { end } = await this.scheduler.lookup.end(tenant, id, 0, signal);
+    if (end?.type !== 'run.succeeded.v1') throw refuse('run.value_not_found', `${id} has no result`);
+    const { value, blob } = end.data as Content;
+    if (blob) yield* pieces(this.scheduler.values.read(tenant, blob.hash));
+    else if (value !== undefined) yield { chunk: Buffer.from(JSON.stringify(value)) };
+  }
+
   async sendMessage(request: SendMessageRequest, caller: Caller) {
     const { id, message, idempotencyKey } = request;
     may(caller, 'run.send', id);
@@ -155,7 +167,8 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     may(caller, 'run.replay', id);
     const journal = await this.scheduler.lookup.journal(tenant, id);
     const { workflow, queue } = journal.started;
-    const report = await this.scheduler.sessions.replay({ tenant, queue, workflow }, { run: id, journal });
+    const demand = { tenant, queue, workflow, principals: actorsOf(journal.started) };
+    const report = await this.scheduler.sessions.replay(demand, { run: id, journal });
     if (!report)
       throw refuse('run.no_worker', `no worker with the workflow ${workflow} is connected to the queue ${queue}`);
     const { same, firstDifference: difference, entries, liveCalls } = report;

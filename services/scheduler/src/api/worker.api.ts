@@ -12,12 +12,11 @@ import {
 import type { Scheduler } from '../scheduler.js';
 import { maxValueBytes } from '../values/value-store.js';
 import { maxInlineBytes } from '../values/inline.js';
+import { pieces } from './payload.js';
 import type { Session } from '../worker/session.js';
 import { WorkerStreams } from '../worker/worker-streams.js';
 import { may } from './may.js';
 import { SCHEDULER, WORKER_STREAMS } from './tokens.js';
-
-const chunkBytes = 256 * 1024;
 
 /** Implements `writ.worker.v1.WorkerService`; the protocol stands in the proto. */
 @ApiService(WorkerService)
@@ -54,9 +53,7 @@ export class WorkerApi implements ServiceImplementation<typeof WorkerService> {
   }
 
   async *readValue({ blob }: ReadValueRequest, { tenant }: Caller) {
-    for await (const chunk of this.scheduler.values.read(tenant, blob?.hash ?? ''))
-      for (let from = 0; from < chunk.length; from += chunkBytes)
-        yield { chunk: chunk.subarray(from, from + chunkBytes) as Uint8Array<ArrayBuffer> };
+    yield* pieces(this.scheduler.values.read(tenant, blob?.hash ?? ''));
   }
 }
 

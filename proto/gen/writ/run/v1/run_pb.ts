@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK1AgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSLyAgoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiQgoQU3RhcnRSdW5SZXNwb25zZRIKCgJpZBgBIAEoCRIQCghhdHRhY2hlZBgCIAEoCBIQCghwb3NpdGlvbhgDIAEoCSI2Cg1HZXRSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEg0KBWFmdGVyGAIgASgJIi8KDkdldFJ1blJlc3BvbnNlEh0KA3J1bhgBIAEoCzIQLndyaXQucnVuLnYxLlJ1biJtCg9MaXN0UnVuc1JlcXVlc3QSGAoGZmlsdGVyGAEgASgJQgi6SAVyAxjoBxIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCRINCgVhZnRlchgEIAEoCSJLChBMaXN0UnVuc1Jlc3BvbnNlEh4KBHJ1bnMYASADKAsyEC53cml0LnJ1bi52MS5SdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKE0dldFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESJwoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1AQoUR2V0UnVuUmVzdWx0UmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAMgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISKwoLanNvbl9yZXN1bHQYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiuwEKElNlbmRNZXNzYWdlUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIbCgdtZXNzYWdlGAIgASgJQgq6SAdyBRABGMgBEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIicKE1NlbmRNZXNzYWdlUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiUwoQQ2FuY2VsUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDEg0KBWZvcmNlGAMgASgIIk8KEUNhbmNlbFJ1blJlc3BvbnNlEg8KB3N0b3BwZWQYASADKAkSFwoPb3V0Y29tZV91bmtub3duGAIgAygJEhAKCHBvc2l0aW9uGAMgASgJIioKEFJlc3VtZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJQoRUmVzdW1lUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiKgoQUmVwbGF5UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASKyAQoRUmVwbGF5UnVuUmVzcG9uc2USDAoEc2FtZRgBIAEoCBIYChBmaXJzdF9kaWZmZXJlbmNlGAIgASgJEigKCGV4cGVjdGVkGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiYKBmFjdHVhbBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIPCgdlbnRyaWVzGAUgASgFEhIKCmxpdmVfY2FsbHMYBiABKAUqsQEKCFJ1blN0YXRlEhkKFVJVTl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEFJVTl9TVEFURV9RVUVVRUQQARIVChFSVU5fU1RBVEVfUlVOTklORxACEhUKEVJVTl9TVEFURV9XQUlUSU5HEAMSFwoTUlVOX1NUQVRFX1NVQ0NFRURFRBAEEhQKEFJVTl9TVEFURV9GQUlMRUQQBRIXChNSVU5fU1RBVEVfQ0FOQ0VMTEVEEAYysQcKClJ1blNlcnZpY2USaQoIU3RhcnRSdW4SHC53cml0LnJ1bi52MS5TdGFydFJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlIiDixxgJcnVuLnN0YXJ0gtPkkwINOgEqIggvdjEvcnVucxJkCgZHZXRSdW4SGi53cml0LnJ1bi52MS5HZXRSdW5SZXF1ZXN0Ghsud3JpdC5ydW4udjEuR2V0UnVuUmVzcG9uc2UiIeLHGAhydW4ucmVhZILT5JMCDxINL3YxL3J1bnMve2lkfRJlCghMaXN0UnVucxIcLndyaXQucnVuLnYxLkxpc3RSdW5zUmVxdWVzdBodLndyaXQucnVuLnYxLkxpc3RSdW5zUmVzcG9uc2UiHOLHGAhydW4ucmVhZILT5JMCChIIL3YxL3J1bnMSfQoMR2V0UnVuUmVzdWx0EiAud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVxdWVzdBohLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlc3BvbnNlIijixxgIcnVuLnJlYWSC0+STAhYSFC92MS9ydW5zL3tpZH06cmVzdWx0EnsKC1NlbmRNZXNzYWdlEh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZSIp4scYCHJ1bi5zZW5kgtPkkwIXOgEqIhIvdjEvcnVucy97aWR9OnNlbmQSeQoJQ2FuY2VsUnVuEh0ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpjYW5jZWwSeQoJUmVzdW1lUnVuEh0ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXN1bWUSeQoJUmVwbGF5UnVuEh0ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlcGxheVJ1blJlc3BvbnNlIi3ixxgKcnVuLnJlcGxheYLT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXBsYXliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK1AgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSLyAgoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiQgoQU3RhcnRSdW5SZXNwb25zZRIKCgJpZBgBIAEoCRIQCghhdHRhY2hlZBgCIAEoCBIQCghwb3NpdGlvbhgDIAEoCSI2Cg1HZXRSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEg0KBWFmdGVyGAIgASgJIi8KDkdldFJ1blJlc3BvbnNlEh0KA3J1bhgBIAEoCzIQLndyaXQucnVuLnYxLlJ1biJtCg9MaXN0UnVuc1JlcXVlc3QSGAoGZmlsdGVyGAEgASgJQgi6SAVyAxjoBxIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCRINCgVhZnRlchgEIAEoCSJLChBMaXN0UnVuc1Jlc3BvbnNlEh4KBHJ1bnMYASADKAsyEC53cml0LnJ1bi52MS5SdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKE0dldFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESJwoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1AQoUR2V0UnVuUmVzdWx0UmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAMgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISKwoLanNvbl9yZXN1bHQYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiLgoUUmVhZFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJgoVUmVhZFJ1blJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIrsBChJTZW5kTWVzc2FnZVJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGwoHbWVzc2FnZRgCIAEoCUIKukgHcgUQARjIARIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSInChNTZW5kTWVzc2FnZVJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIlMKEENhbmNlbFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxINCgVmb3JjZRgDIAEoCCJPChFDYW5jZWxSdW5SZXNwb25zZRIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIQCghwb3NpdGlvbhgDIAEoCSIqChBSZXN1bWVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiUKEVJlc3VtZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIioKEFJlcGxheVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEisgEKEVJlcGxheVJ1blJlc3BvbnNlEgwKBHNhbWUYASABKAgSGAoQZmlyc3RfZGlmZmVyZW5jZRgCIAEoCRIoCghleHBlY3RlZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRImCgZhY3R1YWwYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHZW50cmllcxgFIAEoBRISCgpsaXZlX2NhbGxzGAYgASgFKrEBCghSdW5TdGF0ZRIZChVSVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIUChBSVU5fU1RBVEVfUVVFVUVEEAESFQoRUlVOX1NUQVRFX1JVTk5JTkcQAhIVChFSVU5fU1RBVEVfV0FJVElORxADEhcKE1JVTl9TVEFURV9TVUNDRUVERUQQBBIUChBSVU5fU1RBVEVfRkFJTEVEEAUSFwoTUlVOX1NUQVRFX0NBTkNFTExFRBAGMroICgpSdW5TZXJ2aWNlEmkKCFN0YXJ0UnVuEhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuU3RhcnRSdW5SZXNwb25zZSIg4scYCXJ1bi5zdGFydILT5JMCDToBKiIIL3YxL3J1bnMSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEn0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBKGAQoNUmVhZFJ1blJlc3VsdBIhLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXF1ZXN0GiIud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlc3BvbnNlIizixxgIcnVuLnJlYWSC0+STAhoSGC92MS9ydW5zL3tpZH06cmVhZFJlc3VsdDABEnsKC1NlbmRNZXNzYWdlEh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZSIp4scYCHJ1bi5zZW5kgtPkkwIXOgEqIhIvdjEvcnVucy97aWR9OnNlbmQSeQoJQ2FuY2VsUnVuEh0ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpjYW5jZWwSeQoJUmVzdW1lUnVuEh0ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXN1bWUSeQoJUmVwbGF5UnVuEh0ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlcGxheVJ1blJlc3BvbnNlIi3ixxgKcnVuLnJlcGxheYLT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXBsYXliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -136,7 +136,7 @@ export type Payload = Message<"writ.run.v1.Payload"> & {
   data: Uint8Array;
 
   /**
-   * `sha256:…` instead of data.
+   * `sha256:…` instead of data. A result that stands here is read with ReadRunResult.
    *
    * @generated from field: string blob = 2;
    */
@@ -410,6 +410,40 @@ export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@_
   messageDesc(file_writ_run_v1_run, 10);
 
 /**
+ * @generated from message writ.run.v1.ReadRunResultRequest
+ */
+export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message writ.run.v1.ReadRunResultRequest.
+ * Use `create(ReadRunResultRequestSchema)` to create a new message.
+ */
+export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 11);
+
+/**
+ * @generated from message writ.run.v1.ReadRunResultResponse
+ */
+export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse"> & {
+  /**
+   * @generated from field: bytes chunk = 1;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message writ.run.v1.ReadRunResultResponse.
+ * Use `create(ReadRunResultResponseSchema)` to create a new message.
+ */
+export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 12);
+
+/**
  * @generated from message writ.run.v1.SendMessageRequest
  */
 export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
@@ -446,7 +480,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -463,7 +497,7 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -490,7 +524,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -517,7 +551,7 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -534,7 +568,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 17);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -551,7 +585,7 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 18);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -568,7 +602,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 19);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -610,7 +644,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from enum writ.run.v1.RunState
@@ -703,6 +737,16 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof GetRunResultRequestSchema;
     output: typeof GetRunResultResponseSchema;
+  },
+  /**
+   * The result of a run that succeeded, of any size and in the SDK's codec, in pieces; refused with `run.value_not_found` where there is none (yet).
+   *
+   * @generated from rpc writ.run.v1.RunService.ReadRunResult
+   */
+  readRunResult: {
+    methodKind: "server_streaming";
+    input: typeof ReadRunResultRequestSchema;
+    output: typeof ReadRunResultResponseSchema;
   },
   /**
    * Sends a message to a run: buffered, in order, kept until the run takes it.
