@@ -1,4 +1,4 @@
-import type { WorkObserver } from '@writ/ledger';
+import { steadyNow, type WorkObserver } from '@writ/ledger';
 import { DomainError, permits, refuse } from '@writ/ledger/domain';
 import { WORKER } from '../action/action.js';
 import type { Outcome } from '../action/action.events.js';
@@ -183,7 +183,7 @@ export class Pipeline {
         agent: caller.principal,
         ...(caller.run === undefined ? {} : { run: caller.run }),
         approvers: ask.approvers,
-        expires: new Date(Date.now() + ask.expiresMs).toISOString(),
+        expires: new Date(steadyNow() + ask.expiresMs).toISOString(),
         effectId,
         action,
         resource: refOf(request),

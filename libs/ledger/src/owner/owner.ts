@@ -1,3 +1,4 @@
+import { steadyNow } from '../clock.js';
 import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
 import { partitionLabel } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
@@ -293,7 +294,7 @@ export class Owner {
   }
 
   private now(): string {
-    const now = Math.max(Date.now(), this.state.timeMs);
+    const now = Math.max(steadyNow(), this.state.timeMs);
     if (now !== this.nowMs) {
       this.nowMs = this.state.timeMs = now;
       this.nowIso = new Date(now).toISOString();

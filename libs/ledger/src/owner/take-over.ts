@@ -1,3 +1,4 @@
+import { steadyNow } from '../clock.js';
 import type { PartitionModel } from '../domain/aggregates.js';
 import { newId } from '../domain/ids.js';
 import { partitionLabel } from '../domain/partitioning.js';
@@ -96,7 +97,7 @@ async function fromSnapshot({ address, model, snapshots, warn }: TakeOver, last:
 async function claim({ source, address, replica, signal }: TakeOver, state: PartitionState): Promise<boolean> {
   const epoch = state.epoch + 1;
   const label = `${address.service}/${partitionLabel(address.partition)}`;
-  const timeMs = Math.max(Date.now(), state.timeMs);
+  const timeMs = Math.max(steadyNow(), state.timeMs);
   const command = {
     id: newId('cmd'),
     tenant: 'system',

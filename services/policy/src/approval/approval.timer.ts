@@ -1,4 +1,4 @@
-import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
+import { steadyNow, type Commit, type Logger, type PartitionHandle } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
 import type { Approval } from './approval.js';
 import type { ApprovalEvent } from './approval.events.js';
@@ -68,7 +68,7 @@ export class ApprovalTimer {
     clearTimeout(this.timer);
     const { nextMs } = this.queue;
     if (nextMs === undefined || this.handle === undefined) return;
-    const delay = Math.min(LONGEST_MS, Math.max(atLeastMs, nextMs - Date.now()));
+    const delay = Math.min(LONGEST_MS, Math.max(atLeastMs, nextMs - steadyNow()));
     this.timer = setTimeout(() => void this.fire(), delay).unref();
   }
 
@@ -76,7 +76,7 @@ export class ApprovalTimer {
     const { handle } = this;
     if (handle === undefined) return;
     const actor = { principal: 'policy', kind: 'service' } as const;
-    for (const { tenant, id } of this.queue.due(Date.now())) {
+    for (const { tenant, id } of this.queue.due(steadyNow())) {
       try {
         await handle.execute({ tenant, aggregate: 'approval', subject: id, command: { type: 'expire' }, actor });
       } catch (error) {

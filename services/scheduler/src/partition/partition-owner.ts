@@ -1,4 +1,4 @@
-import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
+import { steadyNow, type Commit, type Logger, type PartitionHandle } from '@writ/ledger';
 import { DomainError, type Actor } from '@writ/ledger/domain';
 import { journalOf } from '../run/journal.js';
 import { rearm } from '../run/evolve.js';
@@ -51,7 +51,7 @@ export class PartitionOwner implements Assigner {
     this.timers = new PartitionTimers(this.model.index, {
       due: (run, nowMs) => this.due(run, nowMs),
       fire: (tenant, runs) => this.fire(tenant, runs),
-      now: parts.now ?? Date.now,
+      now: parts.now ?? steadyNow,
     });
   }
 
@@ -266,7 +266,7 @@ export class PartitionOwner implements Assigner {
   }
 
   private now(): number {
-    return (this.parts.now ?? Date.now)();
+    return (this.parts.now ?? steadyNow)();
   }
 }
 
