@@ -389,6 +389,17 @@ export const requirements: readonly Requirement[] = [
   { id: 'tenants.no_oracle', promise: 'an id of another tenant is answered exactly like one that nobody has' },
   { id: 'tenants.revocation', promise: 'what one tenant revokes under an id that another has too ends nothing there' },
   { id: 'metrics.labels', promise: 'no metric and no health page names what a tenant has or chose' },
+  {
+    id: 'observability.one_trace',
+    promise: 'one trace leads from the SDK’s call over door, command, commit, reaction and tool call to the outcome',
+  },
+  {
+    id: 'observability.no_secrets',
+    promise: 'no log line, metric, health page, span or failed answer has a credential or what users wrote',
+  },
+  { id: 'observability.no_credentials_in_ledger', promise: 'no credential that was used or misused is in the ledger' },
+  { id: 'observability.log_lines', promise: 'log lines of a call name tenant, principal, run and trace' },
+  { id: 'metrics.page', promise: 'the page of metrics lists what services answer, and nothing else' },
   { id: 'memory.once', promise: 'the same effect remembers once, however often and by however many it is sent' },
   {
     id: 'memory.enforced',

@@ -18,12 +18,14 @@ import { failureOf, invalid, type Failure } from '../errors/failure.js';
 import { anonymous, type Authenticator, type Caller, type Headers } from './caller.js';
 import type { ServiceImplementation } from './implementation.js';
 import { unfitValue } from './unfit-values.js';
-import { traceOnly, traceparentOf, type CallObserver, type ObservedCall } from './trace.js';
+import { traceOnly, traceparentOf, type CallObserver } from './trace.js';
 
 /** The part of a pino logger that the API layer uses. */
 export interface ApiLog {
   error(fields: object, message: string): void;
   warn(fields: object, message: string): void;
+  /** Each call, by method, outcome and who called; never with what was said. */
+  debug?(fields: object, message: string): void;
 }
 
 /** A method and who serves it. */
@@ -145,11 +147,17 @@ export class Kernel {
     const { contract } = served;
     const traceparent = traceparentOf(headers.get('traceparent'));
     const observed = this.observer.begin({ method: contract.name, transport, ...(traceparent && { traceparent }) });
-    const finish = finishOnce(observed);
+    let who: object = { trace: observed.trace };
+    const finish = finishOnce((code) => {
+      observed.end(code);
+      this.log?.debug?.({ method: contract.name, transport, code, requestId, ...who }, 'a call was answered');
+    });
     try {
       if (this.drain.signal.aborted) throw this.drain.signal.reason;
       const identity = contract.public ? anonymous : await this.authenticator.authenticate(headers, contract);
-      return { caller: { ...identity, requestId, trace: observed.trace, signal, headers }, finish };
+      const caller = { ...identity, requestId, trace: observed.trace, signal, headers };
+      if (!contract.public) who = whoOf(caller);
+      return { caller, finish };
     } catch (error) {
       finish(failureOf(error));
       throw error;
@@ -243,12 +251,12 @@ function whoOf({ tenant, principal, run, trace }: Caller): object {
   return { tenant, principal, ...(run && { run }), ...(trace && { trace }) };
 }
 
-function finishOnce(observed: ObservedCall): Admitted['finish'] {
+function finishOnce(ended: (code: string) => void): Admitted['finish'] {
   let open = true;
   return (failure) => {
     if (!open) return;
     open = false;
-    observed.end(failure?.code ?? 'ok');
+    ended(failure?.code ?? 'ok');
   };
 }
 

@@ -1,5 +1,5 @@
 import type { CommandClient } from '@writ/ledger';
-import type { Actor, Capability } from '@writ/ledger/domain';
+import type { Actor, Capability, LedgerEvent } from '@writ/ledger/domain';
 
 /** A run's authority, as it is asked of identity. */
 export interface GrantRequest {
@@ -18,8 +18,8 @@ export interface GrantRequest {
 export interface Grants {
   /** A repeat is a success. @throws DomainError `identity.*` */
   issue(request: GrantRequest): Promise<void>;
-  /** The run has ended: its tokens are worth nothing any more. */
-  close(tenant: string, run: string, actor: Actor, cause: string): Promise<void>;
+  /** The run has ended, by this event: its tokens are worth nothing any more. */
+  close(end: LedgerEvent): Promise<void>;
 }
 
 /** Identity, by commands to its ledger. */
@@ -31,8 +31,9 @@ export class IdentityGrants implements Grants {
     await this.identity.send({ tenant, actor, aggregate: 'grant', subject: run, command, ...(trace && { trace }) });
   }
 
-  async close(tenant: string, run: string, actor: Actor, cause: string): Promise<void> {
-    await this.identity.send({ tenant, actor, aggregate: 'grant', subject: run, command: { type: 'close' }, cause });
+  async close({ tenant, subject, actor, id: cause, trace }: LedgerEvent): Promise<void> {
+    const about = { tenant, actor, aggregate: 'grant', subject, cause, ...(trace !== undefined && { trace }) };
+    await this.identity.send({ ...about, command: { type: 'close' } });
   }
 }
 
@@ -48,7 +49,7 @@ export class FakeGrants implements Grants {
     this.issued.push(request);
   }
 
-  async close(_tenant: string, run: string): Promise<void> {
-    this.closed.push(run);
+  async close({ subject }: LedgerEvent): Promise<void> {
+    this.closed.push(subject);
   }
 }

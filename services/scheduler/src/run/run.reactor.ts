@@ -117,7 +117,7 @@ class Reactions {
     await Promise.all([
       ...told,
       this.cancel(event, cancelChildren, `its parent ${event.subject} has ended`, false),
-      this.parts.grants.close(event.tenant, event.subject, event.actor, event.id),
+      this.parts.grants.close(event),
     ]);
   }
 
