@@ -56,8 +56,20 @@ export const requirements: readonly Requirement[] = [
   },
 
   {
+    id: 'scheduler.clock_jump',
+    promise: 'a sleep takes its time while the clock of its scheduler is set an hour forward and back',
+  },
+  {
     id: 'scheduler.deep_values',
     promise: 'a value that nests deep or has no canonical form is put aside, and the event stays readable',
+  },
+  {
+    id: 'scheduler.worker_serves_own',
+    promise: 'a worker is given only runs that its principal may act in: its own, and those that act for it',
+  },
+  {
+    id: 'scheduler.revoked_while_away',
+    promise: 'a run that was revoked while no scheduler was there is stopped when one comes, however long ago that was',
   },
   {
     id: 'scheduler.start_within_token',

@@ -77,8 +77,10 @@ export class SchedulerStack implements AsyncDisposable {
   }
 
   /** One more replica, in a process of its own. It stands among the schedulers like the others. */
-  async addProcess(): Promise<ProjectProcess> {
-    const process = startProcess('services/scheduler/src/testing/scheduler-process.ts', { env: this.environment });
+  async addProcess(env: Record<string, string> = {}): Promise<ProjectProcess> {
+    const process = startProcess('services/scheduler/src/testing/scheduler-process.ts', {
+      env: { ...this.environment, ...env },
+    });
     const [, line = ''] = await process.line(/^(\{"ready".*)$/, 30_000);
     const { ready } = JSON.parse(line) as { ready: Omit<RunningService, 'stop'> };
     this.schedulers.push({ ...ready, stop: () => process.kill() });
