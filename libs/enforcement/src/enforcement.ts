@@ -15,6 +15,7 @@ import { Running } from './pipeline/running.js';
 import { PolicyFollower } from './policies/policy-follower.js';
 import { RefusalRecorder } from './refusals.js';
 import { RevocationFollower } from './revocations.follower.js';
+import { revokedSince } from './revocations.history.js';
 import type { Revoked } from './revocations.js';
 import { KeySet } from './tokens.keys.js';
 import { TokenVerifier, type VerifiedToken } from './tokens.js';
@@ -49,6 +50,7 @@ interface Parts {
 /** The one enforcement pipeline of a service: who calls, may they still, does the policy let them, and what became of it. */
 export class Enforcement implements AsyncDisposable {
   readonly authenticator: TokenAuthenticator;
+  private readonly ledger: Ledger;
   private readonly pipeline: Pipeline;
   private readonly effects: Effects;
 
@@ -78,6 +80,7 @@ export class Enforcement implements AsyncDisposable {
     private readonly parts: Parts,
     { ledger, audience, service, partition, log }: EnforcementOptions,
   ) {
+    this.ledger = ledger;
     const { revocations, policies, holder, running } = parts;
     this.authenticator = this.authenticatorFor(audience);
     this.effects = new Effects(ledger.commands(service), {
@@ -159,6 +162,11 @@ export class Enforcement implements AsyncDisposable {
   /** Told in the same turn in which a revocation becomes known here: cut streams, kill what runs. */
   onRevoked(listener: (revoked: Revoked) => void): () => void {
     return this.parts.revocations.onRevoked(listener);
+  }
+
+  /** What was revoked since then, up to now, oldest first; for whoever keeps what lives longer than a token. @throws DomainError `ledger.*` */
+  revokedSince(since: Date): AsyncIterable<Revoked> {
+    return revokedSince(this.ledger, since.getTime());
   }
 
   /** Follows the authority of a caller for as long as a stream, a session or a process lasts. @throws DomainError `auth.*` when it is gone already */

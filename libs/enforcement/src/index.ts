@@ -34,6 +34,7 @@ export {
 } from './pipeline/request.js';
 export type { PolicyMode, PolicySetEvent, ToolSchemaCommand, ToolSchemaEvent } from './policies/policy.events.js';
 export { bounded, redact, REDACTED } from './redact.js';
+export { firstCommitSince } from './revocations.history.js';
 export { rememberedMs, type Revoked } from './revocations.js';
 export { TokenVerifier, type VerifiedToken } from './tokens.js';
 export { KeySet } from './tokens.keys.js';

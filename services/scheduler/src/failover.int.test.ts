@@ -59,6 +59,33 @@ describe('a scheduler', () => {
     await expectAllRight(ids, 0);
   }, 90_000);
 
+  test('that is killed and started again takes its share back while runs are under way, and they go on', async () => {
+    verifies('scheduler.failover');
+    const mixed = async (ctx: TestContext, n: number) => {
+      const first = await ctx.step('first', () => n);
+      if (n % 3 === 0) await ctx.sleep(6_000);
+      if (n % 3 === 1) await ctx.step('long', () => new Promise((resolve) => setTimeout(resolve, 6_000, null)));
+      return first + Number(await ctx.wait('add'));
+    };
+    const victim = await stack.addProcess();
+    const there = stack.worker({ mixed }, { at: stack.schedulers.length - 1 });
+    await there.welcomed;
+    const runs = stack.runs({}, 0);
+    const ids = await Promise.all(
+      Array.from({ length: 96 }, async (_, i) => (await runs.startRun({ workflow: 'mixed', input: json(i) })).id),
+    );
+    await eventually(() => there.activated.length === ids.length, { timeoutMs: 20_000 });
+    await victim.kill();
+    there.kill();
+    stack.worker({ mixed }, { at: 0 });
+    await stack.addProcess();
+    await Promise.all(ids.map((id) => runs.sendMessage({ id, message: 'add', data: json(100) })));
+    const results = await Promise.all(ids.map((id) => runs.getRunResult({ id, wait })));
+    expect(results.map(({ state, result }) => [state, read(result)])).toEqual(
+      ids.map((_, i) => [RunState.SUCCEEDED, 100 + i]),
+    );
+  }, 120_000);
+
   test('that was paused past its lease and goes on finds that it is deposed, and its workers are told', async () => {
     verifies('scheduler.failover');
     const paused = await stack.addProcess();

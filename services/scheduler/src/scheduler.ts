@@ -84,7 +84,7 @@ export class Scheduler {
   }
 
   /** Follows what others decide about runs. */
-  follow(enforcement: Pick<Enforcement, 'onRevoked'> | undefined, revoked: () => void): void {
+  follow(enforcement: Pick<Enforcement, 'onRevoked' | 'revokedSince'> | undefined, revoked: () => void): void {
     if (enforcement) this.revoked.follow(enforcement, revoked);
     this.answers.start();
   }

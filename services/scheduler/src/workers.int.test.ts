@@ -220,6 +220,28 @@ describe('who may say something about a run', () => {
     expect(await result(id)).toEqual({ state: RunState.SUCCEEDED, value: 'for its own' });
   });
 
+  test('serves only runs that it may act in: of its own principal, and those that act for it', async () => {
+    verifies('scheduler.worker_serves_own');
+    const code = async () => 'served';
+    const other = stack.worker({ own: code }, { token: { principal: 'agt_other' } });
+    await other.welcomed;
+    const id = await start('own');
+    const asked = stack.runs({ principal: 'agt_other' }).replayRun({ id });
+    await expect(asked).rejects.toMatchObject({ code: 'run.no_worker' });
+    const byOther = stack.runs({ principal: 'agt_other' });
+    const theirs = await byOther.startRun({ workflow: 'own', input: json(null) });
+    expect((await byOther.getRunResult({ id: theirs.id, wait })).state).toBe(RunState.SUCCEEDED);
+    const person = stack.runs({ principal: 'psn_1', kind: 'person' });
+    const forPerson = await person.startRun({ workflow: 'own', input: json(null), agent: 'agt_test' });
+    expect(other.activated.map(({ runId }) => runId)).toEqual([theirs.id]);
+    const standIn = stack.worker({ own: code }, { token: { principal: 'psn_1', kind: 'person' } });
+    expect((await result(forPerson.id)).value).toBe('served');
+    expect(standIn.activated.map(({ runId }) => runId)).toEqual([forPerson.id]);
+    stack.worker({ own: code });
+    expect((await result(id)).value).toBe('served');
+    expect(other.activated).toHaveLength(1);
+  });
+
   test('needs the capability to be a worker at all, and keeps the stream only as long as it may', async () => {
     const outsider = stack.worker({}, { token: { grant: ['run.start'] } });
     await expect(outsider.closed).rejects.toMatchObject({ code: 'auth.missing_capability' });

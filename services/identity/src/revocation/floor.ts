@@ -1,4 +1,4 @@
-import { rememberedMs } from '@writ/enforcement';
+import { firstCommitSince, rememberedMs } from '@writ/enforcement';
 import type { Ledger } from '@writ/ledger';
 
 const sampleMs = 10_000;
@@ -12,16 +12,9 @@ export class Floor {
 
   private constructor(private floor: number) {}
 
-  /** The first commit that is younger than what must be remembered, by bisection; `last` is the newest. */
+  /** @param last the newest commit */
   static async find(ledger: Pick<Ledger, 'read'>, last: number, nowMs = Date.now()): Promise<Floor> {
-    let low = 1;
-    let high = last + 1;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      if ((await timeOf(ledger, middle)) < nowMs - rememberedMs) low = middle + 1;
-      else high = middle;
-    }
-    return new Floor(low);
+    return new Floor(await firstCommitSince(ledger, last, nowMs - rememberedMs));
   }
 
   get commit(): number {
@@ -35,9 +28,4 @@ export class Floor {
     while (this.samples[0] && this.samples[0].atMs < atMs - rememberedMs)
       this.floor = Math.max(this.floor, (this.samples.shift() as { commit: number }).commit + 1);
   }
-}
-
-async function timeOf(ledger: Pick<Ledger, 'read'>, commit: number): Promise<number> {
-  for await (const { time } of ledger.read('identity', 0, { from: commit - 1, to: commit })) return time.getTime();
-  return Number.POSITIVE_INFINITY;
 }

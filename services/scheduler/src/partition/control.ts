@@ -11,6 +11,7 @@ export interface RunFacts {
   queue: string;
   agent: string;
   parent: string | undefined;
+  onBehalfOf: readonly string[];
   depth: number;
   /** Commits that hold its events; of a run that has ended, the last one. */
   commits: number[];

@@ -1,4 +1,4 @@
-import type { RunRecord } from '../run/run-record.js';
+import { actorsOf, type RunRecord } from '../run/run-record.js';
 
 /** Who hands a run over when there is a worker for it. */
 export interface Assigner {
@@ -6,11 +6,21 @@ export interface Assigner {
   assign(run: RunRecord, session: string): boolean;
 }
 
-/** What a worker must have to get a run. */
-export interface Demand {
+/** Where runs are waited for, and what code they are of. */
+interface Place {
   tenant: string;
   queue: string;
   workflow: string;
+}
+
+/** What a worker serves: code, for runs that its principal may act in. */
+export interface Offered extends Place {
+  principal: string;
+}
+
+/** What a worker must have to get a run: the code, and one of these principals. */
+export interface Demand extends Place {
+  principals: readonly string[];
 }
 
 /** Finds workers that have room. */
@@ -65,7 +75,8 @@ class Line {
 
 /** Brings runs that can go on to workers with room, here first, then on other replicas. */
 export class Dispatcher {
-  private readonly lines = new Map<string, Line>();
+  /** By place, then by principals. */
+  private readonly places = new Map<string, Map<string, Line>>();
   private readonly directory: WorkerDirectory;
   private readonly timer: NodeJS.Timeout;
 
@@ -77,38 +88,40 @@ export class Dispatcher {
 
   stop(): void {
     clearInterval(this.timer);
-    this.lines.clear();
+    this.places.clear();
   }
 
   /** The run must not stand in a line already. */
   enqueue(run: RunRecord, owner: Assigner): void {
     run.queued = true;
-    const key = lineKey(run);
-    let line = this.lines.get(key);
-    if (!line) {
-      const { tenant, queue, workflow } = run;
-      this.lines.set(key, (line = new Line({ tenant, queue, workflow })));
-    }
+    const { tenant, queue, workflow } = run;
+    const principals = actorsOf(run);
+    const [place, who] = [placeKey(run), principals.join('\n')];
+    let lines = this.places.get(place);
+    if (!lines) this.places.set(place, (lines = new Map()));
+    let line = lines.get(who);
+    if (!line) lines.set(who, (line = new Line({ tenant, queue, workflow, principals })));
     line.push(run, owner);
     this.pump(line);
   }
 
   /** An owner has lost its partition: its runs are another's to hand over. */
   forget(owner: Assigner): void {
-    for (const line of this.lines.values()) line.forget(owner);
+    for (const line of this.lines()) line.forget(owner);
   }
 
   /** A worker with room is there. */
-  available(demand: Demand): void {
-    const line = this.lines.get(lineKey(demand));
-    if (!line) return;
-    line.askAfterMs = 0;
-    this.pump(line);
+  available(offered: Offered): void {
+    for (const line of [...(this.places.get(placeKey(offered))?.values() ?? [])]) {
+      if (!line.demand.principals.includes(offered.principal)) continue;
+      line.askAfterMs = 0;
+      this.pump(line);
+    }
   }
 
   /** How many runs wait, for people and metrics. */
   *waiting(): Iterable<Demand & { runs: number }> {
-    for (const line of this.lines.values()) if (line.length > 0) yield { ...line.demand, runs: line.length };
+    for (const line of this.lines()) if (line.length > 0) yield { ...line.demand, runs: line.length };
   }
 
   private pump(line: Line): void {
@@ -117,7 +130,17 @@ export class Dispatcher {
       if (session === undefined) return this.ask(line);
       if (!this.handOver(line, session)) this.directory.unpick(session);
     }
-    this.lines.delete(lineKey(line.demand));
+    this.remove(line);
+  }
+
+  private *lines(): Iterable<Line> {
+    for (const lines of this.places.values()) yield* lines.values();
+  }
+
+  private remove({ demand }: Line): void {
+    const lines = this.places.get(placeKey(demand));
+    lines?.delete(demand.principals.join('\n'));
+    if (lines?.size === 0) this.places.delete(placeKey(demand));
   }
 
   /** @returns whether a run took the slot */
@@ -149,10 +172,10 @@ export class Dispatcher {
   }
 
   private askAgain(): void {
-    for (const line of [...this.lines.values()]) this.pump(line);
+    for (const line of [...this.lines()]) this.pump(line);
   }
 }
 
-function lineKey({ tenant, queue, workflow }: Demand): string {
+function placeKey({ tenant, queue, workflow }: Place): string {
   return `${tenant}\n${queue}\n${workflow}`;
 }

@@ -184,9 +184,9 @@ function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run:
 
 function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | undefined {
   if (!run) return undefined;
-  const { state, live, digest, workflow, queue, agent, parent, depth } = run;
+  const { state, live, digest, workflow, queue, agent, parent, onBehalfOf, depth } = run;
   const commits = acknowledged(owner, run.commits);
-  return { state, live: live !== undefined, digest, workflow, queue, agent, parent, depth, commits };
+  return { state, live: live !== undefined, digest, workflow, queue, agent, parent, onBehalfOf, depth, commits };
 }
 
 /** Without what is still being committed. */

@@ -47,6 +47,7 @@ function started(index: RunIndex, event: LedgerEvent, at: At): RunRecord {
     agent: index.intern(data.agent),
     digest: data.digest,
     parent: data.parent,
+    onBehalfOf: data.onBehalfOf?.length ? data.onBehalfOf.map((id) => index.intern(id)) : noneOf(),
     depth: data.depth,
     startedMs: at.timeMs,
     notBeforeMs: data.notBefore === undefined ? 0 : Date.parse(data.notBefore),

@@ -239,6 +239,9 @@ describe('a cancel', () => {
     expect(events.map(([type]) => type)).toEqual(['cancel_requested', 'cancelled', 'cancel_requested', 'cancelled']);
     expect(partition.run('other').ended).toBe(false);
     expect(partition.send('x', { type: 'revoke', kind: 'agent', principal: 'agt_2' })).toHaveLength(2);
+    started('for a person', { onBehalfOf: ['run_0', 'agt_0', 'psn_1'] });
+    expect(partition.send('x', { type: 'revoke', kind: 'person', principal: 'psn_2' })).toEqual([]);
+    expect(partition.send('x', { type: 'revoke', kind: 'person', principal: 'psn_1' })).toHaveLength(2);
   });
 });
 

@@ -123,8 +123,8 @@ export class RunModel implements PartitionModel {
 /** Whether a run acts by what was taken away. */
 export function isRevoked(run: RunRecord, { kind, principal }: Extract<RunCommand, { type: 'revoke' }>): boolean {
   if (kind === 'tenant') return true;
-  if (kind === 'run') return run.id === principal || run.parent === principal;
-  return run.agent === principal;
+  if (kind === 'run' && (run.id === principal || run.parent === principal)) return true;
+  return run.agent === principal || run.onBehalfOf.includes(principal);
 }
 
 function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] {

@@ -88,6 +88,8 @@ export interface RunOrigin {
   readonly agent: string;
   readonly digest: string;
   readonly parent: string | undefined;
+  /** Runs, agents and people that it acts for, nearest first. */
+  readonly onBehalfOf: readonly string[];
   /** Ancestors. */
   readonly depth: number;
   readonly startedMs: number;
@@ -104,6 +106,7 @@ export class RunRecord implements RunOrigin, Sleeper {
   readonly agent: string;
   readonly digest: string;
   readonly parent: string | undefined;
+  readonly onBehalfOf: readonly string[];
   readonly depth: number;
   readonly startedMs: number;
   readonly notBeforeMs: number;
@@ -139,6 +142,7 @@ export class RunRecord implements RunOrigin, Sleeper {
     this.agent = origin.agent;
     this.digest = origin.digest;
     this.parent = origin.parent;
+    this.onBehalfOf = origin.onBehalfOf;
     this.depth = origin.depth;
     this.startedMs = origin.startedMs;
     this.notBeforeMs = origin.notBeforeMs;
@@ -147,6 +151,11 @@ export class RunRecord implements RunOrigin, Sleeper {
   get ended(): boolean {
     return this.endedMs > 0;
   }
+}
+
+/** Who may act in a run: its agent, and whoever it acts for, as identity gives out its tokens. Only their workers serve it. */
+export function actorsOf({ agent, onBehalfOf }: { agent: string; onBehalfOf?: readonly string[] | undefined }): readonly string[] {
+  return [agent, ...(onBehalfOf ?? [])];
 }
 
 /** The position of the open command with this name and occurrence, or -1. */

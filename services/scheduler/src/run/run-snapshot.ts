@@ -12,12 +12,12 @@ import {
 } from './run-record.js';
 
 /** Raise it when the rows change. */
-export const snapshotVersion = 1;
+export const snapshotVersion = 2;
 
 /** A run as a row; what is not set is null or an empty list. */
 type Row = [
   string, string, string, string, string, string, string | null, number, number, number,
-  RunState, boolean, boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number,
+  RunState, boolean, boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
 ]; // prettier-ignore
 type OpenRow = [Open['kind'], string, number, string | null, number, number];
 
@@ -54,13 +54,13 @@ function rowOf(run: RunRecord): Row {
   return [
     run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
     run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
-    run.children.map((child) => ({ ...child })), [...run.notify], cancel, run.endedMs,
+    run.children.map((child) => ({ ...child })), [...run.notify], cancel, run.endedMs, [...run.onBehalfOf],
   ]; // prettier-ignore
 }
 
 function runOf(index: RunIndex, row: Row): RunRecord {
   const [tenant, id, workflow, queue, agent, digest, parent, depth, startedMs, notBeforeMs] = row;
-  const [, , , , , , , , , , state, paused, idle, commits, done, opens, messages, children, notify, cancel, endedMs] =
+  const [, , , , , , , , , , state, paused, idle, commits, done, opens, messages, children, notify, cancel, endedMs, onBehalfOf] =
     row;
   const run = new RunRecord({
     tenant: index.intern(tenant),
@@ -70,6 +70,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
     agent: index.intern(agent),
     digest,
     parent: parent ?? undefined,
+    onBehalfOf: listOf(onBehalfOf.map((each) => index.intern(each))),
     depth,
     startedMs,
     notBeforeMs,

@@ -67,11 +67,12 @@ class Reactions {
     const chosen = !derived || Date.now() - Date.parse(event.time) > freshMs;
     try {
       if (chosen) await this.refuseCycle(tenant, parent, child);
+      const above = await this.parts.lookup.facts(tenant, parent);
       const started = await this.parts.starter.start({
         tenant, id: child, chosen, workflow, queue, agent, depth, parent,
         actor: { principal: agent, kind: 'agent', run: parent },
         input: blob ? { blob } : value === undefined ? {} : { value },
-        onBehalfOf: [parent],
+        onBehalfOf: [parent, ...(above ? [above.agent, ...above.onBehalfOf] : [])],
         cause: event.id,
         ...(grant && { grant: grant as [] }),
         ...(attach && { attach }),

@@ -107,7 +107,7 @@ function newRow(
 function recordOf(row: RunRow): RunRecord {
   const { tenant, id, workflow, queue, agent, digest, parent, depth, created_ms, waits } = row;
   const origin = { tenant, id, workflow, queue, agent, digest, depth, startedMs: created_ms, notBeforeMs: 0 };
-  const run = new RunRecord({ ...origin, parent: parent ?? undefined });
+  const run = new RunRecord({ ...origin, parent: parent ?? undefined, onBehalfOf: [] });
   run.state = row.state;
   run.paused = waits.paused !== null;
   if (waits.opens.length > 0)

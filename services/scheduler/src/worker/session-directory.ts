@@ -1,6 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { Logger } from '@writ/ledger';
-import type { Demand, Dispatcher, WorkerDirectory } from '../partition/dispatcher.js';
+import type { Demand, Dispatcher, Offered, WorkerDirectory } from '../partition/dispatcher.js';
 import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Journal } from '../run/journal.js';
 import { RemoteSessions, type ReplayWanted } from './remote-sessions.js';
@@ -8,8 +8,8 @@ import type { ReplayReport } from './replays.js';
 import type { Session } from './session.js';
 import {
   availableSubject,
-  demandOf,
-  demandTokens,
+  offeredIn,
+  offerTokens,
   dispatchSubject,
   goneSubject,
   replaySubject,
@@ -19,7 +19,7 @@ import {
 const replayMs = 60_000;
 const leaseMs = 1000;
 
-/** Streams of this process that serve one demand, and the subscriptions by which other replicas find them. */
+/** Streams of this process that offer the same, and the subscriptions by which other replicas find them. */
 class Offer {
   readonly sessions: Session[] = [];
   readonly subscriptions: Subscription[] = [];
@@ -66,7 +66,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   ) {
     this.remote = new RemoteSessions(nc, links.inbox, links.gone);
     this.available = nc.subscribe('worker.available.>', {
-      callback: (error, message) => (error ? undefined : this.dispatcher?.available(demandOf(message.subject))),
+      callback: (error, message) => (error ? undefined : this.dispatcher?.available(offeredIn(message.subject))),
     });
   }
 
@@ -81,7 +81,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
       },
     });
     this.sessions.set(session.id, { session, subscription });
-    for (const demand of demandsOf(session)) this.offer(demand).sessions.push(session);
+    for (const offered of offersOf(session)) this.offer(offered).sessions.push(session);
     this.roomy(session);
   }
 
@@ -89,7 +89,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   close(session: Session): void {
     this.sessions.get(session.id)?.subscription.unsubscribe();
     this.sessions.delete(session.id);
-    for (const demand of demandsOf(session)) this.withdraw(demand, session);
+    for (const offered of offersOf(session)) this.withdraw(offered, session);
     this.links.gone(session.id);
     if (!this.nc.isClosed()) this.nc.publish(goneSubject, session.id);
   }
@@ -102,9 +102,9 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
 
   /** There is room: here at once, elsewhere by a broadcast, one for all that is told in one turn. */
   roomy(session: Session): void {
-    for (const demand of demandsOf(session)) {
-      this.dispatcher?.available(demand);
-      const subject = availableSubject(demand);
+    for (const offered of offersOf(session)) {
+      this.dispatcher?.available(offered);
+      const subject = availableSubject(offered);
       if (this.announced.has(subject)) continue;
       this.announced.add(subject);
       setTimeout(() => {
@@ -115,9 +115,12 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   }
 
   pick(demand: Demand): string | undefined {
-    const session = this.offers.get(demandTokens(demand))?.pick();
-    session?.reserve();
-    return session?.id;
+    for (const offered of acceptable(demand)) {
+      const session = this.offers.get(offerTokens(offered))?.pick();
+      session?.reserve();
+      if (session) return session.id;
+    }
+    return undefined;
   }
 
   unpick(session: string): void {
@@ -125,9 +128,14 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   }
 
   async lease(demand: Demand, wanted: number): Promise<{ session: string; slots: number } | undefined> {
-    const answer = await this.nc.request(dispatchSubject(demand), String(wanted), { timeout: leaseMs });
-    const lease = answer.json<{ session: string; slots: number }>();
-    return lease.slots > 0 ? lease : undefined;
+    for (const offered of acceptable(demand)) {
+      const answer = await this.nc
+        .request(dispatchSubject(offered), String(wanted), { timeout: leaseMs })
+        .catch(() => undefined); // nobody there has such a worker
+      const lease = answer?.json<{ session: string; slots: number }>();
+      if (lease && lease.slots > 0) return lease;
+    }
+    return undefined;
   }
 
   deliver(session: string, task: WorkerTask): void {
@@ -138,14 +146,18 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
 
   /** A strict replay by any worker that has the code, here or elsewhere; undefined when there is none. */
   async replay(demand: Demand, task: ReplayTask): Promise<ReplayReport | undefined> {
-    const [session] = this.offers.get(demandTokens(demand))?.sessions ?? [];
-    if (session) return session.replay(task, replayMs);
     const { tenant } = demand;
-    return this.remote.replay(replaySubject(demand), { tenant, run: task.run }, replayMs + 1000);
+    for (const offered of acceptable(demand)) {
+      const [session] = this.offers.get(offerTokens(offered))?.sessions ?? [];
+      if (session) return session.replay(task, replayMs);
+      const report = await this.remote.replay(replaySubject(offered), { tenant, run: task.run }, replayMs + 1000);
+      if (report) return report;
+    }
+    return undefined;
   }
 
-  private offer(demand: Demand): Offer {
-    const key = demandTokens(demand);
+  private offer(offered: Offered): Offer {
+    const key = offerTokens(offered);
     const known = this.offers.get(key);
     if (known) return known;
     const offer = new Offer();
@@ -157,13 +169,13 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
           callback: (error, message) => (error ? undefined : answer(message)),
         }),
       );
-    serve(dispatchSubject(demand), (message) => this.grant(offer, message));
-    serve(replaySubject(demand), (message) => void this.replayFor(offer, message));
+    serve(dispatchSubject(offered), (message) => this.grant(offer, message));
+    serve(replaySubject(offered), (message) => void this.replayFor(offer, message));
     return offer;
   }
 
-  private withdraw(demand: Demand, session: Session): void {
-    const key = demandTokens(demand);
+  private withdraw(offered: Offered, session: Session): void {
+    const key = offerTokens(offered);
     const offer = this.offers.get(key);
     if (!offer) return;
     offer.sessions.splice(offer.sessions.indexOf(session), 1);
@@ -192,6 +204,11 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   }
 }
 
-function* demandsOf({ tenant, queue, workflows }: Session): Iterable<Demand> {
-  for (const workflow of workflows.keys()) yield { tenant, queue, workflow };
+function* offersOf({ tenant, queue, workflows, actor }: Session): Iterable<Offered> {
+  for (const workflow of workflows.keys()) yield { tenant, queue, workflow, principal: actor.principal };
+}
+
+/** The offers to any of which a run may be given, its own agent's first. */
+function* acceptable({ principals, ...place }: Demand): Iterable<Offered> {
+  for (const principal of principals) yield { ...place, principal };
 }

@@ -1,25 +1,25 @@
-import type { Demand } from '../partition/dispatcher.js';
+import type { Offered } from '../partition/dispatcher.js';
 
 const part = (text: string) => Buffer.from(text).toString('base64url') || '-';
 const whole = (token: string) => (token === '-' ? '' : Buffer.from(token, 'base64url').toString());
 
-/** `<tenant>.<queue>.<workflow>`, each in base64url, since a name may hold what a NATS subject may not. */
-export function demandTokens({ tenant, queue, workflow }: Demand): string {
-  return `${part(tenant)}.${part(queue)}.${part(workflow)}`;
+/** `<tenant>.<queue>.<workflow>.<principal>`, each in base64url, since a name may hold what a NATS subject may not. */
+export function offerTokens({ tenant, queue, workflow, principal }: Offered): string {
+  return [tenant, queue, workflow, principal].map(part).join('.');
 }
 
-/** Reads {@link demandTokens} back, from the end of a subject. */
-export function demandOf(subject: string): Demand {
-  const [tenant = '', queue = '', workflow = ''] = subject.split('.').slice(-3).map(whole);
-  return { tenant, queue, workflow };
+/** Reads {@link offerTokens} back, from the end of a subject. */
+export function offeredIn(subject: string): Offered {
+  const [tenant = '', queue = '', workflow = '', principal = ''] = subject.split('.').slice(-4).map(whole);
+  return { tenant, queue, workflow, principal };
 }
 
-/** Asks for slots; answered by one replica that has workers for the demand. */
-export const dispatchSubject = (demand: Demand) => `dispatch.${demandTokens(demand)}`;
+/** Asks for slots; answered by one replica that has workers with this offer. */
+export const dispatchSubject = (offered: Offered) => `dispatch.${offerTokens(offered)}`;
 /** Asks for a strict replay; answered likewise. */
-export const replaySubject = (demand: Demand) => `replay.${demandTokens(demand)}`;
+export const replaySubject = (offered: Offered) => `replay.${offerTokens(offered)}`;
 /** Tells every replica that a worker has room. */
-export const availableSubject = (demand: Demand) => `worker.available.${demandTokens(demand)}`;
+export const availableSubject = (offered: Offered) => `worker.available.${offerTokens(offered)}`;
 /** Tasks for one stream. */
 export const sessionSubject = (session: string) => `worker.session.${session}`;
 /** Tells every replica that a stream has ended; the body is its id. */
