@@ -10,9 +10,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { connect } from '@writ/sdk';
 import { newKeyPair, Rest, type Key } from '../demo/rest.js';
 import { demoStack } from '../demo/stack.js';
+import { connectAgent } from './agent.js';
 import { readAll, runs, type History, type Tenant } from './history.js';
 import { fails, file, nap, refund, report, workflows } from './workflows.js';
 
@@ -90,7 +90,7 @@ async function live({ agent, revoked, person: key }: Tenant): Promise<void> {
   const person = new Rest(stack.url, key);
   await furnish(person);
   const clerk = new Rest(stack.url, agent);
-  await using writ = connect({ url: stack.url, token: () => clerk.accessToken() });
+  await using writ = connectAgent(stack.url, agent);
   await using _worker = await writ.serve({ workflows, tools: [file] });
   const finished = await writ.start(report, { topic: 'two words' }, { id: runs.finished });
   await finished.result();

@@ -4,6 +4,7 @@ import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import { leafHash } from '../tree/hashing.js';
 import { TileTree } from '../tree/tile-tree.js';
 import type { TileStore } from '../tree/tile-store.js';
+import { BatchReader } from './batch-reader.js';
 import type { Batch, Sealed } from './record.events.js';
 import { RecordBroken } from './record-broken.js';
 import type { RecordModel } from './record-model.js';
@@ -149,15 +150,12 @@ export class Sequencer {
   private async rebuild(store: TileStore): Promise<TileTree> {
     const { ledger } = this.parts;
     const tree = await TileTree.open(store, 0);
+    await using sources = new BatchReader(ledger);
     for await (const commit of ledger.read('audit', 0))
       for (const event of commit.events) {
         if (event.type !== 'record.sealed.v1') continue;
         for (const batch of (event.data as unknown as Sealed['data']).batches)
-          for await (const source of ledger.read(batch.service, batch.partition, {
-            from: batch.from - 1,
-            to: batch.to,
-          }))
-            await tree.append(source.lines.map(leafHash));
+          for await (const source of sources.read(batch)) await tree.append(source.lines.map(leafHash));
       }
     await tree.flush();
     return tree;

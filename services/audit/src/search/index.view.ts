@@ -2,6 +2,7 @@ import type { Commit, Ledger, Projection } from '@writ/ledger';
 import type { LedgerEvent } from '@writ/ledger/domain';
 import { storable } from '@writ/platform';
 import type { EntityManager } from 'typeorm';
+import { BatchReader } from '../record/batch-reader.js';
 import type { Sealed } from '../record/record.events.js';
 
 /** Name of the projection, for `Host.waitFor`. */
@@ -15,7 +16,8 @@ export function auditIndex(ledger: Ledger): Projection {
     name: AUDIT_INDEX,
     events: ['record.sealed.v1'],
     async apply(events, manager) {
-      for (const { event } of events) await file(ledger, event, manager);
+      await using sources = new BatchReader(ledger);
+      for (const { event } of events) await file(sources, event, manager);
     },
     async reset(_partition, manager) {
       await manager.query('TRUNCATE leaf, sealed_commit');
@@ -23,12 +25,12 @@ export function auditIndex(ledger: Ledger): Projection {
   };
 }
 
-async function file(ledger: Ledger, event: LedgerEvent, manager: EntityManager): Promise<void> {
+async function file(sources: BatchReader, event: LedgerEvent, manager: EntityManager): Promise<void> {
   const { from, batches } = event.data as unknown as Sealed['data'];
   let leaf = from;
   let rows = new Rows();
   for (const batch of batches)
-    for await (const commit of ledger.read(batch.service, batch.partition, { from: batch.from - 1, to: batch.to })) {
+    for await (const commit of sources.read(batch)) {
       leaf = rows.add(commit, leaf);
       if (rows.size < ROWS_A_STATEMENT) continue;
       await rows.write(manager);
