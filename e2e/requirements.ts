@@ -36,11 +36,13 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'ledger.disk_full',
-    promise: 'a broker without room refuses changes with a code, loses none that was acknowledged, and goes on with room',
+    promise:
+      'a broker without room refuses changes with a code, loses none that was acknowledged, and goes on with room',
   },
   {
     id: 'ledger.clock_jump',
-    promise: 'a clock that is set an hour forward or back changes no lease, no time of an event and no memory of commands',
+    promise:
+      'a clock that is set an hour forward or back changes no lease, no time of an event and no memory of commands',
   },
   { id: 'ledger.delivered_twice', promise: 'commits delivered twice to projections and reactors give the same rows' },
   { id: 'ledger.replay', promise: 'replaying a partition from its start equals the live state' },
@@ -627,6 +629,11 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'ledger.poison',
     promise: 'an event that a projection cannot take parks this projection, visibly, and no other',
+  },
+  {
+    id: 'ledger.poison_reactor',
+    promise:
+      'an event that a reactor fails on holds back this reactor on this partition, visibly, and goes on once mended',
   },
   {
     id: 'ledger.reactor_retry',

@@ -23,6 +23,14 @@ test('a refusal is thrown on the other side with everything it says', () => {
   );
 });
 
+test('a command that nests deeper than any reader follows is refused before it is decided', () => {
+  const deep = `{"type":"x","value":${'['.repeat(50_000)}${']'.repeat(50_000)}}`;
+  const text = JSON.stringify(command).replace('{"type":"x"}', deep);
+  expect(() => decodeCommand(text)).toThrow(
+    expect.objectContaining({ code: 'ledger.too_deep', message: expect.stringContaining("'x' nests deeper than 90") }),
+  );
+});
+
 test.each([
   ['no JSON', '{'],
   ['null', 'null'],

@@ -1,3 +1,4 @@
+import { deeperThan, deepest, tooDeep } from '../domain/depth.js';
 import type { Command, Json, LedgerEvent } from '../domain/events.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { Answer } from '../owner/answer.js';
@@ -64,6 +65,7 @@ export function decodeCommand(text: string): Command {
       );
   }
   if (typeof command.command?.type !== 'string') throw refuse('ledger.unknown_command', 'the command has no type');
+  if (deeperThan(command.command, deepest)) throw tooDeep(`the command '${command.command.type}'`);
   if (typeof command.actor?.principal !== 'string') throw refuse('ledger.unknown_command', 'the command has no actor');
   return command as Command;
 }

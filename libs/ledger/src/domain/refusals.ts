@@ -47,6 +47,11 @@ export const ledgerErrors = {
     retry: true,
     hint: 'Nothing was changed. Make room for the broker or raise its limit; where its log tells of write errors, restart it then.',
   },
+  'ledger.too_deep': {
+    status: 400,
+    title: 'The change nests deeper than every reader of the ledger can follow',
+    hint: 'Put deeply nested values into the blob store, or into a text.',
+  },
   'ledger.unknown_command': { status: 400, title: 'No aggregate of this service takes such a command' },
   'ledger.decider_failed': { status: 500, title: 'The decision failed by a bug; nothing was changed' },
 } as const satisfies ErrorCatalogue;

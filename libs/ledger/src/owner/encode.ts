@@ -1,8 +1,10 @@
+import { deeperThan, deepest, tooDeep } from '../domain/depth.js';
 import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
 import { newId } from '../domain/ids.js';
 
 /**
  * An event as one line of a commit. Optional members are left out, never null.
+ * @throws DomainError `ledger.too_deep`
  * @throws TypeError when its data cannot be JSON (a cycle, a BigInt): a bug of the decider
  */
 export function encodeEvent(draft: EventDraft, command: Command, source: string): string {
@@ -21,5 +23,6 @@ export function encodeEvent(draft: EventDraft, command: Command, source: string)
   if (command.cause !== undefined && command.cause !== command.id) event.command = command.id;
   const trace = draft.trace ?? command.trace;
   if (trace !== undefined) event.trace = trace;
+  if (deeperThan(event.data, deepest)) throw tooDeep(`the data of ${draft.type}`);
   return JSON.stringify(event);
 }

@@ -137,6 +137,37 @@ describe('a reactor', () => {
     await eventually(() => again.health().reactors[0]?.parked === '1 events set aside');
   });
 
+  test('a poison event holds back its reactor on its partition, visibly, and nothing else; mended code goes on', async () => {
+    verifies('ledger.poison_reactor');
+    const partitions = 4;
+    const startTwo = async (poisonous: boolean): Promise<Host> => {
+      const reactor = (name: string, bad: boolean): Reactor => ({
+        name,
+        events: ['counter.added.v1'],
+        handle: async ({ data }) => {
+          if (bad && (data as { text?: string }).text === 'poison') throw new TypeError('this code cannot take it');
+        },
+      });
+      const reactors = [reactor('weak', poisonous), reactor('strong', false)];
+      const host = await ledger.host({ service, partitions, model: counterModel, reactors });
+      await host.ready;
+      return host;
+    };
+    const weak = await startTwo(true);
+    const client = ledger.commands(service);
+    const [, poisoned = ''] = (await client.send(add(1, { subject: 'cnt_0', text: 'poison' }))).position.split('/');
+    for (let i = 0; i < 40; i++) await client.send(add(1, { subject: `cnt_${i}` }));
+    await eventually(() => log.has('a reaction failed; it is repeated'));
+    const behind = (host: Host) => host.health().reactors.filter(({ lag }) => lag > 0);
+    await eventually(() => behind(weak).length === 1);
+    const parked = { name: 'weak', partition: Number(poisoned), parked: expect.stringContaining('this code cannot') };
+    expect(behind(weak)).toEqual([expect.objectContaining(parked)]);
+
+    await ledger.drain();
+    await connect();
+    await caughtUp(await startTwo(false));
+  });
+
   test('in parallel, the events of one subject still come one after another', async () => {
     const running = new Map<string, number>();
     const seen = new Map<string, number[]>();
