@@ -240,6 +240,8 @@ describe('a service that enforces', () => {
     await eventually(async () => expect(await readiness(service)).toMatchObject(refusing) === undefined);
     identity.beat();
     await eventually(async () => expect(await readiness(service)).toMatchObject(serving) === undefined);
+    // Policy is not there to make its stream; a connection that is no service's makes what it follows.
+    await (await ledger.follow({ service: 'policy', partition: 0, onCommit: () => undefined })).stop();
     // What is no commit cannot be taken in, so policy's ledger is not known to its end.
     await jetstream(ledger.nc).publish('ledger.policy.00', 'no commit');
     await eventually(async () => expect(await readiness(service)).toMatchObject(refusing) === undefined);
