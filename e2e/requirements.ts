@@ -30,6 +30,10 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'ledger.killed_broker', promise: 'a broker that is killed and restarted loses nothing that was answered' },
   {
+    id: 'ledger.broker_gone',
+    promise: 'a client leaves a broker that is paused, and does not fall over one that dies while it closes',
+  },
+  {
     id: 'ledger.cluster',
     promise:
       'of three brokers any one may be killed, paused or cut off: nothing is lost or twice, and writes go on meanwhile',
@@ -104,6 +108,14 @@ export const requirements: readonly Requirement[] = [
   { id: 'hostile.smuggling', promise: 'what could be taken for two requests is refused as one' },
   { id: 'hostile.slow', promise: 'connections that never finish hold up nobody' },
   { id: 'hostile.healthy', promise: 'after all of that the stack serves as before, and nothing of it was a bug' },
+  {
+    id: 'ledger.wire_total',
+    promise: 'any text is a command or refused with a code, and answers reach whom they are for',
+  },
+  {
+    id: 'scheduler.report_total',
+    promise: 'whatever a worker reports is what an event can hold, or is refused with a code',
+  },
   { id: 'api.no_request', promise: 'bytes that are no request are answered with a problem, and never taken for two' },
   {
     id: 'api.host_checked',
