@@ -11,7 +11,15 @@ export const fault: Fault = {
   about:
     'each service killed (SIGKILL) every 5 s in random order, and PostgreSQL twice, under a working agent; 3 minutes',
   async run(report, { seed, seconds = 180 }) {
-    const options = { seed, seconds, killEveryMs: 5_000, postgresKills: 2, inFlight: 4, say: report.tells };
+    const options = {
+      seed,
+      seconds,
+      killEveryMs: 5_000,
+      postgresKills: 2,
+      inFlight: 4,
+      waitForConsumers: true,
+      say: report.tells,
+    };
     const { kills, facts, broken, said } = await soakServices(options);
     for (const [name, times] of kills) report.tells(`${name.padEnd(15)} killed ${times} times`);
     for (const [what, value] of Object.entries(facts)) report.tells(`${what.padEnd(34)} ${value}`);

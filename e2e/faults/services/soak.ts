@@ -28,6 +28,8 @@ export interface SoakOptions {
   readonly postgresKills: number;
   /** How many runs are under way at once; each has a sub-agent. */
   readonly inFlight: number;
+  /** Whether to wait until the broker has forgotten the consumers of killed processes, which takes more than a minute. */
+  readonly waitForConsumers: boolean;
 }
 
 const POSTGRES_AWAY_MS = 2_000;
@@ -66,7 +68,7 @@ export async function soakServices(options: SoakOptions): Promise<SoakReport> {
     const stalls = watched();
     const errands = workload.ended;
     options.say(`${errands.length} errands have ended`);
-    const { findings, held } = await checkHeld(stack, before);
+    const { findings, held } = await checkHeld(stack, before, options.waitForConsumers);
     const broken: Findings = [
       ...checkResults(errands),
       ...(await checkViews(errands, cast)),
