@@ -78,6 +78,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'a run that was revoked while no scheduler was there is stopped when one comes, however long ago that was',
   },
   {
+    id: 'scheduler.start_permitted',
+    promise: 'a run is started where a policy permits it, also by a run whose grant must hold run.start',
+  },
+  {
     id: 'scheduler.start_within_token',
     promise: 'a run that is started with a narrow token may do no more than that token',
   },
@@ -505,6 +509,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'what is in a backup is readable by its owner only, and a backup overwrites nothing',
   },
   { id: 'backup.damaged', promise: 'a backup that was changed, cut off or not finished is refused with what is wrong' },
+  {
+    id: 'doctor.says',
+    promise: 'what is wrong with an installation is said in a sentence, with the command that mends it',
+  },
   {
     id: 'standalone.upgrade',
     promise:

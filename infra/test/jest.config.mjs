@@ -16,6 +16,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
   resolver: '<rootDir>/infra/test/resolver.cjs',
   transform: { '^.+\\.tsx?$': ['@swc/jest', { ...swcOptions, sourceMaps: 'inline' }] },
+  setupFiles: process.env.WRIT_FUZZ_RUNS ? ['<rootDir>/infra/test/fuzz.mjs'] : [],
   globalSetup: '<rootDir>/infra/test/global-setup.mjs',
   globalTeardown: '<rootDir>/infra/test/global-teardown.mjs',
   maxWorkers: 2,

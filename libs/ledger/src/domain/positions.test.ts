@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
 import { comparePositions, formatPosition, parsePosition } from './positions.js';
 
 test('a position survives its text form', () => {
@@ -13,6 +14,27 @@ test.each(['', 'scheduler', 'scheduler/7/1/0', 'scheduler/07/-1/0', 'scheduler/0
     expect(() => parsePosition(text)).toThrow(TypeError);
   },
 );
+
+test('any text is refused or is the only one of its position', () => {
+  const part = fc.oneof(
+    fc.constantFrom('scheduler', '00', '007', '1e3', '-1', '../', '\n', '٣', '99999999999999999'),
+    fc.nat().map(String),
+  );
+  const near = fc.array(part, { minLength: 3, maxLength: 5 }).map((parts) => parts.join('/'));
+  fc.assert(
+    fc.property(fc.oneof(near, fc.string({ unit: 'binary' })), (text) => {
+      let position;
+      try {
+        position = parsePosition(text);
+      } catch (error) {
+        return expect(error).toBeInstanceOf(TypeError);
+      }
+      expect(parsePosition(formatPosition(position))).toEqual(position);
+      for (const number of [position.partition, position.commit, position.index])
+        expect(Number.isSafeInteger(number) && number >= 0).toBe(true);
+    }),
+  );
+});
 
 test('order is by commit, then by index', () => {
   const at = (commit: number, index: number) => ({ service: 's', partition: 0, commit, index });
