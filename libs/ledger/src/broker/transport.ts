@@ -1,31 +1,14 @@
 import { NodeTransport } from '@nats-io/transport-node/lib/node_transport.js';
 
 /**
- * The client's own transport, with three things mended:
+ * The client's own transport, with two things mended:
  *
  * - A connection that is given up is given up at once. The client writes once more and waits until that has left, which it
  *   never does where the server is paused or cut off and the socket is full: it would not look for another server for ever.
  * - A socket that fails while it is being closed (the server died in the same tick) has somebody who listens. Without,
  *   its error ends the process: `write after end`.
- * - What is sent in one turn of the event loop leaves in one system call.
  */
 export class BrokerTransport extends NodeTransport {
-  private corked = false;
-
-  override send(frame: Uint8Array): void {
-    const { socket } = this;
-    if (this.isClosed || (socket as typeof socket | undefined) === undefined) return;
-    if (!this.corked) {
-      this.corked = true;
-      socket.cork();
-      setImmediate(() => {
-        this.corked = false;
-        socket.uncork();
-      });
-    }
-    socket.write(frame);
-  }
-
   override disconnect(): void {
     void this.close();
   }
