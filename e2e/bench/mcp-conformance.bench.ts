@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { projectRoot } from '@writ/testkit';
 import { defineBench, type Measurement } from './bench.js';
-import { runSuite, suites } from './mcp-conformance/suite.js';
-import { compare, table, totalOf, type Comparison, type Line } from './mcp-conformance/tables.js';
+import { checkAuthorizationServer } from './mcp-conformance/authorization.js';
+import { runSuite, suites, type Scenario } from './mcp-conformance/suite.js';
+import { authorizationTable, compare, table, totalOf, type Comparison, type Line } from './mcp-conformance/tables.js';
 import { TokenProxy } from './mcp-conformance/token-proxy.js';
 import { startProgram, startToolGateway } from './tool-gateway.js';
 
@@ -20,14 +21,14 @@ interface Compared {
 }
 
 const DOCUMENT = 'infra/design/mcp-conformance.md';
-let last: readonly Compared[] = [];
+let last: { compared: readonly Compared[]; authorization: readonly Scenario[] } = { compared: [], authorization: [] };
 
 export const bench = defineBench<Prepared>({
   name: 'mcp-conformance',
   about: 'what the MCP conformance suite says of a reference server, and of the same server behind the tool gateway',
   doesNotMeasure: ['anything in time: these are counts of checks', 'the client scenarios of the suite'],
   prepare,
-  async run(_conditions, targets): Promise<Measurement[]> {
+  async run({ durability }, targets): Promise<Measurement[]> {
     const compared: Compared[] = [];
     const figures: Measurement[] = [];
     for (const suite of suites) {
@@ -48,7 +49,13 @@ export const bench = defineBench<Prepared>({
         figures.push({ name: `${place}Failed ${suite.version}`, value: failed, unit: 'checks' });
       }
     }
-    last = compared;
+    const authorization = await checkAuthorizationServer(durability);
+    for (const { name, failed } of authorization)
+      for (const { id, why } of failed) console.log(`  ${name}: ${id}: ${why.slice(0, 300)}`);
+    const sum = (of: 'passed' | 'failed') => authorization.reduce((total, scenario) => total + scenario[of].length, 0);
+    figures.push({ name: 'authorizationServerPassed', value: sum('passed'), unit: 'checks' });
+    figures.push({ name: 'authorizationServerFailed', value: sum('failed'), unit: 'checks' });
+    last = { compared, authorization };
     return figures;
   },
   document: async () => {
@@ -62,11 +69,20 @@ export const bench = defineBench<Prepared>({
       '[ADR 0011](../adr/0011-what-the-gateway-passes-on.md).',
       '',
     ].join('\n');
-    const tables = last.map(({ comparison, lines }) => table(comparison, lines));
-    await writeFile(path.join(projectRoot, DOCUMENT), [head, ...tables].join('\n'));
+    const tables = last.compared.map(({ comparison, lines }) => table(comparison, lines));
+    await writeFile(
+      path.join(projectRoot, DOCUMENT),
+      [head, ...tables, authorizationTable(last.authorization), WHICH].join('\n'),
+    );
     return DOCUMENT;
   },
 });
+
+const WHICH = `Of the two scenarios the first applies: where the server is found and what it says of itself. The second sends a person to a
+page to log in, with a client that has a shared secret or none. Writ issues tokens to agents and services that prove a key of their own
+(\`private_key_jwt\`, RFC 7523) and by exchange (RFC 8693); nobody logs in there, so the suite itself leaves it out. Client ID Metadata
+Documents are not offered for the same reason: a client is an agent that somebody registered.
+`;
 
 async function prepare({ durability }: { durability: 'fsync' | 'flush' }): Promise<Prepared> {
   const stack = new AsyncDisposableStack();

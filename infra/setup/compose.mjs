@@ -45,6 +45,7 @@ const postgres = password('postgres-password');
 write('postgres-url', `postgres://writ:${postgres}@postgres:5432/writ`);
 password('grafana-password');
 once('identity-secret', () => randomBytes(32).toString('base64'));
+once('tools-secret', () => randomBytes(32).toString('base64'));
 
 const operator = JSON.parse(once('operator.jwk.json', newJwk, 0o600));
 write('operator.key.json', JSON.stringify({ client_id: 'operator', jwk: operator }), 0o600);

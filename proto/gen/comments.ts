@@ -204,7 +204,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.tools.v1.ListToolsRequest.state": "Empty: all.",
   "writ.tools.v1.ServerSpec.may_ask": "What the server may ask of the clients of its callers, in the middle of a call: `elicitation` (of a person), `sampling` (of a model),\n`roots`. Empty: nothing. Only servers of MCP 2026-07-28 can ask; an older one does not say whom.",
   "writ.tools.v1.Stdio.argv": "argv of the server, run inside a sandbox.",
-  "writ.tools.v1.Stdio.env": "Stands in the ledger with the rest: no place for secrets.",
+  "writ.tools.v1.Stdio.env": "Values are sealed before they are recorded, and never shown again: an answer has the names alone.",
   "writ.tools.v1.Stdio.mounts": "Folders that the sandbox sees besides its own; see there what may be named.",
   "writ.tools.v1.Tool.hash": "SHA-256 over the canonical definition (RFC 8785).",
   "writ.tools.v1.Tool.name": "`<server>/<tool>`.",

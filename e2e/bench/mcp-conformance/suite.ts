@@ -27,6 +27,8 @@ export interface Scenario {
   readonly name: string;
   readonly passed: readonly string[];
   readonly failed: readonly { id: string; why: string }[];
+  /** What the suite left out, or has doubts about. */
+  readonly remarks: readonly { id: string; why: string }[];
   /** Why it does not count for the revision, as the suite says it. */
   readonly notScored?: string;
 }
@@ -45,6 +47,7 @@ export async function runSuite(
   argv: readonly string[],
   mode: 'server' | 'authorization' = 'server',
 ): Promise<Scenario[]> {
+  const prefix = mode === 'server' ? 'server-' : 'authorization-server-';
   const folder = await mkdtemp(path.join(tmpdir(), 'writ-conformance-'));
   try {
     const program = path.join(path.dirname(require.resolve(`${suite.package}/package.json`)), 'dist/index.js');
@@ -56,16 +59,15 @@ export async function runSuite(
       [...said.matchAll(/^ {2}[✓✗] (\S+) \((.+)\)$/gm)].map(([, name = '', why = '']) => [name, why]),
     );
     const scenarios: Scenario[] = [];
-    for (const results of (await readdir(folder)).filter((name) => name.startsWith(`${mode}-`))) {
-      const name = results.slice(mode.length + 1).replace(/-\d{4}-\d\d-\d\dT.*$/, '');
+    for (const results of (await readdir(folder)).filter((name) => name.startsWith(prefix))) {
+      const name = results.slice(prefix.length).replace(/-\d{4}-\d\d-\d\dT.*$/, '');
       const checks = await checksIn(path.join(folder, results, 'checks.json'));
       const why = notScored.get(name);
       scenarios.push({
         name,
         passed: checks.filter(({ status }) => status === 'SUCCESS').map(({ id }) => id),
-        failed: checks
-          .filter(({ status }) => status === 'FAILURE')
-          .map(({ id, errorMessage = '' }) => ({ id, why: errorMessage })),
+        failed: saying(checks, 'FAILURE'),
+        remarks: saying(checks, 'SKIPPED', 'WARNING'),
         ...(why !== undefined && { notScored: why }),
       });
     }
@@ -74,6 +76,12 @@ export async function runSuite(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function saying(checks: readonly Check[], ...of: Check['status'][]) {
+  return checks
+    .filter(({ status }) => of.includes(status))
+    .map(({ id, errorMessage = '' }) => ({ id, why: errorMessage }));
 }
 
 /** Of a scenario that broke there are none. */

@@ -79,6 +79,21 @@ export function table({ suite }: Comparison, lines: readonly Line[]): string {
   ].join('\n');
 }
 
+/** Markdown of the scenarios for authorization servers. */
+export function authorizationTable(scenarios: readonly Scenario[]): string {
+  return [
+    '## The authorization server',
+    '',
+    '| scenario | passed | what the suite remarks |',
+    '| --- | --- | --- |',
+    ...scenarios.map(
+      ({ name, passed, failed, remarks }) =>
+        `| ${name} | ${said({ passed: passed.length, failed: failed.length })} | ${[...failed, ...remarks].map(({ why }) => why).join('; ')} |`,
+    ),
+    '',
+  ].join('\n');
+}
+
 function countOf({ passed, failed }: Pick<Scenario, 'passed' | 'failed'>, vacuous: readonly string[]): Count {
   return {
     passed: passed.filter((id) => !vacuous.includes(id)).length,

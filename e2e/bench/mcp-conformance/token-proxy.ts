@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream';
  * stands where the public URL of the gateway points to.
  */
 export class TokenProxy implements AsyncDisposable {
-  private target: { url: string; authorization: string } | undefined;
+  private target: { url: string; authorization?: string } | undefined;
 
   private constructor(private readonly server: Server) {}
 
@@ -15,10 +15,10 @@ export class TokenProxy implements AsyncDisposable {
     const server = createServer();
     const proxy = new TokenProxy(server);
     server.on('request', (down, answer) => {
-      const { url = '', authorization = '' } = proxy.target ?? {};
+      const { url = '', authorization } = proxy.target ?? {};
       const up = send(new URL(down.url ?? '/', url), {
         method: down.method,
-        headers: { ...down.headers, authorization },
+        headers: { ...down.headers, ...(authorization !== undefined && { authorization }) },
       });
       answer.once('close', () => up.destroy());
       up.once('response', (response) => {
@@ -37,8 +37,9 @@ export class TokenProxy implements AsyncDisposable {
     return `http://localhost:${(this.server.address() as AddressInfo).port}`;
   }
 
-  leadTo(url: string, token: string): void {
-    this.target = { url, authorization: `Bearer ${token}` };
+  /** Without a token it changes nothing. */
+  leadTo(url: string, token?: string): void {
+    this.target = { url, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

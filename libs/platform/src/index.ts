@@ -1,4 +1,5 @@
 export { BaseConfig, readConfig } from './config/config.js';
+export { serviceSecret } from './config/service-secret.js';
 export { announce, openServices, SERVICES_BUCKET, type Announcement } from './discovery/announce.js';
 export { Replicas } from './discovery/replicas.js';
 export { Health, type Readiness } from './health/health.js';

@@ -19,6 +19,14 @@ const Config = BaseConfig.extend({
   WRIT_TOOL_HTTP_HOSTS: list,
   /** Origins of web pages that may speak to the MCP endpoint, beside the public URL's own. */
   WRIT_MCP_ORIGINS: list,
+  /**
+   * 32 bytes, base64: seals the environments of servers, and what clients carry from one round of a request to the next. All
+   * replicas need the same one. Absent: made once and kept in `<WRIT_DATA>/tools/secret`, readable by this user alone.
+   */
+  WRIT_TOOLS_SECRET: z
+    .base64()
+    .refine((text) => Buffer.from(text, 'base64').length === 32, 'must be 32 bytes in base64')
+    .optional(),
   /** Private JWK (EC P-256, JSON) of the client `svc_tools`. Without it no server can be started in a sandbox. */
   WRIT_SERVICE_KEY: z
     .string()

@@ -147,3 +147,18 @@ test('policy learns the arguments of what is approved, also when whoever approve
     { what: 'the schema is registered by the reactor' },
   );
 });
+
+test('what a server over stdio is started with is in no event and in no answer, and the server has it', async () => {
+  verifies('tools.env_sealed');
+  const program = `
+    if (process.env.PASSWORD !== ['hunter', 2].join('')) { console.error('the password is wrong'); process.exit(1); }
+    console.error('the password is right'); process.exit(1);`;
+  const answer = await add('sealed', {
+    stdio: { argv: [process.execPath, '-e', program], env: { PASSWORD: 'hunter2' } },
+  });
+  expect(answer.body['detail']).toContain('the password is right');
+  const added = (await all.events('server.added.v1')).filter(({ subject }) => subject === 'sealed');
+  expect(added).toHaveLength(1);
+  expect(JSON.stringify(await all.events())).not.toContain('hunter2');
+  expect(JSON.stringify(answer.body)).not.toContain('hunter2');
+});

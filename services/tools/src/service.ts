@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { actionAggregate, actionErrors, approvalErrors, type Enforcement } from '@writ/enforcement';
 import type { Host } from '@writ/ledger';
 import { aggregates } from '@writ/ledger/domain';
-import { Replicas, startService, type RunningService, type ServiceContext } from '@writ/platform';
+import { Replicas, serviceSecret, startService, type RunningService, type ServiceContext } from '@writ/platform';
 import { ServerReads } from './call/server-reads.js';
 import { ToolCalls } from './call/tool-calls.js';
 import { httpServersOf, mcpUrlOf, parseConfig, type Config } from './config.js';
@@ -20,6 +20,7 @@ import { ToolsModule } from './tools.module.js';
 import { Connections } from './upstream/connections.js';
 import { mcpServers } from './upstream/mcp-servers.js';
 import { Runners } from './upstream/runners.js';
+import { SealedEnv } from './upstream/sealed-env.js';
 import { SandboxedServers, type StdioServers } from './upstream/sandboxed-server.js';
 import { ServiceToken } from './upstream/service-token.js';
 
@@ -29,8 +30,12 @@ export interface Outside {
 }
 
 /** Starts the tool gateway: its API, and the MCP endpoint beside it. */
-export function start(env: Record<string, string | undefined>, outside: Outside = {}): Promise<RunningService> {
+export async function start(
+  env: Record<string, string | undefined>,
+  outside: Outside = {},
+): Promise<RunningService> {
   const config = parseConfig(env);
+  const secret = await serviceSecret(config.WRIT_TOOLS_SECRET, config.WRIT_DATA, 'tools');
   let runners: Runners | undefined;
   let replicas: Promise<Replicas> | undefined;
   let gateway: Gateway | undefined;
@@ -51,7 +56,7 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
       replicas = Replicas.follow(context.ledger.nc);
       runners = new Runners(replicas);
       const stdio = outside.stdio ?? new SandboxedServers(runners, tokenOf(config), context.log);
-      return ToolsModule.with((gateway = gatewayOf(context, stdio)));
+      return ToolsModule.with((gateway = gatewayOf(context, stdio, new SealedEnv(secret))));
     },
     routes: async ({ enforcement: following, log, replica }, fastify) => {
       const { calls, reads, tools, announcements, connections } = gateway as Gateway;
@@ -65,7 +70,7 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
         tools,
         announcements,
         enforcement,
-        states: new CarriedStates(randomBytes(32)),
+        states: new CarriedStates(Buffer.from(hkdfSync('sha256', secret, '', 'writ tools request state', 32))),
         authenticator: enforcement.authenticatorFor([url]),
         replicas: await (replicas as Promise<Replicas>),
         replica,
@@ -82,13 +87,13 @@ export function start(env: Record<string, string | undefined>, outside: Outside 
   });
 }
 
-function gatewayOf(context: ServiceContext<Config>, stdio: StdioServers): Gateway {
+function gatewayOf(context: ServiceContext<Config>, stdio: StdioServers, env: SealedEnv): Gateway {
   const { ledger, dataSource, blobs, log, config } = context;
   const enforcement = context.enforcement as Enforcement;
   const announcements = new Announcements(ledger.nc, context.replica);
   const servers = new Servers({ ledger, host: context.host as Host, enforcement, log, announcements });
   const connections = new Connections(
-    mcpServers(stdio, httpServersOf(config)),
+    mcpServers(stdio, httpServersOf(config), env),
     servers.discover,
     log,
     (address, news) => announcements.announced(address, news),
@@ -97,7 +102,7 @@ function gatewayOf(context: ServiceContext<Config>, stdio: StdioServers): Gatewa
   const calls = new ToolCalls({ tools, connections, enforcement, blobs });
   announcements.onChanged(({ tenant }) => calls.forget(tenant));
   const reads = new ServerReads({ tools, connections, enforcement, blobs, announcements });
-  return { servers, tools, connections, calls, reads, announcements };
+  return { servers, tools, connections, calls, reads, announcements, env };
 }
 
 function tokenOf({

@@ -35,9 +35,10 @@ export class ToolApi implements ServiceImplementation<typeof ToolService> {
 
   async addServer(request: AddServerRequest, caller: Caller) {
     const { servers, connections, tools } = this.gateway;
-    const spec = specOf(request.spec);
-    const address = { tenant: caller.tenant, server: request.name, spec };
     mayManage(caller, request.name);
+    const owner = { tenant: caller.tenant, server: request.name };
+    const spec = this.gateway.env.seal(owner, specOf(request.spec));
+    const address = { ...owner, spec };
     const { position } = await servers.add(caller, address, connections);
     const rows = await tools.tools(caller.tenant, request.name);
     const state = connections.stateOf(address);

@@ -10,7 +10,7 @@ export interface Mount {
 /** What a server may ask of the clients of its callers, as MCP's `ClientCapabilities` has it. */
 export type MayAsk = 'elicitation' | 'sampling' | 'roots';
 
-/** How a server is reached. Without `mayAsk` it may ask nothing. */
+/** How a server is reached. Without `mayAsk` it may ask nothing. Values of `env` are sealed. */
 export type ServerSpec =
   | { kind: 'stdio'; argv: string[]; env: Record<string, string>; mounts: Mount[]; mayAsk?: MayAsk[] }
   | { kind: 'http'; url: string; mayAsk?: MayAsk[] }

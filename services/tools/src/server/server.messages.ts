@@ -4,6 +4,7 @@ import type { ServerSpec as SpecMessage, ToolSchema, ToolServerSchema } from '@w
 import type { ConnectionState } from '../upstream/connections.js';
 import type { Address } from '../upstream/upstream.js';
 import type { MayAsk } from './server.events.js';
+import { withoutValues } from '../upstream/sealed-env.js';
 import { stateOf } from './server.js';
 import type { ServerRow, ToolRow } from './server.view.js';
 
@@ -41,7 +42,7 @@ export function serverMessage(
         state,
         error,
         tools,
-        spec: { transport: { case: 'stdio', value: spec }, mayAsk: spec.mayAsk ?? [] },
+        spec: { transport: { case: 'stdio', value: withoutValues(spec) }, mayAsk: spec.mayAsk ?? [] },
       };
     case 'http':
       return {

@@ -23,6 +23,8 @@ export class Connection {
   private lookedMs = 0;
   private refreshing: Promise<void> | undefined;
   private stale = false;
+  /** The server itself announced a change that was not told yet. */
+  private said = false;
   private running = 0;
   private readonly watches = new Map<string, { count: number; readonly stream: Promise<AsyncDisposable> }>();
 
@@ -43,7 +45,10 @@ export class Connection {
     const upstream = await connect(address, (news) => {
       if (news.what !== 'tools') ears.announced(address, news);
       else if (told.connection === undefined) told.early = true;
-      else void told.connection.refresh();
+      else {
+        told.connection.said = true;
+        void told.connection.refresh();
+      }
     });
     const connection = new Connection(address, upstream, ears);
     try {
@@ -130,7 +135,9 @@ export class Connection {
         this.stale = false;
         await this.look();
       } while (this.stale);
-      if (!sameOffers(before, this.offers)) this.ears.announced(this.address, { what: 'tools' });
+      // What it says is passed on, also where nothing that is pinned changed.
+      if (this.said || !sameOffers(before, this.offers)) this.ears.announced(this.address, { what: 'tools' });
+      this.said = false;
     } catch (error) {
       // What it offers is unknown now; the next call meets it anew.
       this.offers = new Map();

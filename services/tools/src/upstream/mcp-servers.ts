@@ -1,15 +1,16 @@
 import { DomainError, refuse } from '@writ/ledger/domain';
 import { httpTransport, type HttpServers } from './http-transport.js';
 import { McpUpstream } from './mcp-upstream.js';
+import type { SealedEnv } from './sealed-env.js';
 import type { StdioAddress, StdioServers } from './sandboxed-server.js';
 import type { Address, Announced, Connect, Upstream } from './upstream.js';
 
 /** Connects MCP servers, over HTTP to allowed hosts and over stdio. */
-export function mcpServers(stdio: StdioServers, http: HttpServers): Connect {
+export function mcpServers(stdio: StdioServers, http: HttpServers, env: SealedEnv): Connect {
   return async (address, announce) => {
     const { spec } = address;
     if (spec.kind === 'http') return McpUpstream.connect(await httpTransport(spec.url, http), announce);
-    return overStdio(stdio, address as StdioAddress, announce);
+    return overStdio(stdio, { ...address, spec: env.open(address, spec) } as StdioAddress, announce);
   };
 }
 

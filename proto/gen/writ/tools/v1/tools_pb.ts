@@ -68,7 +68,7 @@ export type Stdio = Message<"writ.tools.v1.Stdio"> & {
   argv: string[];
 
   /**
-   * Stands in the ledger with the rest: no place for secrets.
+   * Values are sealed before they are recorded, and never shown again: an answer has the names alone.
    *
    * @generated from field: map<string, string> env = 2;
    */
