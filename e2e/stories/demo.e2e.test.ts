@@ -54,6 +54,14 @@ function leftOver(): string[] {
     .filter((command) => command.includes(folder));
 }
 
+/** The broker has refused nothing to any service. */
+function expectEnoughPermissions(data: string): void {
+  verifies('nats.enough');
+  const log = readFileSync(path.join(folder, data, 'nats/nats.log'), 'utf8');
+  expect(log).toContain('Server is ready');
+  expect(log.match(/.*(?:Violation|Authorization Error).*/g)).toBeNull();
+}
+
 function expectMainJob(outcome: Outcome): void {
   expect(outcome).toMatchObject({
     ok: true,
@@ -87,6 +95,7 @@ test(
     verifies('demo.main_job');
     const outcome = outcomeOf(await demo('own'));
     expectMainJob(outcome);
+    expectEnoughPermissions('own');
     expect(outcome.repository).toBe('writ');
     expect(readFileSync(outcome.report, 'utf8')).toContain('# Review of writ');
   },
@@ -133,6 +142,7 @@ test(
     git('commit', '-qm', 'shop: prices');
     const second = outcomeOf(await demo('shop-data', '--repo', repository));
     expectMainJob(second);
+    expectEnoughPermissions('shop-data');
     expect(second.findings.gone).toBe(1);
     expect(second.findings.known).toBe(first.findings.new - 1);
     expect(second.findings.new).toBeLessThanOrEqual(1);
