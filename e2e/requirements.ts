@@ -105,6 +105,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a call that a killed replica did not take goes to the next one at once, and one that it took goes to no other',
   },
+  {
+    id: 'gateway.operations_inside',
+    promise: 'metrics, health of the services and what they consist of are told on the port for the inside only',
+  },
   { id: 'events.cursor_at_once', promise: 'a subscription from now on has a cursor before anything has happened' },
   { id: 'hostile.rest', promise: 'every REST route refuses every kind of bad request with a code, and nothing leaks' },
   { id: 'hostile.grpc', promise: 'every gRPC method refuses every kind of bad message with a code' },

@@ -32,6 +32,7 @@ export {
   type Begun,
   type Performed,
 } from './pipeline/request.js';
+export { principalOf } from './pipeline/call.js';
 export type { PolicyMode, PolicySetEvent, ToolSchemaCommand, ToolSchemaEvent } from './policies/policy.events.js';
 export { bounded, redact, REDACTED } from './redact.js';
 export { firstCommitSince } from './revocations.history.js';

@@ -19,6 +19,7 @@ export const identityErrors = {
     title: 'Nobody can be given more than the one who gives it holds',
     hint: 'Ask for less, or have someone who holds it grant it.',
   },
+  'identity.may_not_start': { status: 403, title: 'The parent run may not start this workflow' },
   'identity.too_deep': { status: 403, title: 'It would be delegated too many times' },
   'identity.grant_exists': { status: 409, title: 'The run has a different grant already' },
   'identity.grant_not_found': { status: 404, title: 'The run has no grant, or none any more' },

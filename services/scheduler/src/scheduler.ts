@@ -8,6 +8,7 @@ import { Answers } from './outside/answers.js';
 import { IdentityGrants } from './outside/grants.js';
 import { PolicyQuestions } from './outside/questions.js';
 import { RevokedRuns } from './outside/revocations.js';
+import { CedarStartPolicy, everyStart, type StartPolicy } from './outside/start-policy.js';
 import { Dispatcher } from './partition/dispatcher.js';
 import { LedgerHistory } from './partition/history.js';
 import { Owners } from './partition/owners.js';
@@ -30,13 +31,16 @@ export class Scheduler {
   readonly sessions: SessionDirectory;
   readonly lookup: RunLookup;
   readonly starter: RunStarter;
+  readonly startPolicy: StartPolicy;
+  /** Nothing in tests that have no identity. */
+  readonly enforcement: Enforcement | undefined;
   readonly revoked: RevokedRuns;
   private readonly dispatcher: Dispatcher;
   private readonly answers: Answers;
   private readonly grants: IdentityGrants;
   private readonly questions: PolicyQuestions;
 
-  constructor({ ledger, log, blobs, dataSource, metrics }: ServiceContext<SchedulerConfig>) {
+  constructor({ ledger, log, blobs, dataSource, metrics, enforcement }: ServiceContext<SchedulerConfig>) {
     const { nc } = ledger;
     const direct = jetstreamManager(nc).then((manager) => manager.direct);
     direct.catch(() => undefined);
@@ -45,6 +49,8 @@ export class Scheduler {
       (partition, from, to) => ledger.read('scheduler', partition, { from: from - 1, to }),
     );
     this.runs = ledger.commands('scheduler');
+    this.enforcement = enforcement;
+    this.startPolicy = enforcement ? new CedarStartPolicy(enforcement.policies) : everyStart;
     this.table = new RunsTable(dataSource);
     this.values = new Values(blobs);
     this.sessions = new SessionDirectory(nc, log, {
@@ -66,12 +72,12 @@ export class Scheduler {
 
   /** What the ledger needs to host the scheduler's partitions here. */
   host(): Omit<HostSpec, 'service' | 'dataSource'> {
-    const { runs, starter, lookup, grants, questions } = this;
+    const { runs, starter, startPolicy, lookup, grants, questions } = this;
     const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
     return {
       model: () => new RunModel(aggregates([actionAggregate as unknown as AnyAggregate])()),
       errors: runErrors,
-      reactors: [runReactor({ runs, starter, lookup, grants, questions, approvalAwaited })],
+      reactors: [runReactor({ runs, starter, startPolicy, lookup, grants, questions, approvalAwaited })],
       projections: [runsProjection],
       onOwned: (_partition, handle) =>
         this.owners.take(handle, (owner) => {

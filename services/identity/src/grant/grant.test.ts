@@ -44,6 +44,15 @@ describe('the grant of a run', () => {
     ).toMatchObject([{ data: { agent: 'agt_b', parent: 'run_1', chain: ['run_1', 'agt_a'], depth: 1 } }]);
   });
 
+  test('of a child needs run.start of its workflow in the grant of its parent', () => {
+    verifies('scheduler.start_permitted');
+    issue('run_1', { details: [may(['tool.call']), may(['run.start'], ['review'])] });
+    const child = { parent: 'run_1', details: [may(['tool.call'])] };
+    expect(refused('run_2', { ...child, workflow: 'deploy' })).toBe('identity.may_not_start');
+    expect(issue('run_2', { ...child, workflow: 'review' })).toHaveLength(1);
+    expect(refused('run_3', { ...child, parent: 'run_2', workflow: 'review' })).toBe('identity.may_not_start');
+  });
+
   test('is issued once: the same again changes nothing, another one is refused', () => {
     issue('run_1', {});
     expect(issue('run_1', {})).toEqual([]);

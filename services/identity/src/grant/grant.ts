@@ -1,4 +1,4 @@
-import { refuse, type Aggregate, type Capability, type Peek } from '@writ/ledger/domain';
+import { permits, refuse, type Aggregate, type Capability, type Peek } from '@writ/ledger/domain';
 import { peekPrincipal, plain, same, within } from '../principal/principal.js';
 import { notRevoked } from '../revocation/revocation.js';
 import { grantEvents, type GrantEvent } from './grant.events.js';
@@ -17,7 +17,15 @@ export interface OpenGrant {
 
 export type GrantCommand =
   /** `parent`: the run that starts it. `onBehalfOf`: who started a run without a parent. No `details`: all that the parent has. */
-  | { type: 'issue'; agent: string; parent?: string; onBehalfOf?: readonly string[]; details?: readonly Capability[] }
+  | {
+      type: 'issue';
+      agent: string;
+      /** What is started. */
+      workflow?: string;
+      parent?: string;
+      onBehalfOf?: readonly string[];
+      details?: readonly Capability[];
+    }
   /** The run ended: its tokens are worth nothing any more. */
   | { type: 'close' };
 
@@ -68,6 +76,11 @@ function issue(
   if (depth > maxDepth)
     throw refuse('identity.too_deep', `${run} would be ${depth} delegations deep; ${maxDepth} is the most`);
   within(parent ? `the parent run ${parent.run}` : `the agent ${command.agent}`, base, details);
+  if (parent && !permits(parent.details, 'run.start', command.workflow))
+    throw refuse(
+      'identity.may_not_start',
+      `${parent.run} was not granted run.start of ${command.workflow ?? 'anything'}`,
+    );
   const parentage = command.parent === undefined ? {} : { parent: command.parent };
   return [
     {

@@ -1,5 +1,6 @@
 import { timestampFromMs, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { Inject } from '@nestjs/common';
+import { principalOf } from '@writ/enforcement';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host } from '@writ/ledger';
 import { derivedId, DomainError, newId, refuse, type Json } from '@writ/ledger/domain';
@@ -59,6 +60,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     const input = await readPayload(this.scheduler.values, caller.tenant, request.input, request.jsonInput);
     const run = id || newId('run');
     const as = startAs(request, caller);
+    await this.permit(caller, run, { workflow, queue: queue || 'default', input });
     const parent = as.parent === undefined ? undefined : await this.scheduler.lookup.facts(caller.tenant, as.parent);
     const { attached, position } = await this.scheduler.starter.start({
       tenant: caller.tenant,
@@ -76,6 +78,23 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
       ...(caller.trace !== undefined && { trace: caller.trace }),
     });
     return { id: run, attached, position };
+  }
+
+  /** Asks the policies; what they refuse is recorded. @throws DomainError `policy.*` */
+  private async permit(caller: Caller, run: string, start: { workflow: string; queue: string; input: Content }) {
+    const { startPolicy, enforcement } = this.scheduler;
+    try {
+      startPolicy.permit({ tenant: caller.tenant, principal: principalOf(caller), ...start });
+    } catch (error) {
+      if (error instanceof DomainError && error.code !== 'policy.unavailable')
+        await enforcement?.recordRefusal(caller, run, {
+          code: error.code,
+          detail: error.message,
+          action: 'run.start',
+          resource: { type: 'Workflow', id: start.workflow },
+        });
+      throw error;
+    }
   }
 
   async getRun({ id, after }: GetRunRequest, caller: Caller) {

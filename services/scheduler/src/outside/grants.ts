@@ -7,6 +7,8 @@ export interface GrantRequest {
   actor: Actor;
   run: string;
   agent: string;
+  /** What is started; the parent's grant must permit that. */
+  workflow: string;
   /** The run that starts it: its grant is the limit. */
   parent?: string;
   onBehalfOf?: readonly string[];

@@ -154,7 +154,13 @@ export class RunRecord implements RunOrigin, Sleeper {
 }
 
 /** Who may act in a run: its agent, and whoever it acts for, as identity gives out its tokens. Only their workers serve it. */
-export function actorsOf({ agent, onBehalfOf }: { agent: string; onBehalfOf?: readonly string[] | undefined }): readonly string[] {
+export function actorsOf({
+  agent,
+  onBehalfOf,
+}: {
+  agent: string;
+  onBehalfOf?: readonly string[] | undefined;
+}): readonly string[] {
   return [agent, ...(onBehalfOf ?? [])];
 }
 

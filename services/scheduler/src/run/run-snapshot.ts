@@ -60,8 +60,30 @@ function rowOf(run: RunRecord): Row {
 
 function runOf(index: RunIndex, row: Row): RunRecord {
   const [tenant, id, workflow, queue, agent, digest, parent, depth, startedMs, notBeforeMs] = row;
-  const [, , , , , , , , , , state, paused, idle, commits, done, opens, messages, children, notify, cancel, endedMs, onBehalfOf] =
-    row;
+  const [
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    state,
+    paused,
+    idle,
+    commits,
+    done,
+    opens,
+    messages,
+    children,
+    notify,
+    cancel,
+    endedMs,
+    onBehalfOf,
+  ] = row;
   const run = new RunRecord({
     tenant: index.intern(tenant),
     id,
@@ -80,17 +102,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
   run.idle = idle;
   run.commits = commits;
   run.done = listOf(done);
-  run.opens = listOf(
-    opens.map(([kind, name, occurrence, on, untilMs, failures]) => ({
-      kind,
-      name,
-      occurrence,
-      on: on ?? undefined,
-      untilMs,
-      failures,
-      told: undefined,
-    })),
-  );
+  run.opens = listOf(opens.map(openOf));
   run.messages = listOf(messages);
   run.children = listOf(children.map((child) => ({ ...child, outcome: child.outcome ?? undefined })));
   run.notify = listOf(notify);
@@ -101,4 +113,8 @@ function runOf(index: RunIndex, row: Row): RunRecord {
 
 function listOf<T>(list: T[]): T[] {
   return list.length > 0 ? list : noneOf();
+}
+
+function openOf([kind, name, occurrence, on, untilMs, failures]: OpenRow): Open {
+  return { kind, name, occurrence, on: on ?? undefined, untilMs, failures, told: undefined };
 }

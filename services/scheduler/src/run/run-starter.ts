@@ -40,10 +40,10 @@ export class RunStarter {
     const there = chosen ? await this.there(tenant, id, digest, start.attach ?? false) : undefined;
     if (there?.forgotten) return { attached: true, position: there.position };
     if (!there) {
-      const { agent, parent, onBehalfOf, grant } = start;
+      const { agent, workflow, parent, onBehalfOf, grant } = start;
       const wanted = details ?? grant;
       await this.grants.issue({
-        tenant, actor, run: id, agent,
+        tenant, actor, run: id, agent, workflow,
         ...(parent !== undefined && { parent }),
         ...(onBehalfOf && { onBehalfOf }),
         ...(wanted && { details: wanted }),

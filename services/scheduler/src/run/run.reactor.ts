@@ -2,6 +2,7 @@ import type { CommandClient, Reactor } from '@writ/ledger';
 import { derivedId, DomainError, refuse, type LedgerEvent } from '@writ/ledger/domain';
 import type { Grants } from '../outside/grants.js';
 import type { Questions } from '../outside/questions.js';
+import { parentAsStarter, type StartPolicy } from '../outside/start-policy.js';
 import type { RunCommand } from './run.commands.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import type { RunLookup } from './run-lookup.js';
@@ -15,6 +16,7 @@ const questionMs = 7 * 24 * 3_600_000;
 export interface ReactionParts {
   runs: CommandClient;
   starter: RunStarter;
+  startPolicy: StartPolicy;
   lookup: RunLookup;
   grants: Grants;
   questions: Questions;
@@ -68,10 +70,13 @@ class Reactions {
     try {
       if (chosen) await this.refuseCycle(tenant, parent, child);
       const above = await this.parts.lookup.facts(tenant, parent);
+      const input = blob ? { blob } : value === undefined ? {} : { value };
+      const principal = parentAsStarter(tenant, parent, above ?? { agent, depth: depth - 1 });
+      this.parts.startPolicy.permit({ tenant, principal, workflow, queue, input });
       const started = await this.parts.starter.start({
         tenant, id: child, chosen, workflow, queue, agent, depth, parent,
         actor: { principal: agent, kind: 'agent', run: parent },
-        input: blob ? { blob } : value === undefined ? {} : { value },
+        input,
         onBehalfOf: [parent, ...(above ? [above.agent, ...above.onBehalfOf] : [])],
         cause: event.id,
         ...(grant && { grant: grant as [] }),
@@ -81,7 +86,8 @@ class Reactions {
       await this.send(event, parent, { type: 'child_started', ...key }, 'started');
       if (started.attached) await this.alreadyEnded(event, parent, child);
     } catch (error) {
-      if (!(error instanceof DomainError) || error.code.startsWith('ledger.')) throw error;
+      if (!(error instanceof DomainError) || error.code.startsWith('ledger.') || error.code === 'policy.unavailable')
+        throw error;
       const { code, message } = error;
       await this.send(event, parent, { type: 'child_refused', ...key, error: { code, message } }, 'refused');
     }
