@@ -19,7 +19,7 @@ import { ArgumentRules } from './arguments.js';
 import { mustBeAllowed, shown } from './asking.js';
 import { Definitions, type Target } from './definitions.js';
 import { effectOf, repeatOf } from './effect.js';
-import { Results, type Answered } from './results.js';
+import { handedOut, Results, type Answered } from './results.js';
 
 const MAX_ARGUMENTS = 16_384;
 /** Under this name the answers of the caller's client stand among the arguments, where policies and the record see them. */
@@ -90,9 +90,9 @@ export class ToolCalls {
     );
     switch (performed.outcome) {
       case 'done':
-        return { ...performed, value: performed.value.result };
+        return { ...performed, value: handedOut(performed.value.result, performed.value.summary) };
       case 'replayed':
-        return { ...performed, outcome: 'replayed', value: await this.results.recall(performed.value) };
+        return { ...performed, value: await this.recalled(performed.value) };
       default:
         return performed;
     }
@@ -104,6 +104,11 @@ export class ToolCalls {
     const known = { ...call, tool: name };
     const { definition } = await this.recorded(caller, known, () => this.definition(caller, known));
     return this.parts.enforcement.begin(requestOf<never>(caller, known, definition));
+  }
+
+  private async recalled(summary: Json): Promise<Json> {
+    const result = (await this.results.recall(summary)) as unknown as ToolResult;
+    return handedOut(result, summary) as unknown as Json;
   }
 
   private admitted(caller: ActingCaller, call: ToolCall & { effectId: string }): Promise<Target> {

@@ -170,3 +170,22 @@ describe.each([
     );
   });
 });
+
+test('of an answer that is too large only the claim is handed out, also for its repeat', async () => {
+  verifies('tools.result_bound');
+  await using door = await current({ pin: '2026-07-28' });
+  for (const [size, whole] of [
+    [500_000, true],
+    [2_000_000, false],
+  ] as const) {
+    talk.size = size;
+    const { content, _meta } = await door.call('big');
+    expect(content[0]?.text?.length === size).toBe(whole);
+    expect((_meta as Record<string, unknown>)['writ/blob']).toEqual(
+      whole ? undefined : expect.stringMatching(/^sha256:/),
+    );
+    const effectId = String((_meta as Record<string, unknown>)['writ/effect-id']);
+    const again = await all.callTool('wiki/big', {}, { effectId });
+    expect(again.body).toMatchObject({ outcome: 'replayed', content: [{ text: content[0]?.text }] });
+  }
+});

@@ -118,12 +118,17 @@ function resultOf(performed: Performed<ToolResult>, tool: string): CallToolResul
   switch (performed.outcome) {
     case 'done':
     case 'replayed': {
-      const { content, structuredContent, isError } = performed.value as ToolResult;
+      const { content, structuredContent, isError, kept } = performed.value as ToolResult;
       return {
         content: content as unknown as CallToolResult['content'],
         ...(structuredContent !== undefined && { structuredContent: structuredContent as Record<string, unknown> }),
         isError,
-        _meta: { ...about, 'writ/server': tool.slice(0, tool.indexOf('/')), 'writ/labels': ['untrusted'] },
+        _meta: {
+          ...about,
+          'writ/server': tool.slice(0, tool.indexOf('/')),
+          'writ/labels': ['untrusted'],
+          ...(kept && { 'writ/blob': kept.blob }),
+        },
       };
     }
     case 'denied':

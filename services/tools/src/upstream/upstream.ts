@@ -18,6 +18,8 @@ export interface ToolResult {
   isError: boolean;
   /** Instead of content. */
   asks?: Asks;
+  /** Set by the gateway where it is too large to hand out: its hash and size. */
+  kept?: { blob: string; bytes: number };
 }
 
 /** What goes to a server beside a request, and comes back while the request is under way. */
