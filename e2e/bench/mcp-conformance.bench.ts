@@ -66,7 +66,7 @@ export const bench = defineBench<Prepared>({
       '`e2e/bench/mcp-conformance/reference-server.ts`, made with the official SDK and nothing of Writ. The gateway stands in front of',
       'it as it is deployed: each request carries a token, a policy permits, definitions are pinned and approved. The suite has no',
       'token, so a proxy puts it in and changes nothing else. What the gateway does not pass on, and why, is in',
-      '[ADR 0011](../adr/0011-what-the-gateway-passes-on.md).',
+      '[ADR 0015](../adr/0015-what-the-tool-gateway-passes-on.md).',
       '',
     ].join('\n');
     const tables = last.compared.map(({ comparison, lines }) => table(comparison, lines));

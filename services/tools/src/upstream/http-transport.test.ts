@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { bounded, mustBeAllowed } from './http-transport.js';
 
 const codeOf = (url: string): unknown => {
