@@ -184,6 +184,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'every endpoint that the metadata of the authorization server names is served',
   },
   {
+    id: 'identity.chosen_run_ids',
+    promise: 'a run of any id can be revoked and counts as a delegation, and none takes the id of something else',
+  },
+  {
     id: 'identity.assertion_replay',
     promise: 'a client assertion counts once, also when it is sent twice at the same moment',
   },

@@ -14,6 +14,7 @@ export function connectAgent(url: string, key: Key): Writ {
       if (run === undefined) return own.accessToken();
       const token = ofRuns.get(run) ?? ofRun(run);
       ofRuns.set(run, token);
+      token.catch(() => ofRuns.delete(run)); // asked again
       return token;
     },
   });

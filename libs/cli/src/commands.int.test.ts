@@ -420,14 +420,27 @@ describe('where and as whom', () => {
 });
 
 test('doctor finds a service that is not ready, names the repair, and exits 10', async () => {
-  verifies('cli.doctor');
+  verifies('cli.doctor', 'doctor.says');
   server
     .json('GET /.well-known/writ', { issuer: `${server.url}/oauth`, audience: 'urn:writ:api', grpc: '', mcp: '' })
     .json('GET /health/services', {
       services: [
         { service: 'policy', replica: 'r', ready: false, nats: { ok: false, error: 'no answer within 1000 ms' } },
+        {
+          service: 'memory',
+          replica: 'r',
+          ready: false,
+          ownership: {
+            ok: false,
+            projections: [{ name: 'memories', partition: 2, lag: 7, parked: 'column "x" does not exist' }],
+          },
+        },
       ],
     })
+    .json('GET /v1/approvals', {
+      approvals: [{ id: 'apr_1', title: 'Refund?', agent: 'agt_1', createTime: '2020-01-01T00:00:00Z' }],
+    })
+    .json('GET /v1/tools', { tools: [{ name: 'files/read', state: 'changed' }] })
     .problem('GET /v1/whoami', 401, 'auth.token_expired', { hint: 'get another' });
   const { code, out } = await run('doctor', '--json');
   expect(code).toBe(10);
@@ -448,5 +461,8 @@ test('doctor finds a service that is not ready, names the repair, and exits 10',
     found: expect.stringContaining('auth.token_expired'),
     fix: 'get another',
   });
+  expect(found['service memory']?.found).toContain(`the view 'memories' on partition 02 stands still: column "x"`);
+  expect(found['approvals']).toMatchObject({ state: 'problem', fix: 'writ approval show apr_1' });
+  expect(found['tools']?.found).toContain('files/read is another one than was approved');
   expect(checks.filter(({ state }) => state === 'problem').every(({ fix }) => fix)).toBe(true);
 });

@@ -2,14 +2,14 @@ import type { Call } from '../command/call.js';
 import { exit } from '../failure/exit-code.js';
 import { plainLine, styled } from '../output/text.js';
 import type { Finding } from './check.js';
+import { checkFolder } from './folder.js';
 import { checkHost } from './host.js';
 import { checkPlace } from './place.js';
 
 const marks = { ok: ['green', 'ok'], note: ['yellow', '--'], problem: ['red', 'NO'] } as const;
 
-export async function runDoctor(call: Call): Promise<number> {
-  const [host, place] = await Promise.all([checkHost(), checkPlace(call)]);
-  const checks = [...host, ...place];
+export async function runDoctor(call: Call, { data }: { data?: string | undefined } = {}): Promise<number> {
+  const checks = (await Promise.all([checkHost(), checkFolder(call, data), checkPlace(call)])).flat();
   const problems = checks.filter(({ state }) => state === 'problem').length;
   if (call.out.format === 'json') call.out.document({ ok: problems === 0, checks });
   else if (call.out.format === 'jsonl') checks.forEach((each) => call.out.line(each));

@@ -58,7 +58,7 @@ async function git(): Promise<Finding> {
 function sandboxChecks(): Promise<Finding>[] {
   if (process.platform !== 'linux')
     return [Promise.resolve(note('sandboxes', `${process.platform} has none: they need Linux`))];
-  return [bubblewrap(), userNamespaces(), controlGroups()];
+  return [bubblewrap(), userNamespaces(), controlGroups(), trialSandbox()];
 }
 
 async function bubblewrap(): Promise<Finding> {
@@ -117,4 +117,28 @@ async function controlGroups(): Promise<Finding> {
     `${mode}, not writable by this user: limits of memory and processes are rlimits only`,
     'delegate a cgroup, or run as root',
   );
+}
+
+/** Whether the layers that a sandbox is made of can be had here, by making one. */
+async function trialSandbox(): Promise<Finding> {
+  const name = 'trial sandbox';
+  const layers = [
+    '--unshare-all',
+    '--die-with-parent',
+    '--new-session',
+    '--cap-drop',
+    'ALL',
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+  ];
+  try {
+    const { stdout } = await run('bwrap', ['--ro-bind', '/', '/', ...layers, '/bin/sh', '-c', 'ls -d /proc/[0-9]*']);
+    return ok(name, `made, and it sees ${stdout.trim().split('\n').length} processes`);
+  } catch (error) {
+    const { stderr = '', message, code } = error as Error & { stderr?: string; code?: string };
+    if (code === 'ENOENT') return note(name, 'not made: there is no bubblewrap');
+    return problem(name, `cannot be made: ${(stderr || message).trim().split('\n')[0]}`, 'see `user namespaces` above');
+  }
 }

@@ -3,8 +3,9 @@ import { routes } from '../api/routes.js';
 import type { Call } from '../command/call.js';
 import type { Settings } from '../config/settings.js';
 import { problemOf } from '../failure/refused.js';
-import { ageOf, healthOf, troubleOf } from '../status/health.js';
 import { note, ok, problem, type Finding } from './check.js';
+import { checkServices } from './services.js';
+import { checkWaiting } from './waiting.js';
 
 const maxSkewMs = 30_000;
 
@@ -20,7 +21,7 @@ export async function checkPlace(call: Call): Promise<Finding[]> {
     return [url.source === 'default' ? note('writ', where, fix) : problem('writ', where, fix)];
   }
   const there = ok('writ', `${url.value} (from ${url.source})`);
-  return [there, said, ...(await services(api)), ...(await identity(api, settings))];
+  return [there, said, ...(await checkServices(api)), ...(await identity(api, settings)), ...(await checkWaiting(api))];
 }
 
 /** Tokens and assertions are refused where clocks differ. Undefined where there is no Writ. */
@@ -35,20 +36,6 @@ async function clock(api: ApiClient): Promise<Finding | undefined> {
     date === null ? 0 : Math.max(0, Math.abs(Date.now() - Date.parse(date)) - (Date.now() - asked) - 1_000);
   if (skewMs < maxSkewMs) return ok('clock', `at most ${Math.ceil(skewMs / 1000)} s apart`);
   return problem('clock', `${Math.round(skewMs / 1000)} s apart: tokens are refused`, 'synchronise the clocks (NTP)');
-}
-
-async function services(api: ApiClient): Promise<Finding[]> {
-  try {
-    const all = await healthOf(api);
-    if (all.length === 0) return [problem('services', 'none is announced', 'start them; `npm start` starts all')];
-    return all.map((each) => {
-      const name = `service ${each.service}`;
-      if (!each.ready) return problem(name, troubleOf(each) || 'not ready', 'its log says more; wait, or restart it');
-      return ok(name, [each.durability && `durability ${each.durability}`, ageOf(each)].filter(Boolean).join(', '));
-    });
-  } catch (error) {
-    return [problem('services', problemOf(error).detail, 'is the gateway of the same version?')];
-  }
 }
 
 async function identity(api: ApiClient, { token, keyFile, project }: Settings): Promise<Finding[]> {

@@ -39,6 +39,8 @@ const byCode: Readonly<Record<string, number>> = {
   'cli.usage': exit.usage,
   'cli.bad_config': exit.usage,
   'cli.bad_input': exit.usage,
+  'cli.bad_backup': exit.found,
+  'cli.damaged_ledger': exit.found,
   'cli.needs_confirmation': exit.usage,
   'cli.file_exists': exit.conflict,
   'cli.interrupted': exit.interrupted,

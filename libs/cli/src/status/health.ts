@@ -1,5 +1,15 @@
 import type { ApiClient } from '../api/client.js';
 
+/** A view or a reactor on one partition. */
+export interface ConsumerHealth {
+  readonly name: string;
+  readonly partition: number;
+  /** Commits it is behind. */
+  readonly lag: number;
+  /** Why it stands still. */
+  readonly parked?: string;
+}
+
 /** What one replica says of itself; of `GET /health/services`. */
 export interface ReplicaHealth {
   readonly service: string;
@@ -9,9 +19,16 @@ export interface ReplicaHealth {
   readonly durability?: 'fsync' | 'flush';
   readonly nats?: { readonly ok: boolean; readonly version?: string; readonly error?: string };
   readonly postgres?: { readonly ok: boolean; readonly latencyMs?: number; readonly error?: string };
-  readonly ownership?: { readonly ok: boolean; readonly partitions?: readonly { readonly state?: string }[] };
+  readonly ownership?: {
+    readonly ok: boolean;
+    readonly partitions?: readonly { readonly partition?: number; readonly state?: string; readonly detail?: string }[];
+    readonly projections?: readonly ConsumerHealth[];
+    readonly reactors?: readonly ConsumerHealth[];
+  };
   /** `revocationAgeMs` is null where nothing was heard of identity yet. */
   readonly enforcement?: { readonly ok: boolean; readonly revocationAgeMs: number | null };
+  /** Of audit: what its last look at the whole ledger found. */
+  readonly integrity?: { readonly problems: readonly string[]; readonly time: string };
   readonly checks?: Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
   readonly error?: string;
 }
