@@ -14,7 +14,7 @@ import { newId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
 import { outageMs, pause, type Session } from './session.js';
 
-const longPollMs = 30_000;
+const [shortPollMs, longPollMs] = [1_000, 30_000];
 const ends = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
 
 /** `writ.start` */
@@ -78,11 +78,16 @@ async function* runEvents(session: Session, id: string) {
 
 async function awaitResult(session: Session, id: string, opts: CallOptions = {}): Promise<unknown> {
   const until = opts.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + durationMs(opts.timeout);
+  let pollMs = longPollMs;
   for (;;) {
-    const wait = durationFromMs(Math.max(0, Math.min(longPollMs, until - Date.now())));
-    const response = await patiently(until, opts.signal, () =>
-      session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal }),
-    );
+    const response = await patiently(until, opts.signal, async () => {
+      const wait = durationFromMs(Math.max(0, Math.min(pollMs, until - Date.now())));
+      // Where services come and go a long poll is always cut; a short one learns that the platform is there.
+      pollMs = shortPollMs;
+      const answer = await session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal });
+      pollMs = longPollMs;
+      return answer;
+    });
     if (response.state === RunState.SUCCEEDED) {
       if (response.result) return decodeBytes(await resultBytes(session, id, response.result, opts.signal));
       return response.jsonResult && decode(toJson(ValueSchema, response.jsonResult) as Encoded);
@@ -99,11 +104,12 @@ async function awaitResult(session: Session, id: string, opts: CallOptions = {})
 
 /** Who waits for a run of days does not give up because the platform restarts. */
 async function patiently<T>(until: number, signal: AbortSignal | undefined, ask: () => Promise<T>): Promise<T> {
-  const patience = Math.min(until, Date.now() + outageMs);
+  let patience: number | undefined;
   for (;;)
     try {
       return await ask();
     } catch (error) {
+      patience ??= Math.min(until, Date.now() + outageMs);
       if (!WritError.is(error) || !error.retryable || signal?.aborted || Date.now() >= patience) throw error;
       await pause(1_000, signal);
     }

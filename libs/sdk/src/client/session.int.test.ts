@@ -111,6 +111,25 @@ describe('a client', () => {
     await expect(writ.run('r').result({ timeout: 20 })).rejects.toMatchObject(error);
   });
 
+  test('asks for a short moment after a long poll was cut, to learn whether the platform is there', async () => {
+    const waits: number[] = [];
+    const { writ } = await platform([
+      RunService,
+      {
+        getRunResult: ({ wait }: { wait?: { seconds: bigint } }) => {
+          waits.push(Number(wait?.seconds));
+          // Five are one call: it gives up, and is made again.
+          if (waits.length <= 5) throw new FakeRefusal('gateway.no_service', 'cut', true);
+          return waits.length < 8
+            ? { state: RunState.RUNNING }
+            : { state: RunState.SUCCEEDED, result: { data: encodeBytes('there') } };
+        },
+      },
+    ]);
+    expect(await writ.run('r').result()).toBe('there');
+    expect(waits).toEqual([30, 30, 30, 30, 30, 1, 30, 30]);
+  }, 30_000);
+
   test('checks a message before it sends it', async () => {
     const sent: SendMessageRequest[] = [];
     const { writ } = await platform([
