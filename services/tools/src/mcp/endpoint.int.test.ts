@@ -144,3 +144,57 @@ describe('the endpoint', () => {
     await client.close();
   }, 90_000);
 });
+
+describe('a session', () => {
+  const initialize = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+  };
+  const list = { jsonrpc: '2.0', id: 2, method: 'tools/list', params: {} };
+  const ask = async (base: string, method: string, session: string, body?: object, claims: TestClaims = {}) =>
+    fetch(`${base}/mcp`, {
+      method,
+      headers: {
+        authorization: `Bearer ${await token(claims)}`,
+        accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
+        ...(body && { 'content-type': 'application/json' }),
+        ...(session && { 'mcp-session-id': session }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+
+  test('is spoken to through any replica, by whoever opened it, until their authority ends', async () => {
+    verifies('tools.mcp_sessions');
+    const claims = { sub: 'agt_session' };
+    const one = all.tools.httpUrl;
+    const opened = await ask(one, 'POST', '', initialize, claims);
+    const session = opened.headers.get('mcp-session-id') ?? '';
+    await opened.text();
+    expect(session).toMatch(/^one\./);
+    const { httpUrl: two } = await all.another({
+      WRIT_TOOL_HTTP_HOSTS: example.host,
+      WRIT_OUTBOUND_ALLOW: example.host,
+      WRIT_REPLICA: 'two',
+    });
+    const through = await eventually(
+      async () => {
+        const answer = await ask(two, 'POST', session, list, claims);
+        return answer.status === 200 && (await answer.text());
+      },
+      { what: 'the second replica lets callers in and knows the first' },
+    );
+    expect(through).toContain('mail.send');
+    for (const base of [one, two]) {
+      expect((await ask(base, 'POST', session, list, { sub: 'agt_other' })).status).toBe(404);
+      expect((await ask(base, 'POST', 'one.guessed', list, claims)).status).toBe(404);
+    }
+    const stream = await ask(two, 'GET', session, undefined, claims);
+    expect(stream.status).toBe(200);
+    const ended = stream.text().catch(() => 'cut');
+    await all.identity.revoke(claims.sub, 'agent');
+    await ended;
+    expect((await ask(one, 'POST', session, list, claims)).status).toBe(401);
+  }, 90_000);
+});

@@ -83,6 +83,13 @@ export class Installation implements AsyncDisposable {
     await eventually(async () => (await this.call('GET', '/v1/tools')).status === 200, { what: 'callers are let in' });
   }
 
+  /** Another replica of the gateway. */
+  async another(env: Record<string, string>): Promise<RunningService> {
+    const replica = await start({ ...this.parts.environment, ...env }, { stdio: this.stdio });
+    this.parts.undo.unshift(() => replica.stop());
+    return replica;
+  }
+
   /** One REST call of the gateway, by default of a person who may do everything in `tnt_1`. */
   async call(method: string, route: string, body?: object, claims: TestClaims = {}): Promise<Answer> {
     return this.request(this.tools.httpUrl, method, route, body, { sub: 'psn_1', kind: 'person', ...claims });
