@@ -123,6 +123,7 @@ class Compose {
       WRIT_SECRETS: secrets,
       WRIT_PORT: String(http),
       WRIT_GRPC: String(grpc),
+      WRIT_OPERATIONS: String(await freePort()),
       WRIT_PUBLIC_URL: url,
       WRIT_PUBLIC_GRPC: `127.0.0.1:${grpc}`,
       WRIT_GRAFANA_PORT: String(await freePort()),
@@ -138,9 +139,10 @@ class Compose {
 
   /** Every service is there and ready. */
   async complete(): Promise<void> {
+    const operations = `http://127.0.0.1:${this.env['WRIT_OPERATIONS']}`;
     await eventually(
       async () => {
-        const { services: found } = (await (await fetch(`${this.url}/health/services`)).json()) as {
+        const { services: found } = (await (await fetch(`${operations}/health/services`)).json()) as {
           services: { service: string; ready: boolean }[];
         };
         const ready = new Set(found.filter((each) => each.ready).map(({ service }) => service));

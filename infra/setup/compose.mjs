@@ -59,6 +59,7 @@ const cluster = values.cluster
       WRIT_STREAM_REPLICAS: 3,
       WRIT_PORT: '7070-7079',
       WRIT_GRPC: '7080-7089',
+      WRIT_OPERATIONS: '7090-7099',
     }
   : {};
 const environment = { WRIT_SECRETS: folder, ...cluster };

@@ -1,5 +1,6 @@
 import { GrpcProxy, type CallObserver } from '@writ/api';
 import { Replicas, startService, type RunningService, type ServiceContext } from '@writ/platform';
+import type { FastifyInstance } from 'fastify';
 import { parseConfig, type Config } from './config.js';
 import { gatewayErrors } from './events/event.errors.js';
 import { EventHub } from './events/event-hub.js';
@@ -8,6 +9,7 @@ import { serveHealth } from './health/services.js';
 import { servePages } from './page/page.js';
 import { Directory } from './routing/directory.js';
 import { proxyHttp } from './routing/http-proxy.js';
+import { HttpDoor } from './routing/http-door.js';
 import { mustBeOwnOrigin } from './routing/origin.js';
 import { implementedBy, isStream, serviceOfGrpc, servicesBehind } from './routing/routes.js';
 
@@ -18,6 +20,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
   let directory: Directory | undefined;
   let hub: EventHub | undefined;
   let observer: CallObserver | undefined;
+  let httpDoor: HttpDoor | undefined;
   let door: { httpUrl: string; grpcUrl: string } = { httpUrl: '', grpcUrl: '' };
   const running = await startService({
     name: 'gateway',
@@ -35,15 +38,10 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       directory = new Directory(replicas);
       context.health.tell(installation(context, directory, () => hub?.notFollowed() ?? []));
       watchDoor(context, directory, hub);
-      fastify.addHook('onRequest', async ({ raw }) => mustBeOwnOrigin(raw, config.WRIT_PUBLIC_URL));
+      httpDoor = guarded(fastify, context);
       proxyHttp(fastify, directory, (observer = context.observer));
       serveHealth(fastify, replicas);
-      servePages(fastify, () => ({
-        issuer: config.WRIT_ISSUER,
-        audience: config.WRIT_AUDIENCE,
-        grpc: config.WRIT_PUBLIC_GRPC ?? door.grpcUrl,
-        mcp: `${config.WRIT_PUBLIC_URL ?? door.httpUrl}/mcp`,
-      }));
+      servePages(fastify, () => addressesOf(config, door));
       await hub?.start();
     },
     stopping: async () => {
@@ -59,16 +57,37 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     observe: (path, traceparent) => passing(observer, path, traceparent),
     targets: (path) => targetsOf(path, directory as Directory, running.grpcUrl),
   });
-  const grpcUrl = `http://${config.WRIT_HOST}:${await proxy.listen()}`;
-  door = { httpUrl: running.httpUrl, grpcUrl };
-  return {
-    ...running,
-    grpcUrl,
-    stop: async () => {
-      await proxy.close();
-      await running.stop();
-    },
+  const stop = async (): Promise<void> => {
+    await Promise.all([proxy.close(), httpDoor?.close(config.WRIT_GRACE_MS)]);
+    await running.stop();
   };
+  try {
+    const urlOf = (port: number): string => `http://${config.WRIT_HOST}:${port}`;
+    const httpPort = await httpDoor?.listen(config.WRIT_HOST, config.WRIT_DOOR_HTTP_PORT ?? 0);
+    const httpUrl = httpPort === undefined ? running.httpUrl : urlOf(httpPort);
+    door = { httpUrl, grpcUrl: urlOf(await proxy.listen()) };
+    return { ...running, ...door, stop };
+  } catch (error) {
+    await running.stop(); // a port is taken
+    throw error;
+  }
+}
+
+/** Where a client begins. */
+function addressesOf(config: Config, door: { httpUrl: string; grpcUrl: string }) {
+  return {
+    issuer: config.WRIT_ISSUER,
+    audience: config.WRIT_AUDIENCE,
+    grpc: config.WRIT_PUBLIC_GRPC ?? door.grpcUrl,
+    mcp: `${config.WRIT_PUBLIC_URL ?? door.httpUrl}/mcp`,
+  };
+}
+
+/** Lets in what is meant for this door. @returns the one for the outside, where it has a port of its own */
+function guarded(fastify: FastifyInstance, { config, health }: ServiceContext<Config>): HttpDoor | undefined {
+  fastify.addHook('onRequest', async ({ raw }) => mustBeOwnOrigin(raw, config.WRIT_PUBLIC_URL));
+  if (config.WRIT_DOOR_HTTP_PORT === undefined) return undefined;
+  return new HttpDoor(fastify, async () => (await health.read()).ready);
 }
 
 /** Paths are the callers' to choose, so that no metric may name one: only the service that it leads to. */
