@@ -37,6 +37,7 @@ export type { PolicyMode, PolicySetEvent, ToolSchemaCommand, ToolSchemaEvent } f
 export { bounded, redact, REDACTED } from './redact.js';
 export { firstCommitSince } from './revocations.history.js';
 export { rememberedMs, type Revoked } from './revocations.js';
+export { isRunId } from './run-id.js';
 export { TokenVerifier, type VerifiedToken } from './tokens.js';
 export { KeySet } from './tokens.keys.js';
 export { heartbeatEveryMs, heartbeatSubject, staleAfterMs, type Heartbeat } from './revocations.freshness.js';

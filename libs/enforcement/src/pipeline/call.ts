@@ -4,6 +4,7 @@ import { NotCanonical } from '../canonical-json.js';
 import type { Principal } from '../cedar/request.js';
 import { denied, type Verdict } from '../cedar/verdict.js';
 import type { PrincipalType } from '../cedar/vocabulary.js';
+import { isRunId } from '../run-id.js';
 import type { DecisionRecord } from '../decision.js';
 import { digestOf } from '../digest.js';
 import { bounded, redact } from '../redact.js';
@@ -103,6 +104,6 @@ const principalTypes: Readonly<Record<ActingCaller['kind'], PrincipalType>> = {
 
 /** The caller as policies see it. Its depth is how many runs it acts for. */
 export function principalOf({ kind, principal, tenant, run, actor }: ActingCaller): Principal {
-  const depth = (actor.onBehalfOf ?? []).filter((id) => id.startsWith('run_')).length;
+  const depth = (actor.onBehalfOf ?? []).filter(isRunId).length;
   return { type: principalTypes[kind], id: principal, tenant, depth, ...(run === undefined ? {} : { run }) };
 }

@@ -1,3 +1,4 @@
+import { verifies } from '@writ/testkit';
 import { expect, test } from '@jest/globals';
 import type { Json } from '@writ/ledger/domain';
 import { identityModel } from '../identity.model.js';
@@ -13,6 +14,15 @@ test('a revocation says what, why and the how-many-th it is, over all tenants', 
   ]);
   expect(partition.do('revocation', 'run_1', revoke, 'tnt_other')).toMatchObject([{ data: { kind: 'run', epoch: 2 } }]);
   expect(partition.do('revocation', 'tok_1', revoke)).toMatchObject([{ data: { kind: 'token', epoch: 3 } }]);
+});
+
+test('a run is revoked by its id, also where somebody chose it', () => {
+  verifies('identity.chosen_run_ids');
+  const partition = new TestPartition();
+  for (const run of ['refund-o1', 'constructor_1', '2026:review.7'])
+    expect(partition.do('revocation', run, revoke)).toMatchObject([{ data: { subject: run, kind: 'run' } }]);
+  for (const other of ['svc_tools', 'sbx_1', 'a/b', 'system'])
+    expect(partition.refused('revocation', other, revoke)).toBe('identity.not_revocable');
 });
 
 test('a second revocation of the same changes nothing', () => {

@@ -1,3 +1,4 @@
+import { isRunId } from '@writ/enforcement';
 import { refuse, type Aggregate, type Peek } from '@writ/ledger/domain';
 import { operatorId, peekPrincipal } from '../principal/principal.js';
 import { revocationEvents, type Revocable, type RevocationEvent } from './revocation.events.js';
@@ -6,11 +7,17 @@ import { revocationEvents, type Revocable, type RevocationEvent } from './revoca
 export type Revocation = { status: 'none' } | { status: 'revoked'; epoch: number; time: string };
 export type RevocationCommand = { type: 'revoke'; reason: string };
 
-/** What an id that can be revoked stands for, by its prefix. */
+/** What an id that can be revoked stands for, by its prefix; a run may have any other. */
 export function revocableKind(subject: string): Revocable | undefined {
-  const kinds: Record<string, Revocable> = { agt: 'agent', psn: 'person', run: 'run', tok: 'token', tnt: 'tenant' };
-  return kinds[subject.slice(0, subject.indexOf('_'))];
+  return kinds.get(subject.slice(0, Math.max(0, subject.indexOf('_')))) ?? (isRunId(subject) ? 'run' : undefined);
 }
+
+const kinds = new Map<string, Revocable>([
+  ['agt', 'agent'],
+  ['psn', 'person'],
+  ['tok', 'token'],
+  ['tnt', 'tenant'],
+]);
 
 export const revocation: Aggregate<Revocation, RevocationCommand, RevocationEvent> = {
   name: 'revocation',

@@ -1,6 +1,6 @@
 import { timestampFromMs, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { Inject } from '@nestjs/common';
-import { principalOf } from '@writ/enforcement';
+import { isRunId, principalOf } from '@writ/enforcement';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host } from '@writ/ledger';
 import { derivedId, DomainError, newId, refuse, type Json } from '@writ/ledger/domain';
@@ -22,7 +22,6 @@ import type { SchedulerConfig } from '../config.js';
 import { SCHEDULER, SCHEDULER_CONFIG } from './tokens.js';
 import type { Scheduler } from '../scheduler.js';
 import type { RunCommand } from '../run/run.commands.js';
-import { isRunId } from '../run/run-id.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
@@ -56,7 +55,10 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     const { workflow, id, queue, version } = request;
     may(caller, 'run.start', workflow);
     if (id !== '' && !isRunId(id))
-      throw refuse('run.bad_input', `'${id}' cannot be the id of a run: letters, digits and . : - _ only`);
+      throw refuse(
+        'run.bad_input',
+        `'${id}' cannot be the id of a run: letters, digits and . : - _ only, and no prefix of another kind (agt_, psn_, …)`,
+      );
     const input = await readPayload(this.scheduler.values, caller.tenant, request.input, request.jsonInput);
     const run = id || newId('run');
     const as = startAs(request, caller);

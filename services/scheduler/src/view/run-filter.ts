@@ -1,5 +1,5 @@
 import { refuse } from '@writ/ledger/domain';
-import { isRunId } from '../run/run-id.js';
+import { isRunId } from '@writ/enforcement';
 
 const fields = ['state', 'workflow', 'queue', 'agent', 'parent'] as const;
 /** Columns of the table and the values that they must have. */

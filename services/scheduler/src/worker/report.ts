@@ -2,7 +2,7 @@ import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/doma
 import { Kind, type Command, type Grant, type Report, type StepFailure } from '@writ/proto/worker/v1/worker';
 import type { End, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
 import type { CommandKind, Content, Difference } from '../run/run.events.js';
-import { isRunId } from '../run/run-id.js';
+import { isRunId } from '@writ/enforcement';
 import { fitsInline, maxInlineBytes, maxInlineDepth } from '../values/inline.js';
 import type { Divergence, Divergence_Step, Failure as WireFailure, Value } from '@writ/proto/worker/v1/worker';
 
