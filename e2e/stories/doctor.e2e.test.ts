@@ -36,19 +36,23 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** What the real program finds, with the environment of a machine on which `env` is different. */
-async function doctor(env: Record<string, string> = {}, ...argv: string[]) {
+/** The real program's JSON and exit code, with the environment of a machine on which `env` is different. */
+async function writ<T>(env: Record<string, string>, ...argv: string[]): Promise<{ code: number | null; body: T }> {
   const program = path.join(projectRoot, 'libs/cli/bin/writ.js');
   const { NODE_OPTIONS: _options, WRIT_URL: _url, ...own } = process.env;
-  const child = spawn(process.execPath, [program, 'doctor', '--json', '--data', data, ...argv], {
+  const child = spawn(process.execPath, [program, ...argv, '--json'], {
     cwd: folder,
     env: { ...own, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const { checks } = JSON.parse(await text(child.stdout)) as { checks: Finding[] };
-  const problems = checks.filter(({ state }) => state === 'problem');
-  return { code: await ended, checks, problems, of: (name: string) => checks.filter(({ check }) => check === name) };
+  return { body: JSON.parse(await text(child.stdout)) as T, code: await ended };
+}
+
+async function doctor(env: Record<string, string> = {}, ...argv: string[]) {
+  const { code, body } = await writ<{ checks: Finding[] }>(env, 'doctor', '--data', data, ...argv);
+  const problems = body.checks.filter(({ state }) => state === 'problem');
+  return { code, problems, of: (name: string) => body.checks.filter(({ check }) => check === name) };
 }
 
 /** Changes one byte of the text in the file where the broker keeps the stream. */
@@ -112,6 +116,17 @@ test('a damaged ledger is named by partition and commit, and so is what waits fo
       fix: expect.stringContaining('writ audit check'),
     }),
   );
+  const checked = await writ<{ integrity: { problems: object[] } }>(
+    {},
+    'audit',
+    'check',
+    '--url',
+    stack.url,
+    '--key-file',
+    key,
+  );
+  expect(checked.code).toBe(10);
+  expect(checked.body.integrity.problems).toContainEqual(expect.objectContaining({ service: 'memory', partition: 1 }));
   expect(found.of('stack')).toMatchObject([{ state: 'ok' }]);
   expect(found.of('approvals')).toMatchObject([{ found: expect.stringMatching(/\d/) }]);
   expect(found.of('tools')).toContainEqual(

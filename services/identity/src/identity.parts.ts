@@ -62,6 +62,8 @@ export class IdentityParts {
   /** Enrols the operator and the services, opens the signing keys, and begins to clean up after itself. */
   async open(): Promise<void> {
     await this.context.host?.ready;
+    const broken = this.context.host?.health().partitions.find(({ state }) => state === 'failed');
+    if (broken) throw new Error(`identity cannot be served: ${broken.detail}. Restore the newest backup: writ restore`);
     await this.commands.seeEverything();
     await this.enrolOperators();
     await this.ring.open();
