@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { projectRoot } from '@writ/testkit';
+import { format, resolveConfig } from 'prettier';
 import { defineBench, type Measurement } from './bench.js';
 import { checkAuthorizationServer } from './mcp-conformance/authorization.js';
 import { runSuite, suites, type Scenario } from './mcp-conformance/suite.js';

@@ -8,7 +8,7 @@ import { startProgram, startToolGateway } from './tool-gateway.js';
 const IN_FLIGHT = 64;
 const POLICIES = 100;
 const CALLS_ALONE = 500;
-const CALLS = Number(process.env['BENCH_CALLS'] ?? 8_000);
+const CALLS = 4_000;
 
 interface Prepared extends AsyncDisposable {
   readonly upstream: Target;

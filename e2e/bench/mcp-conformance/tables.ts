@@ -58,7 +58,8 @@ export function totalOf(lines: readonly Line[], place: 'alone' | 'behind'): Coun
 /** Markdown of one suite. */
 export function table({ suite }: Comparison, lines: readonly Line[]): string {
   const [alone, behind] = [totalOf(lines, 'alone'), totalOf(lines, 'behind')];
-  const vacuous = lines.filter((line) => line.vacuous.length > 0);
+  const vacuous = new Map<string, string[]>();
+  for (const line of lines) for (const id of line.vacuous) vacuous.set(id, [...(vacuous.get(id) ?? []), line.name]);
   return [
     `## \`@modelcontextprotocol/conformance\` ${suite.version}`,
     '',
@@ -72,9 +73,9 @@ export function table({ suite }: Comparison, lines: readonly Line[]): string {
     ),
     `| **all that is scored** | **${said(alone)}** | **${said(behind)}** |`,
     '',
-    vacuous.length === 0
+    vacuous.size === 0
       ? 'Against a port where nobody listens no check passes.'
-      : `Passing against a port where nobody listens, and so not counted: ${vacuous.map((line) => `${line.vacuous.map((id) => `\`${id}\``).join(', ')} of ${line.name}`).join('; ')}.`,
+      : `Passing against a port where nobody listens, and so not counted: ${[...vacuous].map(([id, names]) => `\`${id}\` of ${names.join(', ')}`).join('; ')}.`,
     '',
   ].join('\n');
 }
