@@ -641,6 +641,10 @@ export const requirements: readonly Requirement[] = [
     id: 'nats.least_privilege',
     promise: 'no service can write, hear or answer at the broker what is another’s',
   },
+  {
+    id: 'standalone.secrets',
+    promise: 'every service has a password of its own at the broker, in files of this user alone and on no command line',
+  },
   { id: 'runbooks.one_each', promise: 'every alert has a page that says what to do, and every page an alert' },
   { id: 'runbooks.measured', promise: 'alerts, dashboard and runbooks ask only for metrics that there are' },
   {

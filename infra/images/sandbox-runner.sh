@@ -1,6 +1,6 @@
 #!/bin/sh
-# A sandbox gets a /proc of its own. The kernel allows that only where a whole one can be seen already, and Docker hides parts of the container's.
+# Docker hides parts of the container's /proc and makes /proc/sys read-only. A sandbox gets a /proc of its own, which the kernel allows only
+# where a whole one can be seen already, and bubblewrap writes a limit there. So a whole one is mounted over it.
 set -eu
-mkdir -p /run/proc
-mount -t proc proc /run/proc
+mount -t proc -o nosuid,nodev,noexec proc /proc
 exec node "$@"

@@ -1,6 +1,6 @@
 /** The embedded stack as a user starts it: `dist` has to be built. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -119,6 +119,29 @@ function statOf(pid: number): { state: string; parent: number; started: string }
   }
 }
 
+/** One password for each service, in files of this user alone, and on no command line. */
+function expectSecretsKept(data: string, processes: readonly (number | ProcessKey)[]): void {
+  verifies('standalone.secrets');
+  const { natsPasswords } = JSON.parse(readFileSync(path.join(data, 'secrets.json'), 'utf8')) as {
+    natsPasswords: Record<string, string>;
+  };
+  expect(Object.keys(natsPasswords).sort()).toEqual(['gateway', ...names].sort());
+  expect(new Set(Object.values(natsPasswords)).size).toBe(8);
+  for (const file of ['secrets.json', 'operator.key.json', 'nats/nats.conf'])
+    expect([file, statSync(path.join(data, file)).mode & 0o077]).toEqual([file, 0]);
+  const commands = processes.map((key) => cmdlineOf(String(key).split('@')[0] as string)).join(' ');
+  expect(commands).toContain('nats-server');
+  for (const password of Object.values(natsPasswords)) expect(commands).not.toContain(password);
+}
+
+function cmdlineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // it ended meanwhile
+  }
+}
+
 const noneLeft = (keys: readonly ProcessKey[]) =>
   eventually(() => keys.filter(alive).length === 0, { timeoutMs: 30_000, what: 'no process is left' });
 
@@ -157,6 +180,7 @@ describe('the embedded stack', () => {
 
       const below = descendants(ready.pid);
       expect(below.length).toBeGreaterThan(flags.length > 0 ? 10 : 2);
+      expectSecretsKept(data, [ready.pid, ...below]);
       first.send('SIGTERM');
       expect([await first.gone(), first.err]).toEqual([0, []]);
       await noneLeft(below);
