@@ -643,7 +643,8 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'standalone.secrets',
-    promise: 'every service has a password of its own at the broker, in files of this user alone and on no command line',
+    promise:
+      'every service has a password of its own at the broker, in files of this user alone and on no command line',
   },
   { id: 'runbooks.one_each', promise: 'every alert has a page that says what to do, and every page an alert' },
   { id: 'runbooks.measured', promise: 'alerts, dashboard and runbooks ask only for metrics that there are' },
@@ -666,6 +667,10 @@ export const requirements: readonly Requirement[] = [
     id: 'ledger.poison_reactor',
     promise:
       'an event that a reactor fails on holds back this reactor on this partition, visibly, and goes on once mended',
+  },
+  {
+    id: 'ledger.no_leftovers',
+    promise: 'an owner leaves nothing at the broker that slows it down, however often it is killed and started again',
   },
   {
     id: 'ledger.reactor_retry',
