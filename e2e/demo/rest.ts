@@ -1,5 +1,6 @@
 /** Writ over plain HTTP, the way any program without the SDK would use it: a signed assertion, a token, JSON. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SignJWT, calculateJwkThumbprint, importJWK, type JWK } from 'jose';
 
 /** A principal's id and private key, as `WRIT_KEY_FILE` holds them. */
@@ -18,6 +19,9 @@ export class Problem extends Error {
     super(`${code}: ${detail}`);
   }
 }
+
+/** Of one request that may be made again. */
+const mostTries = 10;
 
 /** A new EC P-256 key pair. */
 export function newKeyPair(): { jwk: JWK; publicJwk: JWK } {
@@ -95,7 +99,21 @@ export class Rest {
   }
 
   private async request<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await fetch(`${this.url}${path}`, {
+    for (let tries = 1; ; tries++) {
+      const response = await this.send(method, path, body);
+      const text = await response.text();
+      const json = (text === '' ? {} : JSON.parse(text)) as { code?: string; detail?: string; title?: string };
+      if (response.ok) return json as T;
+      // Turned away at the door of a service that does not know yet whom to trust: nothing was done, and it says when to come again.
+      const again = Number(response.headers.get('retry-after'));
+      if (json.code !== 'auth.revocation_unknown' || again === 0 || tries === mostTries)
+        throw new Problem(response.status, json.code ?? String(response.status), json.detail ?? json.title ?? '');
+      await delay(again * 1000);
+    }
+  }
+
+  private async send(method: string, path: string, body?: unknown): Promise<Response> {
+    return fetch(`${this.url}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${await this.accessToken()}`,
@@ -104,9 +122,5 @@ export class Rest {
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    const text = await response.text();
-    const json = (text === '' ? {} : JSON.parse(text)) as { code?: string; detail?: string; title?: string };
-    if (response.ok) return json as T;
-    throw new Problem(response.status, json.code ?? String(response.status), json.detail ?? json.title ?? '');
   }
 }
