@@ -10,6 +10,7 @@ import { newId } from './domain/ids.js';
 import { partitionsOf, type ServiceName } from './domain/partitioning.js';
 import { upcasting, type Upcast, type Upcaster } from './domain/upcasters.js';
 import { ServiceHost } from './host/host.js';
+import { stateBucket } from './host/keys.js';
 import type { Host, HostSpec } from './host/spec.js';
 import { Leases } from './lease/leases.js';
 import { ChainBroken, chainStart } from './log/chain.js';
@@ -238,7 +239,7 @@ export class Ledger implements AsyncDisposable {
   private async openBuckets(service: ServiceName): Promise<{ state: KV; snapshots: Snapshots }> {
     const replicas = this.streamReplicas;
     const [state, blobs] = await Promise.all([
-      new Kvm(this.nc).create('ledger', { history: 1, storage: StorageType.File, replicas }),
+      new Kvm(this.nc).create(stateBucket, { history: 1, storage: StorageType.File, replicas }),
       Blobs.open(this.nc, { bucket: snapshots(service), replicas }),
     ]);
     return { state, snapshots: new Snapshots(state, blobs) };

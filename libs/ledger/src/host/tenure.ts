@@ -85,9 +85,9 @@ export class Tenure {
       for (const projection of spec.projections ?? [])
         this.projections.push(new ProjectionRunner(projection, address, { checkpoints, tail, log }));
     const errors = spec.errors ?? {};
-    const { observer } = this.context.source;
+    const { observer, jsm } = source;
     for (const reactor of spec.reactors ?? [])
-      this.reactors.push(new ReactorRunner(reactor, address, { kv, tail, log, errors, observer }));
+      this.reactors.push(new ReactorRunner(reactor, address, { kv, jsm, tail, log, errors, observer }));
   }
 
   /** Asks it to end. */

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsServer } from '@writ/servers';
 import { eventually, startSuiteNats, verifies } from '@writ/testkit';
 import { derivedId, refuse, type LedgerEvent, type PartitionModel } from '../domain.js';
+import { stateStream } from '../host/keys.js';
 import { Ledger, type Host, type Reactor } from '../index.js';
 import { CollectedLog } from '../testing/collect-log.js';
 import { add, counterModel, totalOf } from '../testing/counter.js';
@@ -135,6 +137,15 @@ describe('a reactor', () => {
     await connect();
     const again = await start({ name: 'moody', handle: async () => undefined });
     await eventually(() => again.health().reactors[0]?.parked === '1 events set aside');
+  });
+
+  test('no consumer is left on the bucket of checkpoints: each would slow the broker down when it starts and stops', async () => {
+    verifies('ledger.no_leftovers');
+    const host = await start(doubling(), { ...doubling(), name: 'double-again' });
+    await send(3);
+    await caughtUp(host);
+    const jsm = await jetstreamManager(ledger.nc);
+    expect((await jsm.streams.info(stateStream)).state.consumer_count).toBe(0);
   });
 
   test('a poison event holds back its reactor on its partition, visibly, and nothing else; mended code goes on', async () => {

@@ -1,8 +1,9 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { DomainError, ledgerErrors, type ErrorCatalogue } from '../domain/refusals.js';
 import type { LedgerEvent } from '../domain/events.js';
 import type { Position } from '../domain/positions.js';
-import { stateKey } from '../host/keys.js';
+import { stateKey, stateStream, stateSubject } from '../host/keys.js';
 import type { ConsumerHealth } from '../host/spec.js';
 import type { Tail } from '../host/tail.js';
 import type { Logger } from '../ledger.js';
@@ -16,6 +17,16 @@ const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
 const checkpointMs = 250;
 const stopMs = 2_000;
 
+export interface ReactorContext {
+  /** Of checkpoints and of what was set aside, and what its stream is asked with. */
+  kv: KV;
+  jsm: JetStreamManager;
+  tail: Tail;
+  log: Logger;
+  errors: ErrorCatalogue;
+  observer: WorkObserver | undefined;
+}
+
 /** Runs one reactor on one partition while that is owned here. */
 export class ReactorRunner {
   readonly name: string;
@@ -23,6 +34,7 @@ export class ReactorRunner {
   private readonly types: ReadonlySet<string> | undefined;
   private readonly address: PartitionAddress;
   private readonly kv: KV;
+  private readonly jsm: JetStreamManager;
   private readonly tail: Tail;
   private readonly log: Logger;
   private readonly errors: ErrorCatalogue;
@@ -35,16 +47,13 @@ export class ReactorRunner {
   private failing: string | undefined;
   private readonly running: Promise<void>;
 
-  constructor(
-    reactor: Reactor,
-    address: PartitionAddress,
-    context: { kv: KV; tail: Tail; log: Logger; errors: ErrorCatalogue; observer: WorkObserver | undefined },
-  ) {
+  constructor(reactor: Reactor, address: PartitionAddress, context: ReactorContext) {
     this.name = reactor.name;
     this.reactor = reactor;
     this.types = reactor.events && new Set(reactor.events);
     this.address = address;
     this.kv = context.kv;
+    this.jsm = context.jsm;
     this.tail = context.tail;
     this.log = context.log;
     this.errors = context.errors;
@@ -107,10 +116,12 @@ export class ReactorRunner {
         'a reactor was ahead of the log: it lost commits',
       );
     this.commit = this.written = Math.min(commit, this.tail.head);
-    let parked = 0;
-    const keys = await this.kv.keys(stateKey('parked', this.address, this.name, '>'));
-    for await (const _ of keys) parked++;
-    this.parkedEvents = parked;
+    // Not the bucket's list of keys: that makes a consumer for each call, and those of a process that was killed are kept
+    // by the broker, on the disk, so that it starts and stops more slowly with each of them.
+    const { state } = await this.jsm.streams.info(stateStream, {
+      subjects_filter: stateSubject(stateKey('parked', this.address, this.name, '>')),
+    });
+    this.parkedEvents = Object.keys(state.subjects ?? {}).length;
   }
 
   private async checkpoint(): Promise<void> {

@@ -162,11 +162,14 @@ class Undo {
   }
 
   private async unwind(): Promise<void> {
-    for (const { what, close } of this.steps.reverse())
+    for (const { what, close } of this.steps.reverse()) {
+      const started = performance.now();
       try {
         await close();
+        this.log.debug({ what, ms: Math.round(performance.now() - started) }, 'closed');
       } catch (error) {
         this.log.warn({ err: error, what }, 'could not be closed');
       }
+    }
   }
 }
