@@ -87,7 +87,7 @@ export async function soakServices(options: SoakOptions): Promise<SoakReport> {
       ...factsOf(errands),
       'longest time without an end, ms': stalls,
       'connections to NATS': `${before.natsConnections} before, ${held.natsConnections} after`,
-      'consumers of streams': `${before.consumers} before, ${held.consumers} after`,
+      'consumers that nobody reads': held.abandoned,
       'stop of the stack, ms': ms,
     };
     return { kills, facts, broken, said: [...stack.said, ...worker.lines] };
