@@ -71,10 +71,9 @@ export const bench = defineBench<Prepared>({
       '',
     ].join('\n');
     const tables = last.compared.map(({ comparison, lines }) => table(comparison, lines));
-    await writeFile(
-      path.join(projectRoot, DOCUMENT),
-      [head, ...tables, authorizationTable(last.authorization), WHICH].join('\n'),
-    );
+    const text = [head, ...tables, authorizationTable(last.authorization), WHICH].join('\n');
+    const file = path.join(projectRoot, DOCUMENT);
+    await writeFile(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
     return DOCUMENT;
   },
 });
