@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { freePort } from '@writ/servers';
+import { freePort, startNats } from '@writ/servers';
 import { eventually, projectRoot, verifies } from '@writ/testkit';
 import { Rest } from '../demo/rest.js';
 import { startStack, type OwnStack } from '../demo/stack.js';
@@ -35,7 +35,12 @@ afterAll(async () => {
 
 /** The real program, in the folder of this test. */
 async function writ(...argv: string[]): Promise<Ran> {
-  const { WRIT_URL: _url, NODE_OPTIONS: _options, ...env } = process.env;
+  return writWith({}, ...argv);
+}
+
+async function writWith(more: Record<string, string>, ...argv: string[]): Promise<Ran> {
+  const { WRIT_URL: _url, NODE_OPTIONS: _options, ...own } = process.env;
+  const env = { ...own, ...more };
   const program = path.join(projectRoot, 'libs/cli/bin/writ.js');
   const child = spawn(process.execPath, [program, ...argv], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
@@ -130,6 +135,24 @@ test('who kept a checkpoint that is newer than the backup notices what is lost',
   const said = await witness(url, 'late.json');
   expect(said).toMatchObject({ code: 10, err: expect.stringMatching(/proof\.(rolled_back|forked)/) });
 });
+
+test('a backup goes into an empty broker of its own, too, and not into one that has a ledger', async () => {
+  verifies('backup.restores', 'backup.secret');
+  const server = await startNats({ dataDir: at('broker'), durability: 'flush' });
+  try {
+    const elsewhere = { WRIT_NATS_URL: server.url };
+    const { code, out } = await writWith(elsewhere, 'restore', at('backup'), '--data', at('files'), '--json');
+    expect(code).toBe(0);
+    const { commits } = JSON.parse(out) as { commits: number };
+    const again = await writWith(elsewhere, 'backup', at('again'), '--data', at('files'), '--json');
+    expect(again.code).toBe(0);
+    expect(JSON.parse(again.out)).toMatchObject({ commits });
+    const twice = await writWith(elsewhere, 'restore', at('backup'), '--data', at('more-files'));
+    expect(twice).toMatchObject({ code: 6, err: expect.stringContaining('has a stream') });
+  } finally {
+    await server.stop();
+  }
+}, 60_000);
 
 test.each<[string, (copy: string) => void, RegExp]>([
   ['without its manifest', (copy) => rmSync(path.join(copy, 'manifest.json')), /no complete backup/],
