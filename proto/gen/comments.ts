@@ -33,6 +33,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.event.v1.WatchEventsRequest.run": "Events of this run: its own, and those that others recorded for it.",
   "writ.event.v1.WatchEventsRequest.types": "Exact types, or prefixes that end in `*`; none means all.",
   "writ.event.v1.WatchEventsResponse.cursor": "Resumes behind this event.",
+  "writ.event.v1.WatchEventsResponse.event": "Absent in the first answer to a watch from now on, which says where it begins.",
   "writ.identity.v1.AddAgentKeyRequest.retire_others": "Retires every other key in the same commit.",
   "writ.identity.v1.AddPersonKeyRequest.retire_others": "Retires every other key in the same commit.",
   "writ.identity.v1.Agent.etag": "Version of the resource, for If-Match.",

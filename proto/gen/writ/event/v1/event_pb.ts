@@ -168,6 +168,8 @@ export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PUR
  */
 export type WatchEventsResponse = Message<"writ.event.v1.WatchEventsResponse"> & {
   /**
+   * Absent in the first answer to a watch from now on, which says where it begins.
+   *
    * @generated from field: writ.event.v1.Event event = 1;
    */
   event?: Event | undefined;
