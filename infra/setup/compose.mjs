@@ -60,6 +60,7 @@ const cluster = values.cluster
       WRIT_PORT: '7070-7079',
       WRIT_GRPC: '7080-7089',
       WRIT_OPERATIONS: '7090-7099',
+      WRIT_GRAFANA_PORT: '7100',
     }
   : {};
 const environment = { WRIT_SECRETS: folder, ...cluster };
