@@ -51,6 +51,9 @@ const makers: Record<Kind, (by: Acting, target: Target, effectId: string) => Pro
     ask(`${url}/v1/sandboxes/${sandbox}:exec`, api, { argv: ['/bin/true'], effect_id: effectId }),
 };
 
+/** What a call over MCP ends with whose stream ended before its answer. */
+export const CUT = 'cut';
+
 /** A call over MCP, 2025-11-25. Its answer is one JSON object or a stream with one. */
 export async function callTool(
   { mcp }: Acting,
@@ -65,9 +68,10 @@ export async function callTool(
     headers: { ...json, authorization: `Bearer ${mcp}`, 'mcp-protocol-version': '2025-11-25' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
   });
-  const text = await response.text();
+  const text = await response.text().catch(() => '');
   if (!response.ok) return refusalIn(text);
   const data = /^data: (.+)$/m.exec(text)?.[1] ?? text;
+  if (data === '') return { accepted: false, code: CUT };
   const { result } = JSON.parse(data) as { result?: McpResult };
   if (result?.isError === false || (result && result.isError === undefined)) return { accepted: true };
   return {
