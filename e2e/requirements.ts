@@ -233,6 +233,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'namespaces, io_uring, keyrings, ptrace, bpf, mounts, odd sockets, terminal injection and foreign ABIs are refused',
   },
+  {
+    id: 'sandbox.held_disks',
+    promise: 'a runner that follows a killed one isolates at once, whatever the kernel still holds of the other',
+  },
   { id: 'sandbox.separate', promise: 'two sandboxes see nothing of each other' },
   { id: 'sandbox.exec', promise: 'a command tells how it ended and why, and dies with everything that it started' },
   { id: 'sandbox.artifact', promise: 'a sandbox starts at the exact commit of an artifact and cannot change it' },

@@ -162,3 +162,18 @@ test('what a server over stdio is started with is in no event and in no answer, 
   expect(JSON.stringify(await all.events())).not.toContain('hunter2');
   expect(JSON.stringify(answer.body)).not.toContain('hunter2');
 });
+
+test('policy forgets the arguments of the tools of a server that is removed', async () => {
+  verifies('tools.removed_types');
+  await all.connect('brief', { http: { url: example.url } });
+  const told = async (wanted: string) => {
+    for await (const { events } of all.ledger.read('policy', 0))
+      for (const { type, data } of events)
+        if (type === wanted && (data as { tool: string }).tool === 'brief/ping') return true;
+    return false;
+  };
+  expect(await told('tool_schema.registered.v1')).toBe(true);
+  expect(await told('tool_schema.removed.v1')).toBe(false);
+  expect((await all.call('DELETE', '/v1/tool-servers/brief')).status).toBe(200);
+  await eventually(() => told('tool_schema.removed.v1'), { what: 'the reactor has told policy' });
+});

@@ -31,7 +31,8 @@ export interface ToolDefinition {
 
 export type ServerEvent =
   | { type: 'server.added.v1'; data: { spec: ServerSpec } }
-  | { type: 'server.removed.v1'; data: Record<string, never> }
+  /** `tools`: those that were approved, whose types are of no use any more. */
+  | { type: 'server.removed.v1'; data: { tools?: string[] } }
   /** Seen for the first time, or seen with another hash: in quarantine until it is approved. */
   | { type: 'tool.discovered.v1'; data: { definition: ToolDefinition } }
   | { type: 'tool.vanished.v1'; data: { tool: string } }

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { decide, evolve, stateOf, type Server } from './server.js';
 import type { ServerEvent, ToolDefinition } from './server.events.js';
 
@@ -92,4 +93,14 @@ test('a tool may have any name, also one that every object has', () => {
   expect(() => decide({ type: 'approve', tool: 'constructor', hash: 'x', by: 'psn_1' }, given(added), 'files')).toThrow(
     'offers no tool',
   );
+});
+
+test('a server that is removed names the tools whose types nobody needs any more', () => {
+  verifies('tools.removed_types');
+  const definition = { name: 'a', description: 'a', inputSchema: {}, hash: 'sha256:1' };
+  const spec = { kind: 'http' as const, url: 'http://x' };
+  const tools = { a: { seen: definition, approved: definition }, b: { seen: definition, approved: undefined } };
+  expect(decide({ type: 'remove' }, { status: 'added', spec, tools }, 'x')).toEqual([
+    { type: 'server.removed.v1', data: { tools: ['a'] } },
+  ]);
 });

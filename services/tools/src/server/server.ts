@@ -39,7 +39,7 @@ export function decide(command: ServerCommand, server: Server, name: string): Se
       if (same(server.spec, command.spec)) return [];
       throw refuse('tools.server_exists', `${name} is already connected in another way; remove it first`);
     case 'remove':
-      return server.status === 'added' ? [{ type: 'server.removed.v1', data: {} }] : [];
+      return server.status === 'added' ? [{ type: 'server.removed.v1', data: approvedOf(server.tools) }] : [];
     case 'discover':
       return discovered(command.tools, toolsOf(server, name));
     case 'approve': {
@@ -115,6 +115,12 @@ function discovered(offered: readonly ToolDefinition[], tools: Readonly<Record<s
   for (const [tool, { seen }] of Object.entries(tools))
     if (seen !== undefined && !names.has(tool)) events.push({ type: 'tool.vanished.v1', data: { tool } });
   return events;
+}
+
+/** Whose types policy knows. */
+function approvedOf(tools: Readonly<Record<string, Tool>>): { tools?: string[] } {
+  const names = Object.keys(tools).filter((name) => lookUp(tools, name)?.approved !== undefined);
+  return names.length === 0 ? {} : { tools: names };
 }
 
 function toolsOf(server: Server, name: string): Readonly<Record<string, Tool>> {
