@@ -503,6 +503,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'a result of any size is read by whoever may read its run',
   },
   {
+    id: 'tools.not_reached',
+    promise: 'a call that did not reach its server is no unknown and no final failure: its repeat is made',
+  },
+  {
     id: 'standalone.supervised',
     promise: 'a service in a process of its own that ends by itself is started again, ever more slowly',
   },

@@ -32,7 +32,7 @@ test('depth is counted as it is, whatever the texts hold', () => {
   fc.assert(
     fc.property(wrapped, (value) => {
       const text = JSON.stringify(value);
-      fc.pre(text.length < maxInlineBytes && !/\\ud8/i.test(text));
+      fc.pre(text.length < maxInlineBytes && !/\\ud[8d]/i.test(text));
       expect(fits(text)).toBe(depthOf(value) <= maxInlineDepth);
     }),
   );

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { SandboxCgroup } from '../cgroups/cgroup-tree.js';
 import type { Limits } from '../isolation.js';
-import { Keeper } from '../launcher/keeper.js';
+import { Keeper, LauncherError } from '../launcher/keeper.js';
 import type { NamespaceHost } from './host.js';
 import { prepareFrame, type DiskPlan } from './prepare.program.js';
 import { loopDevice } from './uids.js';
@@ -34,8 +34,23 @@ let rootlessSlots = 0;
 
 const INODES_PER_MIB = 128;
 
-/** Makes a slot; nothing is left when that fails. */
+/** How long to try other users while the devices of those that are free are still being let go. */
+const DEVICES_MS = 10_000;
+
+/**
+ * Makes a slot; nothing is left when that fails. The disks of a runner that was killed are let go by the kernel a moment after
+ * its users are ours: the next user is taken then, and this one later.
+ */
 export async function makeSlot(host: NamespaceHost, limits: Limits): Promise<Slot> {
+  for (const until = Date.now() + DEVICES_MS; ;)
+    try {
+      return await tryToMakeSlot(host, limits);
+    } catch (error) {
+      if (!(error instanceof LauncherError && error.errno === 'EBUSY') || Date.now() > until) throw error;
+    }
+}
+
+async function tryToMakeSlot(host: NamespaceHost, limits: Limits): Promise<Slot> {
   const uid = host.root === undefined ? (process.getuid?.() ?? 0) : host.root.uids.take();
   if (uid === undefined) throw new HostFull();
   const gid = host.root === undefined ? (process.getgid?.() ?? 0) : uid;
