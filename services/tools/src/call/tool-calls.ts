@@ -141,7 +141,7 @@ export class ToolCalls {
     const spec = target.spec as Exclude<ServerSpec, { kind: 'worker' }>;
     const either = cancelled === undefined ? signal : AbortSignal.any([signal, cancelled]);
     try {
-      const connection = await this.parts.connections.get({ tenant, server, spec });
+      const connection = await this.connection({ tenant, server, spec });
       const client = shown(passing.client, spec);
       const result = await connection.call(tool, definition.hash, input, { ...passing, client, signal: either });
       mustBeAllowed(result.asks, client, server);
@@ -153,6 +153,18 @@ export class ToolCalls {
       // Reading twice does no harm, so it may be called failed; of anything else nobody can say whether it happened.
       if (repeatOf(definition) === 'read') throw refuse('tools.upstream_failed', said);
       throw new CannotSay(said, { cause: problem });
+    }
+  }
+
+  /** Without one nothing was sent, so an outage on the way there is a failure that its repeat may mend, whatever the tool does. */
+  private async connection(
+    address: Parameters<Connections['get']>[0],
+  ): Promise<Awaited<ReturnType<Connections['get']>>> {
+    try {
+      return await this.parts.connections.get(address);
+    } catch (problem) {
+      if (!(problem instanceof DomainError) || problem.code !== 'service.unavailable') throw problem;
+      throw refuse('tools.upstream_failed', `${address.server} could not be started: ${problem.message}`);
     }
   }
 
