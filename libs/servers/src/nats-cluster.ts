@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort } from './free-port.js';
 import { startNats, type NatsOptions, type NatsServer } from './nats.js';
@@ -49,7 +50,10 @@ export async function startNatsCluster(options: NatsClusterOptions): Promise<Nat
     ),
   );
   const servers = started.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
-  const stop = async (): Promise<void> => void (await Promise.all(servers.map((server) => server.stop())));
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.stop()));
+    if (options.scratch) await rm(dataDir, { recursive: true, force: true });
+  };
   const monitors = members.map(({ host, ports }) => `http://${host}:${ports.monitor}/healthz`);
   const healthy = async (timeoutMs = 30_000): Promise<void> => {
     await Promise.all(monitors.map((monitor) => untilHealthy(monitor, timeoutMs)));
