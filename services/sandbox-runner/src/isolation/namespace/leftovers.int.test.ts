@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually, startProcess, verifies } from '@writ/testkit';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -42,11 +42,13 @@ const images = (): string[] =>
       return fs.existsSync(file) ? [fs.readFileSync(file, 'utf8')] : [];
     })
     .filter((image) => image.includes(folder));
-/** Binds a device as a runner that was killed a moment ago leaves it. */
-function losetup(device: number, image: string): void {
-  const [major, minor] = ['7', String(device)];
-  if (!fs.existsSync(`/dev/loop${device}`)) execFileSync('mknod', [`/dev/loop${device}`, 'b', major, minor]);
-  execFileSync('losetup', [`/dev/loop${device}`, image]);
+/** Binds a device as a runner that was killed a moment ago leaves it; false where one has just done that. */
+function hold(device: number, image: string): boolean {
+  const node = `/dev/loop${device}`;
+  if (!fs.existsSync(node)) execFileSync('mknod', [node, 'b', '7', String(device)]);
+  const { status, stderr } = spawnSync('losetup', [node, image], { encoding: 'utf8' });
+  if (status !== 0 && !stderr.includes('busy')) throw new Error(stderr);
+  return status === 0;
 }
 /** The control groups of a runner. */
 const groups = (home: string): string[] => fs.globSync(`/sys/fs/cgroup/**/${instanceName(home)}`);
@@ -76,10 +78,10 @@ describe('two sandboxes', () => {
   test('pass over users whose disks the kernel has not let go yet', async () => {
     verifies('sandbox.held_disks');
     if (!isRoot) return expect(driver.tier.layers).toContain('disk:memory');
-    const held = [two.uid + 1, two.uid + 2].map((uid) => loopDevice(uid, 0));
+    const devices = [two.uid + 1, two.uid + 2].map((uid) => loopDevice(uid, 0));
     const image = path.join(folder, 'held.img');
     fs.writeFileSync(image, Buffer.alloc(1024 * 1024));
-    for (const device of held) losetup(device, image);
+    const held = devices.filter((device) => hold(device, image));
     try {
       const three = await driver.create({ id: 'sbx_3', limits, mounts: [] });
       expect(three.uid).toBeGreaterThan(two.uid + 2);
