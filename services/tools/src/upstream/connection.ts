@@ -25,6 +25,8 @@ export class Connection {
   private stale = false;
   /** The server itself announced a change that was not told yet. */
   private said = false;
+  /** Why nobody knows any more what is offered over it. */
+  private lost: string | undefined;
   private running = 0;
   private readonly watches = new Map<string, { count: number; readonly stream: Promise<AsyncDisposable> }>();
 
@@ -82,6 +84,8 @@ export class Connection {
     // Not every server announces what it changed, and another replica may have seen it first.
     const { believedMs = BELIEVED_MS } = this.ears;
     if (this.offers.get(tool) !== hash || performance.now() - this.lookedMs > believedMs) await this.refresh();
+    if (this.lost !== undefined)
+      throw refuse('tools.upstream_failed', `${this.address.server} did not say what it offers: ${this.lost}`);
     const offered = this.offers.get(tool);
     if (offered !== hash) {
       const now = offered === undefined ? 'is not offered any more' : `is now ${offered}`;
@@ -141,6 +145,7 @@ export class Connection {
     } catch (error) {
       // What it offers is unknown now; the next call meets it anew.
       this.offers = new Map();
+      this.lost = error instanceof Error ? error.message : String(error);
       const { tenant, server } = this.address;
       this.ears.log?.warn({ err: error, tenant, server }, 'an MCP server changed its tools and would not tell them');
       await this.upstream.close();

@@ -51,6 +51,21 @@ describe('a connection', () => {
     expect(discovered).toHaveLength(2);
   });
 
+  test('over which nobody can tell what is offered now fails for the moment: that is no other definition', async () => {
+    verifies('tools.not_reached');
+    const server = new FakeServer().offer('send', () => 'sent');
+    let looks = 0;
+    const connections = new Connections(server.connect, () =>
+      looks++ === 0 ? Promise.resolve() : Promise.reject(new Error('the ledger is away')),
+    );
+    opened.push(connections);
+    const connection = await connections.get(address);
+    await expect(connection.call('send', 'sha256:other', {}, never)).rejects.toMatchObject({
+      code: 'tools.upstream_failed',
+      message: expect.stringContaining('the ledger is away'),
+    });
+  });
+
   test('calls only what its server offered over it as it was approved', async () => {
     verifies('tools.pinned_connection');
     const { server, connections, discovered } = given();
