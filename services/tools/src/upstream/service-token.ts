@@ -9,7 +9,13 @@ export class ServiceToken {
   private asking: Promise<string> | undefined;
 
   constructor(
-    private readonly identity: { clientId: string; jwk: JWK; issuer: string; audience: string; address?: string | undefined },
+    private readonly identity: {
+      clientId: string;
+      jwk: JWK;
+      issuer: string;
+      audience: string;
+      address?: string | undefined;
+    },
   ) {}
 
   /** The principal behind it. */

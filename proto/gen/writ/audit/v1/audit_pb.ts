@@ -482,7 +482,8 @@ export const IntegritySchema: GenMessage<Integrity> = /*@__PURE__*/
  */
 export type Integrity_Problem = Message<"writ.audit.v1.Integrity.Problem"> & {
   /**
-   * `missing`, `changed`, `trimmed`, `reordered` or `cut`.
+   * Of commits: `missing`, `changed`, `inserted`, `reordered`, `trimmed` or `cut`. Of the whole record: `rolled_back` or `forked`.
+   * Of what is derived: `index` or `tile`.
    *
    * @generated from field: string kind = 1;
    */
