@@ -30,10 +30,7 @@ export interface Outside {
 }
 
 /** Starts the tool gateway: its API, and the MCP endpoint beside it. */
-export async function start(
-  env: Record<string, string | undefined>,
-  outside: Outside = {},
-): Promise<RunningService> {
+export async function start(env: Record<string, string | undefined>, outside: Outside = {}): Promise<RunningService> {
   const config = parseConfig(env);
   const secret = await serviceSecret(config.WRIT_TOOLS_SECRET, config.WRIT_DATA, 'tools');
   let runners: Runners | undefined;
