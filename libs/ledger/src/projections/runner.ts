@@ -74,9 +74,11 @@ export class ProjectionRunner {
   private async run(): Promise<void> {
     const { signal } = this.abort;
     for (let failures = 0; !signal.aborted && this.parked === undefined; failures++) {
+      const before = this.commit;
       try {
         await this.follow();
       } catch (error) {
+        if (this.commit > before) failures = 0; // it went on meanwhile, so this is a new trouble
         if (!(error instanceof CheckpointMoved))
           this.log.warn({ ...this.address, projection: this.name, err: error }, 'a projection starts again');
         await pause(backoffMs[Math.min(failures, backoffMs.length - 1)] as number, signal);
