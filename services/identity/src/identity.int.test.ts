@@ -265,7 +265,10 @@ describe('runs', () => {
   test('cannot give a child more than they hold, neither by the grant nor by the exchange', async () => {
     verifies('identity.exceeds_parent');
     const [parent, child] = [run(), run()];
-    await all.grant(tenant, parent, { agent: agent.id, details: [may(['tool.call'], ['files/*'])] });
+    await all.grant(tenant, parent, {
+      agent: agent.id,
+      details: [may(['run.start']), may(['tool.call'], ['files/*'])],
+    });
     const more = all.grant(tenant, child, { agent: helper.id, parent, details: [may(['tool.call'])] });
     await expect(more).rejects.toMatchObject({ code: 'identity.exceeds_parent' });
     await all.grant(tenant, child, { agent: helper.id, parent, details: [may(['tool.call'], ['files/read_file'])] });
@@ -300,7 +303,7 @@ describe('a revocation', () => {
     verifies('identity.revoked_subtree');
     const [root, middle, leaf, beside] = [run(), run(), run(), run()];
     await all.grant(tenant, root, { agent: agent.id });
-    await all.grant(tenant, middle, { agent: helper.id, parent: root, details: [may(['run.read'])] });
+    await all.grant(tenant, middle, { agent: helper.id, parent: root, details: [may(['run.start', 'run.read'])] });
     await all.grant(tenant, leaf, { agent: helper.id, parent: middle });
     await all.grant(tenant, beside, { agent: helper.id, parent: root, details: [may(['run.read'])] });
     const tokens = await Promise.all([helper.runToken(middle), helper.runToken(leaf), helper.runToken(beside)]);

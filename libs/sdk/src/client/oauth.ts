@@ -128,18 +128,20 @@ export class OAuthClient {
   }
 }
 
-/** RFC 6749 section 5.2; our own code begins the description: `identity.exceeds_parent: …`. */
+/**
+ * RFC 6749 section 5.2; our own code begins the description: `identity.exceeds_parent: …`. Why a client was not believed is for
+ * people; programs ask whether it was.
+ */
 function refusalOf(status: number, answer: Record<string, unknown>): WritError {
   const description = String(answer['error_description'] ?? answer['error'] ?? `HTTP ${status}`);
   const [, code] = /^([a-z]+\.[a-z_]+): /.exec(description) ?? [];
   const refused = {
-    invalid_client: 'auth.invalid_client',
     invalid_grant: 'auth.invalid_grant',
     invalid_target: 'auth.wrong_audience',
   };
   return new WritError(`no token: ${description}`, {
     code:
-      code ??
+      (answer['error'] === 'invalid_client' ? 'auth.invalid_client' : code) ??
       refused[answer['error'] as keyof typeof refused] ??
       (status >= 500 ? 'service.unavailable' : 'auth.refused'),
     retryable: status >= 500 || status === 429,
