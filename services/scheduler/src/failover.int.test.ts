@@ -32,13 +32,18 @@ async function startAll(at: number) {
   );
 }
 
-/** Every run has ended with the right result, and has each of its steps in the ledger once. */
-async function expectAllRight(ids: readonly string[], at: number) {
+/** Every run has succeeded; the result is its input and `more`. */
+async function expectResults(ids: readonly string[], at: number, more: number) {
   const runs = stack.runs({}, at);
   const results = await Promise.all(ids.map((id) => runs.getRunResult({ id, wait })));
   expect(results.map(({ state, result }) => [state, read(result)])).toEqual(
-    ids.map((_, i) => [RunState.SUCCEEDED, 10 + i]),
+    ids.map((_, i) => [RunState.SUCCEEDED, more + i]),
   );
+}
+
+/** Every run has ended with the right result, and has each of its steps in the ledger once. */
+async function expectAllRight(ids: readonly string[], at: number) {
+  await expectResults(ids, at, 10);
   for (const id of ids) {
     const names = (await stack.events(id)).flatMap(({ type, data }) =>
       type === 'run.step_completed.v1' ? [(data as { name: string }).name] : [],
@@ -80,10 +85,7 @@ describe('a scheduler', () => {
     stack.worker({ mixed }, { at: 0 });
     await stack.addProcess();
     await Promise.all(ids.map((id) => runs.sendMessage({ id, message: 'add', data: json(100) })));
-    const results = await Promise.all(ids.map((id) => runs.getRunResult({ id, wait })));
-    expect(results.map(({ state, result }) => [state, read(result)])).toEqual(
-      ids.map((_, i) => [RunState.SUCCEEDED, 100 + i]),
-    );
+    await expectResults(ids, 0, 100);
   }, 120_000);
 
   test('that was paused past its lease and goes on finds that it is deposed, and its workers are told', async () => {
@@ -101,5 +103,28 @@ describe('a scheduler', () => {
     await eventually(() => there.runs.size === 0, { timeoutMs: 20_000 });
     const more = await startAll(at);
     await expectAllRight(more, at);
+  }, 120_000);
+
+  test('that hangs keeps nothing: what its worker had of the partitions of another goes on with a worker there', async () => {
+    verifies('scheduler.failover');
+    const waits = async (ctx: TestContext, n: number) => {
+      const first = await ctx.step('first', () => n);
+      if (n % 2 === 0) await ctx.step('hangs', () => new Promise((resolve) => setTimeout(resolve, 1_000, null)));
+      return first + Number(await ctx.wait('add'));
+    };
+    const hung = await stack.addProcess();
+    const there = stack.worker({ waits }, { at: stack.schedulers.length - 1 });
+    await there.welcomed;
+    const runs = stack.runs({}, 0);
+    const ids = await Promise.all(
+      Array.from({ length: count }, async (_, i) => (await runs.startRun({ workflow: 'waits', input: json(i) })).id),
+    );
+    await eventually(() => there.activated.length === ids.length, { timeoutMs: 20_000 });
+    hung.send('SIGSTOP');
+    stack.worker({ waits }, { at: 0 });
+    await Promise.all(ids.map((id) => runs.sendMessage({ id, message: 'add', data: json(100) })));
+    await expectResults(ids, 0, 100);
+    hung.send('SIGCONT');
+    await eventually(() => there.runs.size === 0, { timeoutMs: 20_000 });
   }, 120_000);
 });

@@ -56,6 +56,7 @@ export class Scheduler {
     this.sessions = new SessionDirectory(nc, log, {
       inbox: ledger.inbox(),
       gone: (session) => this.owners.sessionGone(session),
+      silent: (session) => this.owners.sessionSilent(session),
       journal: (tenant, run) => this.lookup.journal(tenant, run),
     });
     this.dispatcher = new Dispatcher(this.sessions);

@@ -66,6 +66,12 @@ export class Owners {
     for (const { owner } of this.owned.values()) owner.sessionGone(session);
   }
 
+  sessionSilent(session: string): void {
+    let runs = 0;
+    for (const { owner } of this.owned.values()) runs += owner.sessionSilent(session);
+    if (runs > 0) this.options.log.warn({ session, runs }, 'nobody answers for a worker stream: others get its runs');
+  }
+
   /** @throws DomainError `ledger.unavailable` when no owner was reached in time */
   describe(tenant: string, run: string): Promise<RunFacts | undefined> {
     return this.ask(schedulerPartition(tenant, run), { type: 'describe', tenant, run }).then(({ facts }) => facts);

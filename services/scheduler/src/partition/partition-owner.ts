@@ -79,9 +79,7 @@ export class PartitionOwner implements Assigner {
     this.model.index.noting = false;
     this.model.onRefused = undefined;
     this.parts.dispatcher.forget(this);
-    for (const [session, attempts] of this.sessions)
-      for (const { token } of attempts)
-        this.parts.outlet.deliver(session, { type: 'evict', attempt: token, reason: 'moved' });
+    for (const session of this.sessions.keys()) this.evictAll(session);
     this.sessions.clear();
   }
 
@@ -140,6 +138,14 @@ export class PartitionOwner implements Assigner {
     for (const attempt of attempts ?? []) this.lose(attempt);
   }
 
+  /** A worker's stream cannot be reached: others get what it had. Should it be there after all, it is told. @returns how many */
+  sessionSilent(session: string): number {
+    const runs = this.sessions.get(session)?.size ?? 0;
+    this.evictAll(session);
+    this.sessionGone(session);
+    return runs;
+  }
+
   /** Streams that have runs of this partition. */
   liveSessions(): Iterable<string> {
     return this.sessions.keys();
@@ -147,6 +153,11 @@ export class PartitionOwner implements Assigner {
 
   dispatch(run: RunRecord): void {
     if (!this.gone && !run.queued && needsWorker(run)) this.parts.dispatcher.enqueue(run, this);
+  }
+
+  private evictAll(session: string): void {
+    for (const { token } of this.sessions.get(session) ?? [])
+      this.parts.outlet.deliver(session, { type: 'evict', attempt: token, reason: 'moved' });
   }
 
   private lose(attempt: Attempt): void {

@@ -11,31 +11,47 @@ export interface ReplayWanted {
 }
 
 const probeMs = 1000;
+/** A stream that leaves so many probes unanswered has no worker that can be reached. More than a replica's lease takes. */
+const mostUnanswered = 5;
 const noResponders = 503;
 
+export interface RemoteLinks {
+  /** Where answers to probes arrive, and where the broker says that nobody listens for a stream any more. */
+  inbox: string;
+  /** A stream somewhere has ended: its runs have no worker any more. */
+  gone(session: string): void;
+  /** Nobody answers for a stream, which may still be there. */
+  silent(session: string): void;
+}
+
 /**
- * Streams of workers that hang on other replicas. Nobody answers what is published to them, but when there is nobody to
- * take it the server says so: that is how a replica that was killed is noticed.
+ * Streams of workers that hang on other replicas. Tasks are not answered, but when there is nobody to take one the
+ * broker says so: that is how a replica that was killed is noticed. Probes are: that is how one that hangs is noticed.
  */
 export class RemoteSessions {
-  private readonly known = new Set<string>();
+  /** How many probes in a row were not answered. */
+  private readonly known = new Map<string, number>();
   private readonly subscriptions: Subscription[];
   private readonly timer: NodeJS.Timeout;
+  private probing = false;
 
   constructor(
     private readonly nc: NatsConnection,
-    private readonly inbox: string,
-    private readonly gone: (session: string) => void,
+    private readonly links: RemoteLinks,
   ) {
+    const { inbox } = links;
     this.subscriptions = [
-      nc.subscribe(`${this.inbox}.*`, {
+      nc.subscribe(`${inbox}.*`, {
         callback: (error, message) => {
-          if (!error && message.headers?.code === noResponders) this.lost(message.subject.slice(this.inbox.length + 1));
+          if (error) return;
+          const session = message.subject.slice(inbox.length + 1);
+          if (message.headers?.code === noResponders) this.lost(session);
+          else if (this.known.has(session)) this.known.set(session, 0);
         },
       }),
       nc.subscribe(goneSubject, { callback: (error, message) => (error ? undefined : this.lost(message.string())) }),
     ];
-    this.timer = setInterval(() => this.probe(), probeMs);
+    this.timer = setInterval(() => void this.probe().catch(() => undefined), probeMs);
     this.timer.unref();
   }
 
@@ -46,8 +62,8 @@ export class RemoteSessions {
 
   deliver(session: string, task: WorkerTask): void {
     if (this.nc.isClosed()) return;
-    this.known.add(session);
-    this.nc.publish(sessionSubject(session), JSON.stringify(task), { reply: `${this.inbox}.${session}` });
+    if (!this.known.has(session)) this.known.set(session, 0);
+    this.nc.publish(sessionSubject(session), JSON.stringify(task), { reply: this.replyOf(session) });
   }
 
   async replay(subject: string, run: ReplayWanted, timeoutMs: number): Promise<ReplayReport | undefined> {
@@ -63,12 +79,37 @@ export class RemoteSessions {
     return report;
   }
 
-  private probe(): void {
-    for (const session of this.known)
-      this.nc.publish(sessionSubject(session), undefined, { reply: `${this.inbox}.${session}` });
+  /** Counts probes that reached the broker, no time: while this process itself hung or was cut off, nobody was asked. */
+  private async probe(): Promise<void> {
+    if (this.probing || this.nc.isClosed()) return;
+    this.probing = true;
+    try {
+      const asked = [...this.known.keys()];
+      for (const session of asked)
+        this.nc.publish(sessionSubject(session), undefined, { reply: this.replyOf(session) });
+      await this.nc.flush();
+      for (const session of asked) this.count(session);
+    } finally {
+      this.probing = false;
+    }
+  }
+
+  private count(session: string): void {
+    const unanswered = this.known.get(session);
+    if (unanswered === undefined) return;
+    if (unanswered < mostUnanswered) {
+      this.known.set(session, unanswered + 1);
+      return;
+    }
+    this.known.delete(session);
+    this.links.silent(session);
   }
 
   private lost(session: string): void {
-    if (this.known.delete(session)) this.gone(session);
+    if (this.known.delete(session)) this.links.gone(session);
+  }
+
+  private replyOf(session: string): string {
+    return `${this.links.inbox}.${session}`;
   }
 }

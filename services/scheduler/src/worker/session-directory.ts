@@ -3,7 +3,7 @@ import type { Logger } from '@writ/ledger';
 import type { Demand, Dispatcher, Offered, WorkerDirectory } from '../partition/dispatcher.js';
 import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Journal } from '../run/journal.js';
-import { RemoteSessions, type ReplayWanted } from './remote-sessions.js';
+import { RemoteSessions, type RemoteLinks, type ReplayWanted } from './remote-sessions.js';
 import type { ReplayReport } from './replays.js';
 import type { Session } from './session.js';
 import {
@@ -41,11 +41,7 @@ class Offer {
 }
 
 /** What the directory needs of the rest of the scheduler. */
-export interface DirectoryLinks {
-  /** Where the broker says that nobody listens for a stream any more. */
-  inbox: string;
-  /** A stream somewhere has ended: its runs have no worker any more. */
-  gone(session: string): void;
+export interface DirectoryLinks extends RemoteLinks {
   /** Reads a run's journal. @throws DomainError */
   journal(tenant: string, run: string): Promise<Journal>;
 }
@@ -64,7 +60,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     private readonly log: Logger,
     private readonly links: DirectoryLinks,
   ) {
-    this.remote = new RemoteSessions(nc, links.inbox, links.gone);
+    this.remote = new RemoteSessions(nc, links);
     this.available = nc.subscribe('worker.available.>', {
       callback: (error, message) => (error ? undefined : this.dispatcher?.available(offeredIn(message.subject))),
     });
@@ -77,7 +73,9 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   open(session: Session): void {
     const subscription = this.nc.subscribe(sessionSubject(session.id), {
       callback: (error, message) => {
-        if (!error && message.data.length > 0) session.deliver(message.json<WorkerTask>());
+        if (error) return;
+        if (message.data.length > 0) session.deliver(message.json<WorkerTask>());
+        else message.respond(); // a probe
       },
     });
     this.sessions.set(session.id, { session, subscription });
