@@ -337,6 +337,17 @@ export const requirements: readonly Requirement[] = [
   { id: 'tools.mcp_cancel', promise: 'a caller takes a call back, and the server hears of it' },
   { id: 'tools.mcp_reads', promise: 'prompts and resources are decided by policy and on the record like calls' },
   { id: 'tools.mcp_changes', promise: 'a client hears when its list is another one, and gets a long one in pages' },
+  {
+    id: 'tools.mcp_sessions',
+    promise: 'a session goes on through any replica, for whoever opened it, until their authority ends',
+  },
+  { id: 'tools.result_bound', promise: 'of an answer that is too large only the claim is handed out' },
+  { id: 'tools.upstream_bound', promise: 'an answer of a server that is too large is not read to its end' },
+  {
+    id: 'tools.env_sealed',
+    promise: 'the environment of a server stands in the ledger sealed, and opens for that server only',
+  },
+  { id: 'tools.removed_types', promise: 'policy forgets the types of a server that is removed' },
 
   {
     id: 'audit.proof',
