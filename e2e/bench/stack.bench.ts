@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { processesBelow } from '@writ/testkit';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startStack } from '../demo/stack.js';
-import { processesBelow } from '../faults/stack/host.js';
 import { defineBench } from './bench.js';
 
 /** What a start leaves to do: views that catch up, audit's first look at the ledger, connections that settle. */

@@ -4,11 +4,11 @@ import path from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { verify } from '@writ/sdk';
-import { eventually } from '@writ/testkit';
+import { eventually, isRunning, type HostProcess } from '@writ/testkit';
 import type { Rest } from '../../demo/rest.js';
 import type { Cast } from './cast.js';
 import { digestOf } from './errand.js';
-import { connectionsTo, isAlive, tracesOf, type HostProcess } from '../stack/host.js';
+import { connectionsTo, tracesOf } from '../stack/host.js';
 import type { Journal } from './journal.js';
 import type { FaultStack } from '../stack/stack.js';
 import type { Errand } from './workload.js';
@@ -164,7 +164,7 @@ export async function checkLeftOver(
 ): Promise<Findings> {
   const live = path.join(folder, 'data/sandbox-runner/isolation/live');
   const left = (): string[] => [
-    ...processes.filter(isAlive).map(({ pid, command }) => `process ${pid} ${command.slice(0, 100)}`),
+    ...processes.filter(isRunning).map(({ pid, command }) => `process ${pid} ${command.slice(0, 100)}`),
     ...tracesOf(realpathSync(folder), controlGroups),
     ...(existsSync(live) ? readdirSync(live).map((name) => `folder ${name}`) : []),
   ];

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startProcess } from '@writ/testkit';
+import { startProcess, processesBelow } from '@writ/testkit';
 import { random, shuffled } from '../random.js';
 import { castOf } from './cast.js';
 import {
@@ -12,7 +12,7 @@ import {
   heldBy,
   type Findings,
 } from './checks.js';
-import { controlGroupsOf, processesBelow } from '../stack/host.js';
+import { controlGroupsOf } from '../stack/host.js';
 import { startJournal } from './journal.js';
 import { services, startFaultStack, type FaultStack, type Service } from '../stack/stack.js';
 import { startWorkload, type Errand } from './workload.js';

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { startPostgres, type PostgresServer } from '@writ/servers';
-import { eventually, projectRoot } from '@writ/testkit';
+import { eventually, projectRoot, processesBelow, type HostProcess } from '@writ/testkit';
 import type { Key } from '../../demo/rest.js';
-import { environmentOf, processesBelow, type HostProcess } from './host.js';
+import { environmentOf } from './host.js';
 
 export const services = [
   'gateway',

@@ -3,6 +3,7 @@ export { TestClock } from './clock.js';
 export { scratchDatabase } from './databases.js';
 export { eventually, type EventuallyOptions } from './eventually.js';
 export { projectRoot, startProcess, type ProjectProcess, type ProjectProcessOptions } from './project-process.js';
+export { isRunning, processesBelow, processOf, type HostProcess } from './host-processes.js';
 export { lendPostgres, privatePostgres, type PostgresLender } from './run-postgres.js';
 export { verifies } from './verifies.js';
 export { startNetwork, whyNoNetwork, type Network, type NetworkHost } from './network.js';

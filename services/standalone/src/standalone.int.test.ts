@@ -1,12 +1,20 @@
 /** The embedded stack as a user starts it: `dist` has to be built. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { eventually, projectRoot, verifies } from '@writ/testkit';
+import {
+  eventually,
+  isRunning,
+  processesBelow,
+  processOf,
+  projectRoot,
+  verifies,
+  type HostProcess,
+} from '@writ/testkit';
 
 interface Ready {
   url: string;
@@ -17,8 +25,6 @@ interface Ready {
   bootMs: number;
   pid: number;
 }
-/** One process, as no later one with the same number is. */
-type ProcessKey = `${number}@${string}`;
 
 const program = path.join(projectRoot, 'services/standalone/dist/main.js');
 const names = ['identity', 'policy', 'scheduler', 'sandbox-runner', 'memory', 'tools', 'audit'];
@@ -62,15 +68,14 @@ class Program {
 
   /** Its exit code. @throws Error that says what still runs, where it does not end */
   async gone(): Promise<number | null> {
-    const here = [keyOf(this.pid), ...descendants(this.pid)];
+    const here = [processOf(this.pid) ?? [], processesBelow(this.pid)].flat();
     let code: { is: number | null } | undefined;
     void this.ended.then((is) => (code = { is }));
     try {
       return (await eventually(() => code, { timeoutMs: 60_000, what: 'the end of the stack' })).is;
     } catch (cause) {
-      throw new Error(`these go on: ${here.filter(alive).map(commandOf).join(' | ')}; it said ${this.err.join('\n')}`, {
-        cause,
-      });
+      const left = here.filter(isRunning).map(({ pid, command }) => `${pid} ${command.slice(0, 120)}`);
+      throw new Error(`these go on: ${left.join(' | ')}; it said ${this.err.join('\n')}`, { cause });
     }
   }
 
@@ -83,44 +88,8 @@ class Program {
   }
 }
 
-/** Every process that this one has started, and those that they have started. */
-function descendants(pid: number): ProcessKey[] {
-  const parents = new Map<number, number[]>();
-  for (const name of readdirSync('/proc')) {
-    const parent = /^\d+$/.test(name) && statOf(Number(name))?.parent;
-    if (parent) parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
-  }
-  const below = (each: number): number[] => (parents.get(each) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(pid).map(keyOf);
-}
-
-const keyOf = (pid: number): ProcessKey => `${pid}@${statOf(pid)?.started ?? ''}`;
-
-function commandOf(key: ProcessKey): string {
-  const command = readFileSync(`/proc/${key.split('@')[0]}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  return `${key} ${command.slice(0, 120)}`;
-}
-
-function alive(key: ProcessKey): boolean {
-  const [pid, started] = key.split('@');
-  const stat = statOf(Number(pid));
-  return stat?.started === started && stat?.state !== 'Z';
-}
-
-function statOf(pid: number): { state: string; parent: number; started: string } | undefined {
-  try {
-    // The name of the program, in brackets, may hold anything.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return { state: fields[0] as string, parent: Number(fields[1]), started: fields[19] as string };
-  } catch {
-    return undefined;
-  }
-}
-
 /** One password for each service, in files of this user alone, and on no command line. */
-function expectSecretsKept(data: string, processes: readonly (number | ProcessKey)[]): void {
+function expectSecretsKept(data: string, processes: readonly HostProcess[]): void {
   verifies('standalone.secrets');
   const { natsPasswords } = JSON.parse(readFileSync(path.join(data, 'secrets.json'), 'utf8')) as {
     natsPasswords: Record<string, string>;
@@ -129,21 +98,13 @@ function expectSecretsKept(data: string, processes: readonly (number | ProcessKe
   expect(new Set(Object.values(natsPasswords)).size).toBe(8);
   for (const file of ['secrets.json', 'operator.key.json', 'nats/nats.conf'])
     expect([file, statSync(path.join(data, file)).mode & 0o077]).toEqual([file, 0]);
-  const commands = processes.map((key) => cmdlineOf(String(key).split('@')[0] as string)).join(' ');
+  const commands = processes.map(({ command }) => command).join(' ');
   expect(commands).toContain('nats-server');
   for (const password of Object.values(natsPasswords)) expect(commands).not.toContain(password);
 }
 
-function cmdlineOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return ''; // it ended meanwhile
-  }
-}
-
-const noneLeft = (keys: readonly ProcessKey[]) =>
-  eventually(() => keys.filter(alive).length === 0, { timeoutMs: 30_000, what: 'no process is left' });
+const noneLeft = (keys: readonly HostProcess[]) =>
+  eventually(() => keys.filter(isRunning).length === 0, { timeoutMs: 30_000, what: 'no process is left' });
 
 describe('the embedded stack', () => {
   test.each([
@@ -178,9 +139,9 @@ describe('the embedded stack', () => {
         expect.stringMatching(`already runs on ${data}: process ${ready.pid}, at ${ready.url}\\. .*--data`),
       ]);
 
-      const below = descendants(ready.pid);
+      const below = processesBelow(ready.pid);
       expect(below.length).toBeGreaterThan(flags.length > 0 ? 10 : 2);
-      expectSecretsKept(data, [ready.pid, ...below]);
+      expectSecretsKept(data, [processOf(ready.pid) ?? [], below].flat());
       first.send('SIGTERM');
       expect([await first.gone(), first.err]).toEqual([0, []]);
       await noneLeft(below);
@@ -198,7 +159,7 @@ describe('the embedded stack', () => {
       const data = path.join(folder, 'killed');
       const first = new Program('--json', '--data', data, ...flags);
       const before = await first.ready();
-      const below = descendants(before.pid);
+      const below = processesBelow(before.pid);
       first.send('SIGKILL');
       await first.gone();
       const again = new Program('--json', '--data', data); // at once, as a supervisor would
@@ -214,7 +175,7 @@ describe('the embedded stack', () => {
   test('one that is killed while it starts leaves nothing behind either', async () => {
     const child = new Program('--json', '--data', path.join(folder, 'early'));
     const below = await eventually(() => {
-      const now = descendants(child.pid);
+      const now = processesBelow(child.pid);
       return now.length >= 3 && now;
     });
     child.send('SIGTERM');
