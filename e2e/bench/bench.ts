@@ -14,6 +14,14 @@ export interface Figure extends Measurement {
   max: number;
 }
 
+/** Which of a bench is wanted. */
+export interface Choice {
+  /** Of `--only`, or all of them. */
+  readonly parts: ReadonlySet<string>;
+  /** Others that do the same are measured beside. */
+  readonly peers: boolean;
+}
+
 /** What a module `e2e/bench/<name>.bench.ts` exports as `bench`. */
 export interface Bench<Prepared = void> {
   name: string;
@@ -23,10 +31,12 @@ export interface Bench<Prepared = void> {
   doesNotMeasure: readonly string[];
   /** What each figure must reach; printed beside it. */
   targets?: Readonly<Record<string, { atMost: number } | { atLeast: number }>>;
+  /** What `--only` may name. */
+  parts?: readonly string[];
   /** Once, before the runs. A thing with `Symbol.asyncDispose` is disposed of after them. */
   prepare?(conditions: Conditions): Promise<Prepared>;
   /** Once for each of the runs; every run gives the same names. */
-  run(conditions: Conditions, prepared: Prepared): Promise<Measurement[]>;
+  run(conditions: Conditions, prepared: Prepared, choice: Choice): Promise<Measurement[]>;
   /** With `--write`, after the runs: puts what the last of them found into the docs. Gives the file. */
   document?(): Promise<string>;
 }

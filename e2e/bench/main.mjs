@@ -1,4 +1,4 @@
-/** `npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush] [--write]`; without a name it lists what there is. */
+/** `npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush] [--write] [--only <part,part>] [--peers]`; without a name it lists what there is. */
 import '../../infra/typescript.mjs';
 import { parseArgs } from 'node:util';
 
@@ -10,6 +10,8 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '3' },
     durability: { type: 'string', default: 'fsync' },
     write: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    peers: { type: 'boolean', default: false },
   },
 });
 process.exitCode = await main(positionals[0], values);

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { summarise, type Bench, type Figure, type Measurement } from './bench.js';
+import { summarise, type Bench, type Choice, type Figure, type Measurement } from './bench.js';
 import { measureConditions, type Conditions } from './conditions.js';
 
 interface Options {
@@ -9,6 +9,8 @@ interface Options {
   runs: string;
   durability: string;
   write: boolean;
+  only: string | undefined;
+  peers: boolean;
 }
 
 /** @returns the exit code: 2 for a bench or an option that there is not; a missed target is told, not punished */
@@ -23,9 +25,15 @@ export async function main(name: string | undefined, options: Options): Promise<
   const write = process.stdout.write.bind(process.stdout);
   if (options.json) process.stdout.write = process.stderr.write.bind(process.stderr);
   const bench = await load(name);
+  const only = options.only?.split(',') ?? bench.parts ?? [];
+  const unknown = only.filter((part) => bench.parts?.includes(part) !== true);
+  if (unknown.length > 0) {
+    console.error(`\`${name}\` has no part ${unknown.join(', ')}; its parts: ${bench.parts?.join(', ') ?? 'none'}`);
+    return 2;
+  }
   const conditions = await measureConditions(durability as 'fsync' | 'flush');
   printConditions(bench, conditions);
-  const figures = summarise(await measure(bench, conditions, runs));
+  const figures = summarise(await measure(bench, conditions, runs, { parts: new Set(only), peers: options.peers }));
   const written = options.write ? await bench.document?.() : undefined;
   if (written !== undefined) console.log(`  written: ${written}`);
   if (options.json) write(`${JSON.stringify({ bench: name, conditions, figures })}\n`);
@@ -33,13 +41,18 @@ export async function main(name: string | undefined, options: Options): Promise<
   return 0;
 }
 
-async function measure(bench: Bench<unknown>, conditions: Conditions, runs: number): Promise<Measurement[][]> {
+async function measure(
+  bench: Bench<unknown>,
+  conditions: Conditions,
+  runs: number,
+  choice: Choice,
+): Promise<Measurement[][]> {
   const prepared = await bench.prepare?.(conditions);
   const results: Measurement[][] = [];
   try {
     for (let run = 1; run <= runs; run++) {
       process.stderr.write(`  … run ${run} of ${runs}\n`);
-      results.push(await bench.run(conditions, prepared));
+      results.push(await bench.run(conditions, prepared, choice));
     }
   } finally {
     if (prepared && typeof prepared === 'object' && Symbol.asyncDispose in prepared) {
@@ -62,7 +75,9 @@ async function load(name: string): Promise<Bench<unknown>> {
 
 async function list(names: string[], asked: string | undefined): Promise<number> {
   if (asked !== undefined && !names.includes(asked)) console.error(`There is no bench \`${asked}\`.\n`);
-  console.error('npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush] [--write]\n');
+  console.error(
+    'npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush] [--write] [--only <part,part>] [--peers]\n',
+  );
   for (const name of names) console.error(`  ${name.padEnd(14)} ${(await load(name)).about}`);
   return asked === undefined ? 0 : 2;
 }
