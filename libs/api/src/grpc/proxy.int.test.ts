@@ -103,8 +103,9 @@ describe('the gRPC door', () => {
     bare.close();
     const before = target;
     target = 'http://127.0.0.1:1';
-    await expect(client.ping({})).rejects.toMatchObject({ code: 'service.unavailable' });
-    await expect(collect(client.echo(frames({ text: 'a' })))).rejects.toMatchObject({ code: 'service.unavailable' });
+    const unsent = { code: 'service.unavailable', details: { sent: 'false' } };
+    await expect(client.ping({})).rejects.toMatchObject(unsent);
+    await expect(collect(client.echo(frames({ text: 'a' })))).rejects.toMatchObject(unsent);
     target = before;
   });
 

@@ -173,7 +173,10 @@ export class GrpcProxy {
     return () => end(draining());
   }
 
-  /** A connection to the first target that takes one; nothing of the call was sent before. @throws DomainError `service.unavailable` */
+  /**
+   * A connection to the first target that takes one.
+   * @throws DomainError `service.unavailable` with `sent: false`: no service has seen anything of the call
+   */
   private async reached(targets: readonly string[]): Promise<ClientHttp2Session> {
     let problem: unknown;
     for (const target of targets) {
@@ -187,7 +190,7 @@ export class GrpcProxy {
         problem = error;
       }
     }
-    throw unreachable(problem);
+    throw unreachable(problem, { sent: false });
   }
 
   /** One connection to each target: HTTP/2 carries all calls over it. */
@@ -234,8 +237,8 @@ function forwarded(headers: IncomingHttpHeaders | OutgoingHttpHeaders): Outgoing
   return kept;
 }
 
-function unreachable(cause: unknown): DomainError {
-  return new DomainError('service.unavailable', 'the service cannot be reached', {}, { cause });
+function unreachable(cause: unknown, details: { sent?: false } = {}): DomainError {
+  return new DomainError('service.unavailable', 'the service cannot be reached', details, { cause });
 }
 
 /** How a forwarded call ended: the service's own code stands in its own span. */

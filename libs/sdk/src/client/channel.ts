@@ -79,6 +79,17 @@ export class Channel {
     });
   }
 
+  /** Resolves when there is a connection. @throws WritError `service.unavailable` when there is none after `timeoutMs` */
+  ready(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(Date.now() + timeoutMs, (error) =>
+        error
+          ? reject(errorOfStatus({ code: grpc.status.UNAVAILABLE, details: 'nobody takes a connection' }))
+          : resolve(),
+      );
+    });
+  }
+
   /** One request, one answer. @throws WritError; the reason of an aborted signal */
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

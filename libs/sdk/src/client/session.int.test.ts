@@ -9,6 +9,7 @@ import {
   type DecideApprovalRequest,
 } from '@writ/proto/policy/v1/policy';
 import { RunService, RunState, type SendMessageRequest, type StartRunRequest } from '@writ/proto/run/v1/run';
+import { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import { verifies } from '@writ/testkit';
 import * as z from 'zod';
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
@@ -274,9 +275,27 @@ test('an address that is none is said at the first use', async () => {
 });
 
 describe('a platform that is away', () => {
+  /** A session whose pauses take no time, and how long they would have been. */
+  const sessionTo = async (service: FakeService) => {
+    const server = await grpcFake(service);
+    open.push(() => server.stop());
+    const paused = { ms: 0 };
+    const session = new Session({
+      url: 'http://writ.test',
+      token: async () => 'a token',
+      key: undefined,
+      project: undefined,
+      fetch: (async () =>
+        Response.json({ issuer: 'http://i.test', audience: 'a', grpc: server.address })) as unknown as typeof fetch,
+      pause: async (ms) => void (paused.ms += ms),
+    });
+    open.push(() => session.close());
+    return { session, paused };
+  };
+
   const away = async (code: string, run?: string) => {
-    let [asked, pausedMs] = [0, 0];
-    const server = await grpcFake([
+    let asked = 0;
+    const { session, paused } = await sessionTo([
       RunService,
       {
         sendMessage: () => {
@@ -285,23 +304,12 @@ describe('a platform that is away', () => {
         },
       },
     ]);
-    open.push(() => server.stop());
-    const session = new Session({
-      url: 'http://writ.test',
-      token: async () => 'a token',
-      key: undefined,
-      project: undefined,
-      fetch: (async () =>
-        Response.json({ issuer: 'http://i.test', audience: 'a', grpc: server.address })) as unknown as typeof fetch,
-      pause: async (ms) => void (pausedMs += ms),
-    });
-    open.push(() => session.close());
     const sent = session.call(RunService.method.sendMessage, { id: 'run_1', message: 'go' }, { run });
     const how = await sent.then(
       () => 'sent',
       (error: unknown) => (error as WritError).code,
     );
-    return { how, asked, pausedMs };
+    return { how, asked, pausedMs: paused.ms };
   };
 
   test.each(['service.unavailable', 'gateway.no_service', 'auth.revocation_unknown'])(
@@ -314,6 +322,48 @@ describe('a platform that is away', () => {
       expect(await away(code)).toMatchObject({ how: code, asked: 5 });
     },
   );
+
+  /** What an exec of a run gets whose service refuses ten times, before or after its first frame. */
+  const exec = async (refusal: FakeRefusal, framesBefore = 0) => {
+    let asked = 0;
+    const { session } = await sessionTo([
+      SandboxService,
+      {
+        async *exec() {
+          const refuses = ++asked <= 10;
+          for (let i = 0; i < (refuses ? framesBefore : 1); i++)
+            yield { frame: { case: 'stdout', value: new Uint8Array([asked]) } };
+          if (refuses) throw refusal;
+        },
+      },
+    ]);
+    const seen: unknown[] = [];
+    try {
+      for await (const { frame } of session.stream(SandboxService.method.exec, { id: 'sbx_1' }, { run: 'run_2' }))
+        seen.push(frame.case);
+    } catch (error) {
+      seen.push((error as WritError).code);
+    }
+    return { seen, asked };
+  };
+  const unavailable = (details: Record<string, string> = {}) =>
+    new FakeRefusal('service.unavailable', 'not now', true, details);
+
+  test.each([unavailable({ sent: 'false' }), new FakeRefusal('gateway.no_service', 'not now', true)])(
+    'is waited for by a stream of a run that the door has turned away (%#)',
+    async (refusal) => {
+      verifies('sdk.outage_is_no_attempt');
+      expect(await exec(refusal)).toEqual({ seen: ['stdout'], asked: 11 });
+    },
+  );
+
+  test('does not make a stream begin again that a service may have seen', async () => {
+    expect(await exec(unavailable())).toEqual({ seen: ['service.unavailable'], asked: 1 });
+    expect(await exec(unavailable({ sent: 'false' }), 1)).toEqual({
+      seen: ['stdout', 'service.unavailable'],
+      asked: 1,
+    });
+  });
 
   test('is not what refuses a run something for now', async () => {
     expect(await away('sandbox.host_full', 'run_2')).toMatchObject({ how: 'sandbox.host_full', asked: 5 });

@@ -6,7 +6,7 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import { WritError } from '../errors/errors.js';
-import { Channel } from './channel.js';
+import { Channel, type CallSettings } from './channel.js';
 import { OAuthClient, readKeyFile, type ClientKey } from './oauth.js';
 import { TokenCache } from './tokens.js';
 import { activeTrace } from './trace.js';
@@ -51,6 +51,14 @@ const away = new Set([
   'ledger.unavailable',
 ]);
 const staleToken = new Set(['auth.token_expired', 'auth.invalid_token']);
+/** The door turned a call away before any service saw it: whatever it was to do has not begun. */
+const turnedAway = new Set(['gateway.no_service', 'auth.revocation_unknown', ...staleToken]);
+/** How long a connection may take to come up. */
+const reachMs = 2_000;
+
+type Frames<T> = AsyncGenerator<T, void, undefined>;
+/** A stream with its first answer, or what became of it once a service may have seen it. */
+type Opened<T> = { readonly frames: Frames<T>; readonly first: IteratorResult<T, void> } | { readonly broke: unknown };
 
 /** Reads what `readKeyFile` does, once. */
 export const keyFile = (path: string) => {
@@ -133,19 +141,55 @@ export class Session {
    * One request, one answer. What the server says may heal is tried again with backoff: every request of this SDK that changes something
    * carries an id that makes its repeat harmless. What a run does waits for a platform that is away: an outage is no failed attempt of its step.
    */
-  async call<I extends DescMessage, O extends DescMessage>(
+  call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     calling: Calling = {},
   ): Promise<MessageShape<O>> {
+    return this.#insist(calling, (channel, settings) => channel.unary(method, request, settings));
+  }
+
+  /**
+   * One request, many answers. Insisted on like a call until a service has seen it; from then on it is not repeated: only the reader knows
+   * where it stood, and whether what was cut may happen twice.
+   */
+  async *stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    calling: Calling = {},
+  ): Frames<MessageShape<O>> {
+    const opened = await this.#insist(calling, async (channel, settings): Promise<Opened<MessageShape<O>>> => {
+      await channel.ready(reachMs);
+      const frames = channel.serverStream(method, request, settings);
+      try {
+        return { frames, first: await frames.next() };
+      } catch (error) {
+        if (wasTurnedAway(error)) throw error;
+        return { broke: error };
+      }
+    });
+    if ('broke' in opened) throw opened.broke;
+    const { frames } = opened;
+    try {
+      for (let next = opened.first; !next.done; next = await frames.next()) yield next.value;
+    } finally {
+      await frames.return();
+    }
+  }
+
+  close(): void {
+    this.#channel?.open.close();
+    this.#channel = undefined;
+  }
+
+  /** Makes a call again for as long as whoever calls is to have patience with what it threw. */
+  async #insist<T>(calling: Calling, act: (channel: Channel, settings: CallSettings) => Promise<T>): Promise<T> {
     const patientUntil = performance.now() + (calling.run === undefined ? 0 : outageMs);
     for (let attempt = 1; ; attempt++) {
       let token: string | undefined;
       try {
         token = await this.token(calling.run);
-        return await (
-          await this.channel()
-        ).unary(method, request, { ...calling, token, headers: this.headers(calling.run) });
+        return await act(await this.channel(), { ...calling, token, headers: this.headers(calling.run) });
       } catch (error) {
         const patient = WritError.is(error) && away.has(error.code) && performance.now() < patientUntil;
         if (!this.#mayTryAgain(error, token, patient ? 1 : attempt, calling)) throw error;
@@ -153,25 +197,6 @@ export class Session {
         await (this.options.pause ?? pause)(delayMs * (0.75 + Math.random() / 2), calling.signal);
       }
     }
-  }
-
-  /** One request, many answers. Not repeated: only the reader knows where it stood. */
-  async *stream<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodServerStreaming<I, O>,
-    request: MessageInitShape<I>,
-    calling: Calling = {},
-  ): AsyncGenerator<MessageShape<O>, void, undefined> {
-    const token = await this.token(calling.run);
-    yield* (await this.channel()).serverStream(method, request, {
-      ...calling,
-      token,
-      headers: this.headers(calling.run),
-    });
-  }
-
-  close(): void {
-    this.#channel?.open.close();
-    this.#channel = undefined;
   }
 
   #mayTryAgain(error: unknown, token: string | undefined, attempt: number, { run, signal }: Calling): boolean {
@@ -227,6 +252,11 @@ export class Session {
     if (!response.ok || !found.issuer || !found.audience || !found.grpc) throw unreachable(`HTTP ${response.status}`);
     return found as Beginnings;
   }
+}
+
+/** Whether the door says of a call that nobody behind it was sent anything. */
+function wasTurnedAway(error: unknown): boolean {
+  return WritError.is(error) && (turnedAway.has(error.code) || error.details['sent'] === 'false');
 }
 
 /** @throws the reason of the signal */

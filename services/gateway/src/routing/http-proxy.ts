@@ -79,11 +79,10 @@ async function forward(
 
 /** Nobody took the connection, so nobody has seen the request. */
 function isUnsent(error: unknown): boolean {
-  const { cause } = error as { cause?: { code?: string; syscall?: string } };
-  return cause?.syscall === 'connect';
+  return error instanceof DomainError && error.details['sent'] === false;
 }
 
-/** Resolves when the answer is under way. @throws DomainError `service.unavailable` while there is none */
+/** Resolves when the answer is under way. @throws DomainError `service.unavailable` while there is none, with `sent: false` where nobody saw the request */
 function forwardTo(
   down: IncomingMessage,
   reply: FastifyReply,
@@ -114,9 +113,10 @@ function forwardTo(
       });
       resolve();
     });
-    up.on('error', (cause) => {
+    up.on('error', (cause: NodeJS.ErrnoException) => {
       down.unpipe(up);
-      reject(new DomainError('service.unavailable', 'the service cannot be reached', {}, { cause }));
+      const details = cause.syscall === 'connect' ? { sent: false } : {};
+      reject(new DomainError('service.unavailable', 'the service cannot be reached', details, { cause }));
     });
     // Until somebody is there to hear it, nothing of the body is read, so that another replica can have all of it.
     up.once('socket', (socket) => {
