@@ -459,6 +459,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'what the policies forbid is neither remembered nor read, and leaves no trace of its text among the memories',
   },
+  {
+    id: 'memory.own_words',
+    promise: 'what was remembered before a question is found by it, also where the view was behind',
+  },
   { id: 'memory.search', promise: 'memories are found by words, best first, and in spite of a wrong letter' },
   {
     id: 'memory.search_bounded',

@@ -152,6 +152,21 @@ describe('searching', () => {
     await eventually(async () => (await search('pinned')).length === 2);
   });
 
+  test('what was remembered before the question is found, also while the view does not have it yet', async () => {
+    verifies('memory.own_words');
+    const client = new pg.Client({ connectionString: installation.postgresUrl });
+    await client.connect();
+    await client.query('BEGIN; LOCK TABLE memory.memory IN EXCLUSIVE MODE'); // reads pass, the projection waits
+    await remember('repo/fresh', 'said a moment ago');
+    const asked = async () => (await installation.events('action.intended.v1')).length;
+    const before = await asked();
+    const recalling = recall('repo/fresh', 'moment');
+    await eventually(async () => (await asked()) > before);
+    await client.query('COMMIT');
+    expect(await recalling).toEqual(['said a moment ago']);
+    await client.end();
+  });
+
   test('a page goes on where the last one ended', async () => {
     const ids: string[] = [];
     for (let token = ''; ;) {

@@ -4,7 +4,16 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import { valueOf, type Enforcement } from '@writ/enforcement';
 import type { Host, Ledger } from '@writ/ledger';
-import { derivedId, formatPosition, newId, partitionOf, partitionsOf, refuse, type Json } from '@writ/ledger/domain';
+import {
+  derivedId,
+  DomainError,
+  formatPosition,
+  newId,
+  partitionOf,
+  partitionsOf,
+  refuse,
+  type Json,
+} from '@writ/ledger/domain';
 import { ENFORCEMENT, HOST, LEDGER, viewReaches } from '@writ/platform';
 import {
   MemoryService,
@@ -60,6 +69,8 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
   async recall(request: RecallRequest, caller: Caller) {
     const { scope, query, after } = request;
     const limit = request.limit || DEFAULT_LIMIT;
+    // Whoever names no position means all that was remembered before they asked: by themselves, or by who told them to ask.
+    const positions = after === '' ? await this.ends() : [after];
     const performed = await this.enforcement.perform(
       {
         ...actionOf(caller, 'memory.read', scope, request.effectId || newId('act')),
@@ -68,7 +79,7 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
         summary: (rows) => rows.map((row) => row.id),
       },
       async () => {
-        await this.upTo(after);
+        await this.upTo(...positions);
         return this.memories.search(caller.tenant, scope, query, limit);
       },
     );
@@ -117,10 +128,21 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
   private async scopeOf(tenant: string, id: string): Promise<string | undefined> {
     const known = await this.memories.scopeOf(tenant, id);
     if (known !== undefined) return known;
-    const partition = partitionOf(tenant, id, partitionsOf.memory);
-    const commit = await this.ledger.last('memory', partition);
-    await this.upTo(formatPosition({ service: 'memory', partition, commit, index: 0 }));
+    await this.upTo(...(await this.end(partitionOf(tenant, id, partitionsOf.memory))));
     return this.memories.scopeOf(tenant, id);
+  }
+
+  private async ends(): Promise<string[]> {
+    const ends = Array.from({ length: partitionsOf.memory }, (_, partition) => this.end(partition));
+    return (await Promise.all(ends)).flat();
+  }
+
+  /** Of a partition; nothing where it is empty. */
+  private async end(partition: number): Promise<string[]> {
+    const commit = await this.ledger.last('memory', partition).catch((cause: unknown) => {
+      throw new DomainError('ledger.unavailable', 'the broker does not say where the ledger ends', {}, { cause });
+    });
+    return commit === 0 ? [] : [formatPosition({ service: 'memory', partition, commit, index: 0 })];
   }
 
   private async send(caller: Caller, subject: string, command: MemoryCommand): Promise<{ position: string }> {
@@ -131,9 +153,14 @@ export class MemoryApi implements ServiceImplementation<typeof MemoryService> {
     return { position };
   }
 
-  private async upTo(after: string): Promise<void> {
-    if (await viewReaches(this.host, MEMORY_VIEW, after, VIEW_WAIT_MS)) return;
-    throw refuse('memory.view_behind', `the view has not reached ${after} within ${VIEW_WAIT_MS} ms; try again`);
+  private async upTo(...positions: string[]): Promise<void> {
+    const reached = await Promise.all(
+      positions.map((position) => viewReaches(this.host, MEMORY_VIEW, position, VIEW_WAIT_MS)),
+    );
+    const missing = positions.filter((_, at) => !reached[at]);
+    if (missing.length === 0) return;
+    const where = missing.join(', ');
+    throw refuse('memory.view_behind', `the view has not reached ${where} within ${VIEW_WAIT_MS} ms; try again`);
   }
 }
 
