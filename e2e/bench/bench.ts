@@ -14,6 +14,8 @@ export interface Figure extends Measurement {
   max: number;
 }
 
+export type Target = { readonly atMost: number } | { readonly atLeast: number };
+
 /** Which of a bench is wanted. */
 export interface Choice {
   /** Of `--only`, or all of them. */
@@ -30,15 +32,15 @@ export interface Bench<Prepared = void> {
   /** What a reader might believe that these figures say, and they do not. */
   doesNotMeasure: readonly string[];
   /** What each figure must reach; printed beside it. */
-  targets?: Readonly<Record<string, { atMost: number } | { atLeast: number }>>;
+  targets?: Readonly<Record<string, Target>>;
   /** What `--only` may name. */
   parts?: readonly string[];
   /** Once, before the runs. A thing with `Symbol.asyncDispose` is disposed of after them. */
   prepare?(conditions: Conditions): Promise<Prepared>;
   /** Once for each of the runs; every run gives the same names. */
   run(conditions: Conditions, prepared: Prepared, choice: Choice): Promise<Measurement[]>;
-  /** With `--write`, after the runs: puts what the last of them found into the docs. Gives the file. */
-  document?(): Promise<string>;
+  /** With `--write`, after the runs: puts what they found into the docs. Gives the file. */
+  document?(figures: readonly Figure[], conditions: Conditions): Promise<string>;
 }
 
 /** Types a bench without naming what it prepares. */
@@ -66,4 +68,17 @@ export function quantile(sorted: readonly number[], q: number): number {
   const low = sorted[Math.floor(position)] ?? NaN;
   const high = sorted[Math.ceil(position)] ?? NaN;
   return low + (high - low) * (position - Math.floor(position));
+}
+
+/** A figure for people: three digits, or whole numbers. */
+export function short(value: number): string {
+  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+}
+
+/** `✗ at least 8`; nothing where nothing is wanted. */
+export function verdictOf(target: Target | undefined, value: number): string {
+  if (!target) return '';
+  const reached = 'atMost' in target ? value <= target.atMost : value >= target.atLeast;
+  const bound = 'atMost' in target ? `at most ${short(target.atMost)}` : `at least ${short(target.atLeast)}`;
+  return `${reached ? '✓' : '✗'} ${bound}`;
 }

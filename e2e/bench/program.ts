@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { summarise, type Bench, type Choice, type Figure, type Measurement } from './bench.js';
+import { short, summarise, verdictOf, type Bench, type Choice, type Figure, type Measurement } from './bench.js';
 import { measureConditions, type Conditions } from './conditions.js';
 
 interface Options {
@@ -34,7 +34,7 @@ export async function main(name: string | undefined, options: Options): Promise<
   const conditions = await measureConditions(durability as 'fsync' | 'flush');
   printConditions(bench, conditions);
   const figures = summarise(await measure(bench, conditions, runs, { parts: new Set(only), peers: options.peers }));
-  const written = options.write ? await bench.document?.() : undefined;
+  const written = options.write ? await bench.document?.(figures, conditions) : undefined;
   if (written !== undefined) console.log(`  written: ${written}`);
   if (options.json) write(`${JSON.stringify({ bench: name, conditions, figures })}\n`);
   printFigures(bench, figures, runs);
@@ -92,14 +92,9 @@ function printConditions(bench: Bench<unknown>, conditions: Conditions): void {
 function printFigures(bench: Bench<unknown>, figures: readonly Figure[], runs: number): void {
   console.log(`\n  ${'figure'.padEnd(28)} ${'median'.padStart(12)}   range of ${runs} runs`);
   for (const { name, value, min, max, unit } of figures) {
-    const target = bench.targets?.[name];
-    const reached = !target || ('atMost' in target ? value <= target.atMost : value >= target.atLeast);
-    const bound = target && ('atMost' in target ? `at most ${target.atMost}` : `at least ${target.atLeast}`);
-    const verdict = bound ? `   ${reached ? '✓' : '✗'} ${bound}` : '';
-    console.log(`  ${name.padEnd(28)} ${short(value).padStart(12)}   ${short(min)} to ${short(max)} ${unit}${verdict}`);
+    const verdict = verdictOf(bench.targets?.[name], value);
+    console.log(
+      `  ${name.padEnd(28)} ${short(value).padStart(12)}   ${short(min)} to ${short(max)} ${unit}${verdict && `   ${verdict}`}`,
+    );
   }
-}
-
-function short(value: number): string {
-  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }

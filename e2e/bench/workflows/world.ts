@@ -16,7 +16,7 @@ export interface World extends AsyncDisposable {
   /** Who may do everything in the tenant. */
   readonly person: Rest;
   /** Of every process, with worker and client. */
-  roles(): Roles;
+  readonly roles: Roles;
 }
 
 const policies = 'permit (principal, action, resource);';
@@ -44,7 +44,9 @@ export async function startWorld(durability: Durability): Promise<World> {
       worker,
       client,
       person,
-      roles: () => rolesBelow(stack.pid).set('worker', [worker.pid]).set('client', [client.pid]),
+      get roles() {
+        return rolesBelow(stack.pid).set('worker', [worker.pid]).set('client', [client.pid]);
+      },
       [Symbol.asyncDispose]: () => whole.disposeAsync(),
     };
   } catch (error) {
