@@ -57,6 +57,10 @@ export const requirements: readonly Requirement[] = [
   { id: 'ledger.drain', promise: 'a draining owner answers what it has taken' },
 
   {
+    id: 'scheduler.exhausted_pauses',
+    promise: 'a step that has no attempt left and is to pause waits for a person, who lets it be tried anew',
+  },
+  {
     id: 'scheduler.worker_killed',
     promise: 'a worker killed at every step boundary leaves each effect once and the result correct',
   },

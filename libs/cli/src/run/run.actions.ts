@@ -71,6 +71,8 @@ export async function get(call: Call, id: string): Promise<void> {
       ['difference', difference && `  (- the record, + the code that the workers have now)\n${difference}`],
     ],
   });
+  if (waitingOn.includes('is exhausted after'))
+    call.out.say(`Repair what the step needs, then \`writ run resume ${id}\`: it is tried anew.`);
   if (waitingOn.startsWith('person: diverged'))
     call.out.say(
       `Nothing was performed by the changed code. Start workers whose code takes the way of the record, then ` +

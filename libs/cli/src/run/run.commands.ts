@@ -82,8 +82,8 @@ export const run: Noun = {
     }),
     verb({
       name: 'resume',
-      about: 'let a run go on that was paused because its code went another way than its record',
-      more: 'Do this when workers have code again that takes the way of the record; with the same code it is paused again.',
+      about: 'let a run go on that waits for a person: its code diverged, or a step of it has no attempt left',
+      more: 'Repair the cause first: workers whose code takes the way of the record, or what the step needs. A step is tried anew, by its policy.',
       arguments: { id },
       examples: ['run resume run_…'],
       act: async (call, given) => (await actions()).resume(call, given.id),

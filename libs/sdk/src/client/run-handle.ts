@@ -64,6 +64,9 @@ export function runHandle(session: Session, id: string, workflow?: Workflow): Ru
       const receipt = await session.call(RunService.method.cancelRun, { id, reason, force }, { signal });
       return { stopped: receipt.stopped, outcomeUnknown: receipt.outcomeUnknown };
     },
+    async resume({ signal } = {}) {
+      await session.call(RunService.method.resumeRun, { id }, { signal });
+    },
     replay: (opts) => replayRun(session, id, opts?.signal),
     [Symbol.asyncIterator]: () => runEvents(session, id),
   };

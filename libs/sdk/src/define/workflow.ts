@@ -3,14 +3,32 @@ import type { Context } from './context.js';
 import type { Duration } from './duration.js';
 import type { In, Out, Schema } from './schema.js';
 
-/** When and how often to try again. Defaults: 5 attempts, 1 s, doubled each time, at most 1 minute apart. */
+/**
+ * When and how often to try again. Defaults: 5 attempts, 1 s, doubled each time, at most 1 minute apart. The scheduler records when the next
+ * attempt is due, so it is the same for every worker.
+ */
 export interface Retry {
   /** All attempts, the first included; `Infinity` has no limit. */
   attempts?: number;
-  delay?: Duration;
+  /** Before the second attempt; or how long to wait after this error, `false` for no more. The function is asked in the worker, once for each failure. */
+  delay?: Duration | ((error: unknown, attempt: number) => Duration | false);
+  /** What the delay is multiplied with each time; 1 keeps it constant. */
   factor?: number;
+  /** What is added to the delay each time; with it `factor` is 1 unless given: the delays grow linearly. */
+  increment?: Duration;
   maxDelay?: Duration;
+  /** Up to this share of each delay, 0 to 1, is taken off, by chance: what failed together does not come again together. Default 0. */
+  jitter?: number;
+  /** No attempt begins later than this after the first failure. */
+  within?: Duration;
+  /** Errors that are not tried again, by their `code`, or by their `name` (`TypeError`) where they have none. `FatalError` never is. */
+  except?: readonly string[];
+  /** When nothing is left to try: `fail` (default), or `pause` until a person resumes the run, which begins the policy anew. */
+  onExhausted?: 'fail' | 'pause';
 }
+
+/** Of a whole run: it fails when nothing is left to try. */
+export type RunRetry = Omit<Retry, 'within' | 'onExhausted'>;
 
 /** What may be sent to a run, by name. */
 export type Messages = Record<string, Schema>;
@@ -31,7 +49,7 @@ export interface WorkflowDefinition {
   readonly input?: Schema;
   readonly output?: Schema;
   readonly messages?: Messages;
-  readonly retry?: Retry;
+  readonly retry?: RunRetry;
   readonly timeout?: Duration;
   run(ctx: Context<Messages>, input: unknown): Promise<unknown>;
 }
@@ -77,7 +95,7 @@ export function workflow<
   output?: OS;
   messages?: M;
   /** Of the whole run, when `run` throws; default: it is not tried again. */
-  retry?: Retry;
+  retry?: RunRetry;
   /** Of the whole run, sleeps and waits included. */
   timeout?: Duration;
   run(ctx: Context<M>, input: [IS] extends [never] ? void : Out<IS>): Promise<[OS] extends [never] ? R : Out<OS>>;

@@ -1,12 +1,13 @@
 import type { CallOptions, StepContext } from '../define/context.js';
 import { parse } from '../define/schema.js';
 import type { Tool, ToolDefinition } from '../define/tool.js';
-import { definitionOf } from '../define/workflow.js';
+import { definitionOf, type Retry } from '../define/workflow.js';
 import { assertNotInStep } from './inside.js';
 import type { AskFirst } from './attempts.js';
 import type { CallOutcome, EffectAbout } from './effects.js';
 import type { RunScope } from './scope.js';
-import { limitMs, policyOf, valueOf } from './steps.js';
+import { policyOf } from './retry.js';
+import { limitMs, valueOf } from './steps.js';
 
 type Options = CallOptions & { name?: string };
 
@@ -25,7 +26,8 @@ export async function call(scope: RunScope, tool: Tool | string, input: unknown,
     kind: 'call',
     name,
     perform: {
-      policy: perform.policy,
+      policy: policyOf(perform.retry),
+      ...(perform.retry ? { retry: perform.retry } : {}),
       timeoutMs: limitMs(opts.timeout ?? perform.timeout),
       approvalTimeoutMs: limitMs(opts.timeout),
       ...(opts.signal ? { signal: opts.signal } : {}),
@@ -45,7 +47,7 @@ function outcomeOf(outcome: CallOutcome): { value: unknown } | AskFirst {
 
 interface Call {
   readonly once: boolean;
-  readonly policy: ReturnType<typeof policyOf>;
+  readonly retry?: Retry;
   readonly timeout?: ToolDefinition['timeout'];
   make(about: EffectAbout, ctx: StepContext): Promise<CallOutcome>;
   result(value: unknown): Promise<unknown>;
@@ -54,10 +56,14 @@ interface Call {
 function byName({ effects }: RunScope, tool: string, input: unknown): Call {
   return {
     once: true,
-    policy: {},
     make: (about) => effects.callTool(tool, input, about),
     result: (value) => Promise.resolve(value),
   };
+}
+
+function retryOf({ retry, effect }: ToolDefinition): { retry?: Retry } {
+  if (retry) return { retry };
+  return effect === 'irreversible' ? { retry: { attempts: 1 } } : {};
 }
 
 async function defined({ effects }: RunScope, def: ToolDefinition, input: unknown): Promise<Call> {
@@ -65,7 +71,7 @@ async function defined({ effects }: RunScope, def: ToolDefinition, input: unknow
   return {
     once: def.remote !== undefined,
     // What cannot be taken back is tried once, unless its author says otherwise.
-    policy: policyOf(def.retry ?? (def.effect === 'irreversible' ? { attempts: 1 } : undefined)),
+    ...retryOf(def),
     timeout: def.timeout,
     make: (about, ctx) => effects.callDefined(def, parsed, about, ctx),
     result: (value) => parse(def.output, value, `the output of the tool '${def.name}'`),

@@ -75,6 +75,7 @@ function childRun(scope: RunScope, id: string, name: string, messages: Messages)
       effect(scope, `${name}/cancel`, ({ effectId, signal }) =>
         scope.effects.cancel(id, opts, { runId: scope.executor.runId, effectId, approval: undefined, signal }),
       ),
+    resume: () => Promise.reject(outsideOnly('run.resume')),
     replay: () => Promise.reject(outsideOnly('run.replay')),
     [Symbol.asyncIterator]: () => {
       throw outsideOnly('iterating the events of a run');

@@ -1,6 +1,5 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
-import { durationMs } from '../define/duration.js';
-import { DeniedError, RetryError, TimeoutError, WritError } from '../errors/errors.js';
+import { DeniedError, WritError } from '../errors/errors.js';
 import { errorOf } from '../errors/error-of.js';
 import type { Failure } from './record.js';
 
@@ -61,15 +60,4 @@ export function errorOfFailure(failure: Failure): WritError {
   });
   if (failure.stack) error.stack = failure.stack;
   return error;
-}
-
-/** Whether trying again may help: any foreign error, and of ours those that say so. */
-export function isRetryable(error: unknown): boolean {
-  return WritError.is(error) ? error.retryable || error instanceof TimeoutError : true;
-}
-
-/** How long a `RetryError` asks to wait, in milliseconds from `now`. */
-export function retryAfterMs(error: unknown, now: number): number | undefined {
-  if (!(error instanceof RetryError) || error.after === undefined) return undefined;
-  return error.after instanceof Date ? Math.max(1, error.after.getTime() - now) : durationMs(error.after);
 }

@@ -3,10 +3,11 @@ import type { Logger } from '../define/context.js';
 import { CancelledError, FatalError, TimeoutError, WritError } from '../errors/errors.js';
 import type { AskFirst } from './attempts.js';
 import type { Timers } from './effects.js';
-import { failureOf, isRetryable, retryAfterMs } from './failure.js';
+import { failureOf } from './failure.js';
 import { insideStep } from './inside.js';
 import type { Done, Outcome } from './record.js';
 import { deniedBy } from './refusal.js';
+import { verdictOf, type Verdict } from './retry.js';
 import type { Performance, Slot } from './slot.js';
 
 /** Who performs, and for what. */
@@ -80,15 +81,18 @@ function timedOut(slot: Slot, timeoutMs: number): TimeoutError {
 
 /** The report of a failed attempt. */
 export function failed(by: Performer, slot: Slot, perform: Performance, attempt: number, error: unknown): Done {
-  const after = retryAfterMs(error, by.timers.now());
-  return {
-    type: 'failed',
-    attempt,
-    error: failureOf(error),
-    retryable: isRetryable(error),
-    policy: perform.policy,
-    ...(after === undefined ? {} : { retryAfterMs: after }),
-  };
+  const { policy } = perform;
+  return { type: 'failed', attempt, error: failureOf(error), policy, ...judge(by, slot, perform, attempt, error) };
+}
+
+/** A policy that throws cannot say what it wants: nothing is tried again. */
+function judge(by: Performer, slot: Slot, { retry }: Performance, attempt: number, error: unknown): Verdict {
+  try {
+    return verdictOf(retry, error, attempt, by.timers.now());
+  } catch (thrown) {
+    by.log(slot, attempt).error('the delay of the retry policy threw', failureOf(thrown));
+    return { retryable: false };
+  }
 }
 
 /** The report of a step that the cancellation of its run ended. */

@@ -31,6 +31,11 @@ export interface RetryPolicy {
   readonly delayMs?: number;
   readonly factor?: number;
   readonly maxDelayMs?: number;
+  readonly jitter?: number;
+  readonly incrementMs?: number;
+  readonly totalMs?: number;
+  /** When nothing is left to try, wait for a person. */
+  readonly pause?: boolean;
 }
 
 /** Rights of a child. */

@@ -1,4 +1,5 @@
 import type { StepContext } from '../define/context.js';
+import type { Retry } from '../define/workflow.js';
 import { keyText, type Bytes, type Done, type Key, type Outcome, type RetryPolicy, type Wish } from './record.js';
 import type { AskFirst } from './attempts.js';
 
@@ -6,6 +7,8 @@ import type { AskFirst } from './attempts.js';
 export interface Performance {
   attempt(ctx: StepContext, slot: Slot): Promise<{ value: unknown } | AskFirst>;
   readonly policy: RetryPolicy;
+  /** What of the policy only this process can answer. */
+  readonly retry?: Retry;
   /** Of one attempt; 0 is none. */
   readonly timeoutMs: number;
   /** Of the caller; aborts the attempt for good. */

@@ -4,19 +4,9 @@ import { durationMs, type Duration } from '../define/duration.js';
 import type { Retry } from '../define/workflow.js';
 import { errorOfFailure } from './failure.js';
 import { assertNotInStep } from './inside.js';
-import type { Outcome, RetryPolicy } from './record.js';
+import type { Outcome } from './record.js';
+import { policyOf } from './retry.js';
 import type { RunScope } from './scope.js';
-
-/** Numbers of a retry policy as the wire has them. */
-export function policyOf(retry: Retry | undefined): RetryPolicy {
-  if (!retry) return {};
-  return {
-    ...(retry.attempts === undefined ? {} : { attempts: Math.min(retry.attempts, 2 ** 32 - 1) }),
-    ...(retry.delay === undefined ? {} : { delayMs: durationMs(retry.delay) }),
-    ...(retry.factor === undefined ? {} : { factor: retry.factor }),
-    ...(retry.maxDelay === undefined ? {} : { maxDelayMs: durationMs(retry.maxDelay) }),
-  };
-}
 
 /** Milliseconds of an optional limit; 0 is none. */
 export const limitMs = (timeout: Duration | undefined) =>
@@ -42,6 +32,7 @@ export async function step<T>(
     name,
     perform: {
       policy: policyOf(opts.retry),
+      ...(opts.retry ? { retry: opts.retry } : {}),
       timeoutMs: limitMs(opts.timeout),
       attempt: async (ctx) => ({ value: await fn(ctx) }),
     },
@@ -65,6 +56,7 @@ export async function effect<T>(
     name,
     perform: {
       policy: policyOf(opts.retry),
+      ...(opts.retry ? { retry: opts.retry } : {}),
       timeoutMs: limitMs(opts.timeout),
       ...(opts.signal ? { signal: opts.signal } : {}),
       attempt: async ({ signal }, slot) => ({ value: await perform({ effectId: scope.effectId(slot, 1), signal }) }),

@@ -1,13 +1,12 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
-import { durationMs } from '../define/duration.js';
 import { parse } from '../define/schema.js';
-import type { Retry } from '../define/workflow.js';
 import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
 import { contextOf } from './context.js';
-import { failureOf, isRetryable } from './failure.js';
+import { failureOf } from './failure.js';
 import type { RunEnd } from './record.js';
 import type { RunScope, Undo } from './scope.js';
-import { limitMs, policyOf, valueOf } from './steps.js';
+import { policyOf, runDelayMs } from './retry.js';
+import { limitMs, valueOf } from './steps.js';
 
 /** Runs the workflow's function to its end, tries it again where its definition says so, and takes back what it must. Never throws. */
 export async function runToEnd(scope: RunScope): Promise<RunEnd> {
@@ -42,20 +41,13 @@ async function tryFunction(scope: RunScope): Promise<unknown> {
       const value = await definition.run(contextOf(scope), parsed);
       return await parse(definition.output, value, `the output of the workflow '${definition.name}'`);
     } catch (error) {
-      const delayMs = definition.retry && delayOf(definition.retry, attempt);
-      if (delayMs === undefined || scope.executor.cancellation.requested || !isRetryable(error)) throw error;
+      const { executor } = scope;
+      const delayMs = definition.retry && runDelayMs(definition.retry, error, attempt, executor.now.getTime());
+      if (delayMs === undefined || executor.cancellation.requested) throw error;
       const { code, message } = failureOf(error);
       scope.log.warn('the run failed and is tried again', { attempt, code, message });
-      await scope.executor.issue({ kind: 'sleep', name: 'retry', wish: { type: 'sleep', durationMs: delayMs } })
-        .outcome;
+      await executor.issue({ kind: 'sleep', name: 'retry', wish: { type: 'sleep', durationMs: delayMs } }).outcome;
     }
-}
-
-/** Before the next attempt of a run, or undefined where there is none. */
-function delayOf(retry: Retry, attempt: number): number | undefined {
-  if (attempt >= (retry.attempts ?? 5)) return undefined;
-  const delay = durationMs(retry.delay ?? '1s') * (retry.factor ?? 2) ** (attempt - 1);
-  return Math.min(delay, durationMs(retry.maxDelay ?? '1m'));
 }
 
 /** The limit of the whole run is a recorded timer like any other. */

@@ -193,24 +193,40 @@ export class TestScheduler {
   #failed(run: TestRun, command: Command): void {
     const { what } = command;
     if (what.type !== 'failed') return;
-    const delayMs = run.cancelReason === undefined ? retryDelayMs(command) : undefined;
+    const now = this.options.clock.now();
+    const open = run.open.get(keyText(command)) ?? opened(command, now);
+    open.failures = what.attempt;
+    const again = what.retryable && run.cancelReason === undefined;
+    const delayMs = again ? retryDelayMs(command, open, now) : undefined;
+    const exhausted = again && delayMs === undefined && what.policy.pause === true;
     this.record(run, 'run.step_failed.v1', {
       ...keyOf(command),
       attempt: what.attempt,
       error: { code: what.error.code, message: what.error.message },
+      ...(exhausted ? { exhausted } : {}),
     });
-    if (delayMs === undefined) return this.settle(run, command, { type: 'failed', error: what.error });
-    const open: OpenCommand = { ...keyOf(command), failures: what.attempt, due: false, stopTimer: () => {} };
-    open.stopTimer = this.options.clock.after(delayMs, () => {
-      open.due = true;
-      this.#deliver(run, {
-        ...keyOf(command),
-        timeMs: this.options.clock.now(),
-        outcome: { type: 'retry', attempt: what.attempt + 1 },
-      });
-      open.due = false;
-    });
-    run.open.set(keyText(command), open);
+    if (delayMs === undefined && !exhausted) return this.settle(run, command, { type: 'failed', error: what.error });
+    run.open.set(keyText(command), Object.assign(open, { exhausted }));
+    if (delayMs !== undefined) open.stopTimer = this.options.clock.after(delayMs, () => this.#tryAgain(run, open));
+  }
+
+  /** A person lets steps be tried anew that were exhausted. */
+  resume(id: string): void {
+    const run = this.run(id);
+    const exhausted = [...run.open.values()].filter((open) => open.exhausted);
+    if (exhausted.length === 0) throw new WritError(`run ${id} is not paused`, { code: 'run.not_paused' });
+    this.record(run, 'run.resumed.v1', {});
+    for (const open of exhausted) {
+      Object.assign(open, { exhausted: false, excused: open.failures, since: this.options.clock.now() });
+      this.#tryAgain(run, open);
+    }
+  }
+
+  #tryAgain(run: TestRun, open: OpenCommand): void {
+    open.due = true;
+    const outcome = { type: 'retry', attempt: open.failures + 1 } as const;
+    this.#deliver(run, { ...keyOf(open), timeMs: this.options.clock.now(), outcome });
+    open.due = false;
   }
 
   #wait(run: TestRun, command: Command): void {
@@ -225,13 +241,7 @@ export class TestScheduler {
             : what.type === 'result'
               ? what.runId
               : undefined;
-    const open: OpenCommand = {
-      ...keyOf(command),
-      failures: 0,
-      due: false,
-      ...(on === undefined ? {} : { on }),
-      stopTimer: () => {},
-    };
+    const open = { ...opened(command, this.options.clock.now()), ...(on === undefined ? {} : { on }) };
     run.open.set(keyText(command), open);
     this.record(run, 'run.waiting.v1', { ...keyOf(command), ...(on === undefined ? {} : { on }) });
     const timeoutMs = 'timeoutMs' in what ? what.timeoutMs : 0;
@@ -322,6 +332,14 @@ export class TestScheduler {
   }
 }
 
+const opened = (key: Key, since: number): OpenCommand => ({
+  ...keyOf(key),
+  failures: 0,
+  excused: 0,
+  since,
+  due: false,
+  stopTimer: () => {},
+});
 const keyOf = ({ kind, name, occurrence }: Key): Key => ({ kind, name, occurrence });
 const valueOf = (bytes: Bytes): { value?: unknown } =>
   bytes === undefined ? {} : { value: JSON.parse(new TextDecoder().decode(bytes)) as unknown };

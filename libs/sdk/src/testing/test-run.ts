@@ -2,6 +2,7 @@ import type { LedgerEvent } from '../client/event.js';
 import { CancelledError } from '../errors/errors.js';
 import type { RunExecutor } from '../run/executor.js';
 import { errorOfFailure } from '../run/failure.js';
+import { defaults, delayMs } from '../run/retry.js';
 import {
   keyText,
   type Bytes,
@@ -17,6 +18,11 @@ import {
 /** A command that was reported and has no end yet. */
 export interface OpenCommand extends Key {
   failures: number;
+  /** Failures before a person let it be tried anew, and when that was, or the first failure. */
+  excused: number;
+  since: number;
+  /** It waits for that person. */
+  exhausted?: boolean;
   /** The next attempt is to be made now. */
   due: boolean;
   /** The message, approval or child that it waits for. */
@@ -105,10 +111,12 @@ export function endOf(end: TestEnd | undefined): RunEnd | undefined {
   return end.state === 'failed' ? { type: 'failed', error: end.error } : { type: 'cancelled', receipt: end.receipt };
 }
 
-/** Milliseconds before the next attempt, or undefined where none is left; the numbers that the scheduler uses. */
-export function retryDelayMs({ what }: Command): number | undefined {
-  if (what.type !== 'failed' || !what.retryable) return undefined;
-  const { attempts = 5, delayMs = 1_000, factor = 2, maxDelayMs = 60_000 } = what.policy;
-  if (what.attempt >= attempts) return undefined;
-  return what.retryAfterMs ?? Math.min(delayMs * factor ** (what.attempt - 1), maxDelayMs);
+/** Milliseconds before the next attempt, or undefined where none is left; without the jitter, the numbers of the scheduler. */
+export function retryDelayMs({ what }: Command, open: OpenCommand, now: number): number | undefined {
+  if (what.type !== 'failed') return undefined;
+  const { policy, retryAfterMs } = what;
+  const failures = open.failures - open.excused;
+  if (failures >= (policy.attempts ?? defaults.attempts)) return undefined;
+  const delay = retryAfterMs ?? delayMs(policy, failures, 0);
+  return now - open.since + delay > (policy.totalMs ?? Infinity) ? undefined : delay;
 }

@@ -115,6 +115,7 @@ class InProcess {
         while (!run.end) await untilAborted(run.change(), opts.signal);
         return run.end.state === 'cancelled' ? run.end.receipt : { stopped: [], outcomeUnknown: [] };
       },
+      resume: async () => scheduler.resume(id),
       replay: () => this.replay(historyOf(scheduler.run(id)), scheduler.run(id).workflow, def),
       [Symbol.asyncIterator]: () => eventsOf(scheduler.run(id)),
     };

@@ -5,6 +5,7 @@ import {
   type DivergenceSchema,
   type FailureSchema,
   type ReportSchema,
+  type RetryPolicySchema,
   type ValueSchema,
 } from '@writ/proto/worker/v1/worker';
 import { WritError } from '../errors/errors.js';
@@ -185,8 +186,13 @@ function failureOut({ code, message, details, stack }: Failure): MessageInitShap
   return { code, message, stack: stack ?? '', ...(details ? { details: inline(details) } : {}) };
 }
 
-function policyOut({ attempts, delayMs, factor, maxDelayMs }: RetryPolicy) {
-  return { attempts: attempts ?? 0, delayMs: ms(delayMs ?? 0), factor: factor ?? 0, maxDelayMs: ms(maxDelayMs ?? 0) };
+function policyOut(policy: RetryPolicy): MessageInitShape<typeof RetryPolicySchema> {
+  const { attempts = 0, delayMs = 0, factor = 0, maxDelayMs = 0 } = policy;
+  const { jitter = 0, incrementMs = 0, totalMs = 0, pause = false } = policy;
+  return {
+    attempts, delayMs: ms(delayMs), factor, maxDelayMs: ms(maxDelayMs),
+    jitter, incrementMs: ms(incrementMs), totalMs: ms(totalMs), pause,
+  }; // prettier-ignore
 }
 
 /** A divergence as a frame carries it. */

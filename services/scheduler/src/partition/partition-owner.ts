@@ -186,7 +186,7 @@ export class PartitionOwner implements Assigner {
   private async rebuild(run: RunRecord, attempt: Attempt): Promise<void> {
     attempt.building = [];
     const due = new Set(run.opens.filter((open) => isRetry(open) && open.untilMs <= this.now()));
-    for (const open of due) open.told = attempt;
+    for (const { trying } of due) if (trying) trying.told = attempt;
     const dueKeys = new Set(Array.from(due, keyOfOpen));
     try {
       const commits = [...run.commits];
@@ -195,7 +195,8 @@ export class PartitionOwner implements Assigner {
       const journal = journalOf(events);
       if (!journal) throw new DomainError('run.journal_lost', `the start of run ${run.id} is not in its journal`);
       const pending = journal.pending.map((open): PendingCommand => {
-        const { kind, name, occurrence, failures } = open;
+        const { kind, name, occurrence, trying } = open;
+        const failures = trying?.failures ?? 0;
         return { kind, name, occurrence, failures, due: dueKeys.has(keyOfOpen(open)) };
       });
       const { started, startedMs, trace } = journal;
@@ -251,12 +252,14 @@ export class PartitionOwner implements Assigner {
     const { live } = run;
     if (!live) return this.dispatch(run);
     for (const open of run.opens) {
-      if (!isRetry(open) || open.untilMs > nowMs || open.told === live) continue;
-      open.told = live;
+      const { trying } = open;
+      if (!trying || !isRetry(open) || open.untilMs > nowMs || trying.told === live) continue;
+      trying.told = live;
       live.entries++;
       live.idle = false;
-      const { kind, name, occurrence, failures } = open;
-      this.tell(live, { kind, name, occurrence, timeMs: nowMs, outcome: { type: 'retry', attempt: failures + 1 } });
+      const { kind, name, occurrence } = open;
+      const outcome = { type: 'retry' as const, attempt: trying.failures + 1 };
+      this.tell(live, { kind, name, occurrence, timeMs: nowMs, outcome });
     }
   }
 

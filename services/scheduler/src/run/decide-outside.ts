@@ -50,7 +50,8 @@ export function unknownOf(run: RunRecord): string[] {
 }
 
 export function decideResume(run: RunRecord): RunEvent[] {
-  if (!run.paused) throw refuse('run.not_paused', `run ${run.id} is ${run.state}`);
+  if (!run.paused && !run.opens.some(({ trying }) => trying?.exhausted !== undefined))
+    throw refuse('run.not_paused', `run ${run.id} is ${run.state}`);
   return [{ type: 'run.resumed.v1', subject: run.id, data: {} }];
 }
 

@@ -76,7 +76,7 @@ function unknownChild({ done, id: run }: RunRecord, command: Extract<WorkerComma
 
 /** A wait may be reported again; an attempt of a step must be the one that is due. */
 function mayAnswer(open: Open, command: WorkerCommand): boolean {
-  return command.type !== 'failed' || command.attempt === open.failures + 1;
+  return command.type !== 'failed' || command.attempt === failuresOf(open) + 1;
 }
 
 function take(draft: Draft, command: WorkerCommand): void {
@@ -86,7 +86,7 @@ function take(draft: Draft, command: WorkerCommand): void {
   const key = { kind, name, occurrence };
   const subject = run.id;
   if (command.type === 'completed') {
-    const data = { ...key, attempt: (open?.failures ?? 0) + 1, ...command.content };
+    const data = { ...key, attempt: failuresOf(open) + 1, ...command.content };
     events.push({ type: 'run.step_completed.v1', subject, data });
   } else if (command.type === 'failed') {
     events.push(failed(draft, command, key));
@@ -121,12 +121,21 @@ function failed(
   key: { kind: CommandKind; name: string; occurrence: number },
 ): RunEvent {
   const { attempt, error, policy, retryable, retryAfterMs } = command;
-  // After a cancel nothing is tried again: the clean-up must come to an end.
-  const delayMs = run.cancel ? undefined : retryDelayMs(policy, attempt, retryable, retryAfterMs);
   const data = { ...key, attempt, error };
-  if (delayMs === undefined) return { type: 'run.step_failed.v1', subject: run.id, data };
+  // After a cancel nothing is tried again: the clean-up must come to an end.
+  if (!retryable || run.cancel) return { type: 'run.step_failed.v1', subject: run.id, data };
+  const { excused = 0, sinceMs = nowMs } = run.opens[openAt(run, key.name, key.occurrence)]?.trying ?? {};
+  const of = `${run.id}/${key.name}/${key.occurrence}/${attempt}`;
+  const failed = { failures: attempt - excused, elapsedMs: nowMs - sinceMs, of, retryAfterMs };
+  const delayMs = retryDelayMs(policy, failed);
+  if (delayMs === undefined)
+    return { type: 'run.step_failed.v1', subject: run.id, data: policy.pause ? { ...data, exhausted: true } : data };
   const retryAt = new Date(nowMs + delayMs).toISOString();
   return { type: 'run.step_failed.v1', subject: run.id, data: { ...data, retryAt } };
+}
+
+function failuresOf(open: Open | undefined): number {
+  return open?.trying?.failures ?? 0;
 }
 
 function waitOf(
@@ -158,9 +167,12 @@ function waitOf(
  */
 export function markIdle(run: RunRecord, item: ReportItem, events: RunEvent[]): void {
   const last = events[events.length - 1];
-  if (last?.type !== 'run.waiting.v1' && (last?.type !== 'run.step_failed.v1' || last.data.retryAt === undefined))
-    return;
+  if (last?.type !== 'run.waiting.v1' && !isTriedAgain(last)) return;
   if (!item.commands.some((command) => comesTrueAtOnce(run, command))) last.data.idle = true;
+}
+
+function isTriedAgain(event: RunEvent | undefined): event is Extract<RunEvent, { type: 'run.step_failed.v1' }> {
+  return event?.type === 'run.step_failed.v1' && (event.data.retryAt !== undefined || event.data.exhausted === true);
 }
 
 function comesTrueAtOnce(run: RunRecord, command: WorkerCommand): boolean {

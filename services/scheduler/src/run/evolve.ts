@@ -5,6 +5,9 @@ import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import type { RunIndex } from './run-index.js';
 import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
 
+/** Of the error of a step that is exhausted, for people. */
+const mostExhausted = 300;
+
 /** An event being applied. */
 interface At {
   index: RunIndex;
@@ -69,7 +72,7 @@ export function rearm(index: RunIndex, run: RunRecord, nowMs: number): void {
 /** Its worker knows already that the step is to be tried again, or the worker that is being looked for will. */
 function retryIsHandled(run: RunRecord, open: Open, nowMs: number): boolean {
   if (open.kind !== 'step' && open.kind !== 'call') return false;
-  return run.live ? open.told === run.live : open.untilMs <= nowMs;
+  return run.live ? open.trying?.told === run.live : open.untilMs <= nowMs;
 }
 
 /** Something came true: tell the worker that has the run, or find one. */
@@ -112,16 +115,19 @@ function evict(run: RunRecord, at: At, reason: EvictReason): void {
   if (live && at.index.noting) at.index.notes.push({ commit: at.commit, type: 'evict', run, live, reason });
 }
 
-function begin(
-  run: RunRecord,
-  open: Key & { on?: string | undefined; until?: string | undefined; failures?: number },
-): Open {
-  const { kind, name, occurrence, on, until, failures = 0 } = open;
+function begin(run: RunRecord, open: Key & { on?: string | undefined; until?: string | undefined }): Open {
+  const { kind, name, occurrence, on, until } = open;
   const untilMs = until === undefined ? 0 : Date.parse(until);
-  const made: Open = { kind, name, occurrence, on, untilMs, failures, told: undefined };
+  const made: Open = { kind, name, occurrence, on, untilMs, trying: undefined };
   run.opens = added(run.opens, made);
   run.state = 'waiting';
   return made;
+}
+
+/** A person lets a step be tried again, at once. */
+function tryAnew(open: Open, failures: number, { timeMs }: At): void {
+  open.trying = { failures, excused: failures, sinceMs: timeMs, exhausted: undefined, told: undefined };
+  open.untilMs = timeMs;
 }
 
 function end(run: RunRecord, at: At, state: 'succeeded' | 'failed' | 'cancelled', reason: EvictReason = 'ended'): void {
@@ -153,12 +159,14 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   },
   'run.step_completed.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
   'run.step_failed.v1': (run, data, at) => {
-    if (data.retryAt === undefined) return settle(run, at, data, { type: 'failed', error: data.error });
+    const { attempt: failures, error, retryAt, exhausted } = data;
+    if (retryAt === undefined && !exhausted) return settle(run, at, data, { type: 'failed', error });
     const position = openAt(run, data.name, data.occurrence);
     const open = position < 0 ? begin(run, data) : (run.opens[position] as Open);
-    open.failures = data.attempt;
-    open.untilMs = Date.parse(data.retryAt);
-    open.told = undefined;
+    const { excused, sinceMs } = open.trying ?? { excused: 0, sinceMs: at.timeMs };
+    const last = exhausted ? `${error.code}: ${error.message}`.slice(0, mostExhausted) : undefined;
+    open.trying = { failures, excused, sinceMs, exhausted: last, told: undefined };
+    open.untilMs = retryAt === undefined ? 0 : Date.parse(retryAt);
     run.state = 'waiting';
     run.idle = data.idle ?? false;
   },
@@ -241,7 +249,8 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   'run.resumed.v1': (run, _data, at) => {
     run.paused = run.idle = false;
     run.state = run.opens.length > 0 ? 'waiting' : 'running';
-    if (at.index.noting) at.index.notes.push({ commit: at.commit, type: 'ready', run });
+    for (const open of run.opens) if (open.trying?.exhausted !== undefined) tryAnew(open, open.trying.failures, at);
+    if (at.index.noting && !run.live) at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
   'run.succeeded.v1': (run, _data, at) => end(run, at, 'succeeded'),
   'run.failed.v1': (run, _data, at) => end(run, at, 'failed'),
@@ -250,7 +259,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
 
 /** Another way to apply events is another version: a snapshot is only a cache, and one made by other code is worth nothing. */
 export const evolveVersion = fnv1a32(
-  [evolve, started, rearm, retryIsHandled, note, settle, evict, begin, end, ...Object.values(evolvers)]
+  [evolve, started, rearm, retryIsHandled, note, settle, evict, begin, tryAnew, end, ...Object.values(evolvers)]
     .map(String)
     .join('\n'),
 );

@@ -7,6 +7,7 @@ import { projectRuns, type RunRow } from '../view/run-view.js';
 import { journalOf } from './journal.js';
 import type { RunCommand, WorkerCommand } from './run.commands.js';
 import type { Content } from './run.events.js';
+import type { Open } from './run-record.js';
 
 const ids = ['r0', 'r1', 'r2'];
 const name = fc.constantFrom('a', 'b');
@@ -17,7 +18,7 @@ const content = fc.constantFrom<Content>({}, { value: 1 }, { value: { x: [1, nul
 /** Anything a worker may say, sense or nonsense. */
 const said: fc.Arbitrary<WorkerCommand> = fc.oneof(
   fc.record({ type: fc.constant('completed' as const), kind: fc.constantFrom('step' as const, 'call' as const), ...key, content }),
-  fc.record({ type: fc.constant('failed' as const), kind: fc.constant('step' as const), ...key, attempt: fc.integer({ min: 1, max: 2 }), error: fc.constant({ code: 'e', message: 'm' }), retryable: fc.boolean(), policy: fc.constant(policy) }),
+  fc.record({ type: fc.constant('failed' as const), kind: fc.constant('step' as const), ...key, attempt: fc.integer({ min: 1, max: 2 }), error: fc.constant({ code: 'e', message: 'm' }), retryable: fc.boolean(), policy: fc.constantFrom(policy, { ...policy, totalMs: 80, jitter: 0.5, pause: true }) }),
   fc.record({ type: fc.constant('sleep' as const), kind: fc.constant('sleep' as const), ...key, durationMs: fc.integer({ min: 0, max: 300 }) }),
   fc.record({ type: fc.constant('wait' as const), kind: fc.constant('message' as const), ...key, message: name, timeoutMs: fc.integer({ min: 1, max: 300 }) }),
   fc.record({ type: fc.constant('child' as const), kind: fc.constant('child' as const), ...key, child: fc.constantFrom('c0', 'c1'), workflow: fc.constant('c'), input: content, attach: fc.boolean(), cancelWithParent: fc.boolean() }),
@@ -128,15 +129,11 @@ describe('whatever happens to runs', () => {
           const keys = (journal?.entries ?? []).map(({ name: of, occurrence }) => `${of}/${occurrence}`);
           expect(new Set(keys).size).toBe(keys.length);
           if (record.ended || record.cancel?.stopped) continue;
-          const open = record.opens.map(({ kind, name: of, occurrence, failures }) => ({
-            kind,
-            of,
-            occurrence,
-            failures,
-          }));
-          expect(
-            journal?.pending.map(({ kind, name: of, occurrence, failures }) => ({ kind, of, occurrence, failures })),
-          ).toEqual(open);
+          const facts = ({ kind, name: of, occurrence, trying }: Open) => {
+            const { failures, exhausted } = trying ?? {};
+            return { kind, of, occurrence, failures, exhausted };
+          };
+          expect(journal?.pending.map(facts)).toEqual(record.opens.map(facts));
           expect(record.done).toHaveLength(keys.filter((each) => each !== 'cancel/1').length);
         }
       }),

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakePartition, startOf } from '../testing/fake-partition.js';
-import { retryDelayMs } from './retry.js';
 import type { ReportItem, WorkerCommand } from './run.commands.js';
 import type { Refused } from './run-model.js';
 
@@ -167,16 +166,6 @@ describe('a step that fails', () => {
     });
     expect(delays).toEqual([1000, 2000, undefined]);
     expect(noted().at(-1)).toMatchObject({ outcome: { type: 'failed' } });
-  });
-
-  test.each([
-    [{ ...policy, factor: 1 }, 2, true, undefined, 1000],
-    [{ ...policy, maxDelayMs: 1500 }, 2, true, undefined, 1500],
-    [policy, 1, true, 5, 5],
-    [policy, 1, false, 5, undefined],
-    [policy, 3, true, 5, undefined],
-  ])('%j after %i failures: %p, after %p: %p', (given, failures, retryable, after, expected) => {
-    expect(retryDelayMs(given, failures, retryable, after)).toBe(expected);
   });
 
   test('is not tried again when the run is being cancelled', () => {

@@ -14,8 +14,20 @@ export interface Open {
   on: string | undefined;
   /** Sleep over, wait timed out, or next attempt of a step; 0 for never. */
   untilMs: number;
-  /** Step or call: attempts that failed. */
+  /** Step or call: how its attempts went. */
+  trying: Trying | undefined;
+}
+
+/** A step or call that failed and has not for good. */
+export interface Trying {
+  /** Attempts that failed. */
   failures: number;
+  /** Those of them that a person has let go by: the policy began anew then. */
+  excused: number;
+  /** When the policy began: the first failure, or the word of that person. */
+  sinceMs: number;
+  /** Nothing is left to try: the last error, for the person who is waited for. */
+  exhausted: string | undefined;
   /** Not recorded: the attempt that was told to try the step again. */
   told: Attempt | undefined;
 }

@@ -9,17 +9,20 @@ import {
   type Child,
   type Open,
   type RunState,
+  type Trying,
 } from './run-record.js';
 
 /** Raise it when the rows change. */
-export const snapshotVersion = 2;
+export const snapshotVersion = 3;
 
 /** A run as a row; what is not set is null or an empty list. */
 type Row = [
   string, string, string, string, string, string, string | null, number, number, number,
   RunState, boolean, boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
 ]; // prettier-ignore
-type OpenRow = [Open['kind'], string, number, string | null, number, number];
+type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null];
+/** How the attempts of a step went, as a row. */
+export type TryingRow = [failures: number, excused: number, sinceMs: number, exhausted: string | null];
 
 /** Copies: what evolves later leaves it alone. Endings come in the order in which they are to be forgotten. */
 export function runsSnapshot(index: RunIndex): Json {
@@ -42,13 +45,13 @@ export function restoreRuns(index: RunIndex, snapshot: Json): void {
 }
 
 function rowOf(run: RunRecord): Row {
-  const opens = run.opens.map(({ kind, name, occurrence, on, untilMs, failures }): OpenRow => [
+  const opens = run.opens.map(({ kind, name, occurrence, on, untilMs, trying }): OpenRow => [
     kind,
     name,
     occurrence,
     on ?? null,
     untilMs,
-    failures,
+    tryingRow(trying),
   ]);
   const cancel = run.cancel ? { ...run.cancel, outcomeUnknown: [...run.cancel.outcomeUnknown] } : null;
   return [
@@ -115,6 +118,19 @@ function listOf<T>(list: T[]): T[] {
   return list.length > 0 ? list : noneOf();
 }
 
-function openOf([kind, name, occurrence, on, untilMs, failures]: OpenRow): Open {
-  return { kind, name, occurrence, on: on ?? undefined, untilMs, failures, told: undefined };
+function openOf([kind, name, occurrence, on, untilMs, trying]: OpenRow): Open {
+  return { kind, name, occurrence, on: on ?? undefined, untilMs, trying: tryingOf(trying) };
+}
+
+/** Also as the view has it. */
+export function tryingRow(trying: Trying | undefined): TryingRow | null {
+  if (!trying) return null;
+  const { failures, excused, sinceMs, exhausted = null } = trying;
+  return [failures, excused, sinceMs, exhausted];
+}
+
+export function tryingOf(row: TryingRow | null): Trying | undefined {
+  if (!row) return undefined;
+  const [failures, excused, sinceMs, exhausted] = row;
+  return { failures, excused, sinceMs, exhausted: exhausted ?? undefined, told: undefined };
 }

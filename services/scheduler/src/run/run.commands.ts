@@ -49,12 +49,19 @@ interface Key<K extends CommandKind> {
   occurrence: number;
 }
 
-/** Delay before attempt n+1: `min(delayMs * factor^(n-1), maxDelayMs)`. */
+/** Delay before attempt n+1: `min(delayMs * factor^(n-1) + incrementMs * (n-1), maxDelayMs)`, less what the jitter takes. */
 export interface RetryPolicy {
   attempts: number;
   delayMs: number;
   factor: number;
   maxDelayMs: number;
+  /** Share of a delay of which a part is taken off; 0 to 1. */
+  jitter?: number;
+  incrementMs?: number;
+  /** No attempt begins later than this after the first failure. */
+  totalMs?: number;
+  /** When nothing is left to try, wait for a person. */
+  pause?: boolean;
 }
 
 /** One command of a workflow, or the outcome of one that the worker performs itself. */

@@ -79,12 +79,14 @@ export const runEvents = {
   /** Another run, not its parent, wants to hear of its end. */
   'run.watched.v1': z.object({ by: z.string() }),
   'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
-  /** Without `retryAt` it was the last attempt. */
+  /** With neither `retryAt` nor `exhausted` the step has failed. */
   'run.step_failed.v1': z.object({
     ...key,
     attempt: z.number().int(),
     error: Failure,
     retryAt: time.optional(),
+    /** Nothing is left to try; it is tried again when a person lets the run go on. */
+    exhausted: z.boolean().optional(),
     idle: z.boolean().optional(),
   }),
   /** A sleep, or a wait for a message, an approval or a child's result, was begun. */
@@ -155,6 +157,7 @@ export const runEvents = {
   'run.stopped.v1': z.object({ stopped: z.array(z.string()), outcomeUnknown: z.array(z.string()) }),
   /** A person is needed. */
   'run.paused.v1': z.object({ reason: z.enum(['diverged']), difference: Difference.optional() }),
+  /** A person lets it go on; steps that were exhausted are tried again. */
   'run.resumed.v1': z.object({}),
   'run.succeeded.v1': z.object({ ...content, ...ending }),
   'run.failed.v1': z.object({ error: Failure, ...ending }),

@@ -3,7 +3,8 @@ import { evolve } from '../run/evolve.js';
 import { endTypes } from '../partition/end-waiters.js';
 import type { Failure, RunEventData } from '../run/run.events.js';
 import { RunIndex } from '../run/run-index.js';
-import { noneOf, RunRecord, type Open, type RunState } from '../run/run-record.js';
+import { noneOf, RunRecord, type Open, type RunState, type Trying } from '../run/run-record.js';
+import { tryingOf, tryingRow, type TryingRow } from '../run/run-snapshot.js';
 
 type Projected = Parameters<Projection['apply']>[0][number];
 
@@ -32,7 +33,14 @@ export interface RunRow {
 }
 
 interface Waits {
-  opens: [kind: Open['kind'], name: string, occurrence: number, on: string | null, untilMs: number, failures: number][];
+  opens: [
+    kind: Open['kind'],
+    name: string,
+    occurrence: number,
+    on: string | null,
+    untilMs: number,
+    trying: TryingRow | number | null,
+  ][];
   messages: string[];
   children: [id: string, ended: boolean][];
   paused: string | null;
@@ -111,8 +119,8 @@ function recordOf(row: RunRow): RunRecord {
   run.state = row.state;
   run.paused = waits.paused !== null;
   if (waits.opens.length > 0)
-    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, failures]) => ({
-      kind, name, occurrence, on: on ?? undefined, untilMs, failures, told: undefined,
+    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, trying]) => ({
+      kind, name, occurrence, on: on ?? undefined, untilMs, trying: tried(trying, untilMs),
     })); // prettier-ignore
   if (waits.messages.length > 0) run.messages = waits.messages.map((message) => ({ message, content: {} }));
   if (waits.children.length > 0)
@@ -131,14 +139,9 @@ function describe(row: RunRow, run: RunRecord): void {
     ? null
     : (paused ?? (run.opens.length > 0 ? run.opens.map(waitText).join(', ').slice(0, 500) : null));
   row.waits = {
-    opens: run.opens.map((open) => [
-      open.kind,
-      open.name,
-      open.occurrence,
-      open.on ?? null,
-      open.untilMs,
-      open.failures,
-    ]),
+    opens: run.opens.map(({ kind, name, occurrence, on, untilMs, trying }) => [
+      kind, name, occurrence, on ?? null, untilMs, tryingRow(trying),
+    ]), // prettier-ignore
     messages: run.messages.map(({ message }) => message),
     children: run.children.map(({ id, outcome }) => [id, outcome !== undefined]),
     paused: run.ended ? null : paused,
@@ -148,8 +151,14 @@ function describe(row: RunRow, run: RunRecord): void {
   run.done = noneOf();
 }
 
+/** A row of an older version has only the number of failures. */
+function tried(row: TryingRow | number | null, sinceMs: number): Trying | undefined {
+  if (typeof row !== 'number') return tryingOf(row);
+  return row > 0 ? tryingOf([row, 0, sinceMs, null]) : undefined;
+}
+
 /** What a run waits for, for people. */
-export function waitText({ kind, name, occurrence, on, untilMs, failures }: Open): string {
+export function waitText({ kind, name, occurrence, on, untilMs, trying }: Open): string {
   const until = untilMs > 0 ? ` until ${new Date(untilMs).toISOString()}` : '';
   switch (kind) {
     case 'sleep':
@@ -162,8 +171,12 @@ export function waitText({ kind, name, occurrence, on, untilMs, failures }: Open
       return `start of child ${on ?? ''}`;
     case 'result':
       return `child ${on ?? ''}${until}`;
-    default:
-      return `another try of ${kind} ${name}/${occurrence}${until}${failures > 0 ? ` after ${failures} failures` : ''}`;
+    default: {
+      const { failures = 0, exhausted } = trying ?? {};
+      const times = failures > 0 ? ` after ${failures} failures` : '';
+      if (exhausted !== undefined) return `person: ${kind} ${name}/${occurrence} is exhausted${times}: ${exhausted}`;
+      return `another try of ${kind} ${name}/${occurrence}${until}${times}`;
+    }
   }
 }
 

@@ -135,6 +135,10 @@ function policyOf({ policy }: StepFailure): RetryPolicy {
     delayMs: wholeMs(policy?.delayMs ?? 0n) || 1000,
     factor: policy?.factor || 2,
     maxDelayMs: wholeMs(policy?.maxDelayMs ?? 0n) || 60_000,
+    ...(policy?.jitter && { jitter: Math.min(Math.max(policy.jitter, 0), 1) || 0 }),
+    ...(policy?.incrementMs && { incrementMs: wholeMs(policy.incrementMs) }),
+    ...(policy?.totalMs && { totalMs: wholeMs(policy.totalMs) }),
+    ...(policy?.pause && { pause: true }),
   };
 }
 

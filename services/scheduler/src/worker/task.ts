@@ -56,7 +56,9 @@ export function wireTask(task: Exclude<WorkerTask, { type: 'unused' }>): [Messag
 /** A strict replay as the worker gets it. Its journal has to fit into one frame. */
 export function wireReplay(id: string, { run, journal }: ReplayTask): [MessageInitShape<typeof ReplaySchema>, number] {
   const { started, startedMs, trace, entries, end } = journal;
-  const pending = end ? [] : journal.pending.map((open) => ({ ...open, due: false }));
+  const pending = end
+    ? []
+    : journal.pending.map((open) => ({ ...open, failures: open.trying?.failures ?? 0, due: false }));
   const all = entries.map((entry) => wireEntry(entry, false));
   const size = all.reduce((sum, [, bytes]) => sum + bytes, 0);
   const activation = { attempt: id, run, started, startedMs, trace, length: entries.length, pending };
