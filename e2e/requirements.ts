@@ -57,6 +57,15 @@ export const requirements: readonly Requirement[] = [
   { id: 'ledger.drain', promise: 'a draining owner answers what it has taken' },
 
   {
+    id: 'scheduler.step_lost',
+    promise:
+      'a step whose worker is silent for longer than its lease is freed, and what that worker brings late is refused',
+  },
+  {
+    id: 'sdk.heartbeat',
+    promise: 'a step lives as long as it gives signs of life, and the next attempt knows how far it came',
+  },
+  {
     id: 'scheduler.exhausted_pauses',
     promise: 'a step that has no attempt left and is to pause waits for a person, who lets it be tried anew',
   },

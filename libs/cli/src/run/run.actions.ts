@@ -53,7 +53,20 @@ export async function start(call: Call, workflow: string, options: StartOptions)
 export async function get(call: Call, id: string): Promise<void> {
   const body = await (await call.api()).call(routes.getRun, { id });
   const run = body.run as Run;
-  const { workflow, state, waitingOn, queue, agent, parent, createTime, endTime, error, entries, difference } = run;
+  const {
+    workflow,
+    state,
+    waitingOn,
+    queue,
+    agent,
+    parent,
+    createTime,
+    endTime,
+    error,
+    entries,
+    difference,
+    progress,
+  } = run;
   call.out.thing(body, {
     name: run.id,
     fields: [
@@ -67,6 +80,7 @@ export async function get(call: Call, id: string): Promise<void> {
       ['started', createTime && `${createTime} (${ago(createTime)})`],
       ['ended', endTime],
       ['entries', entries],
+      ['under way', progress.map(underWay).join('\n')],
       ['error', error && `${error.message} (${error.code})`],
       ['difference', difference && `  (- the record, + the code that the workers have now)\n${difference}`],
     ],
@@ -78,6 +92,11 @@ export async function get(call: Call, id: string): Promise<void> {
       `Nothing was performed by the changed code. Start workers whose code takes the way of the record, then ` +
         `\`writ run resume ${id}\`; or end it: \`writ run cancel ${id} --reason …\`.`,
     );
+}
+
+function underWay({ step, attempt, beatTime, progress }: Run['progress'][number]): string {
+  const said = progress === undefined ? '' : `: ${JSON.stringify(progress)}`;
+  return `${step}, attempt ${attempt}, heard of ${beatTime ? ago(beatTime) : 'lately'}${said}`;
 }
 
 export async function resume(call: Call, id: string): Promise<void> {

@@ -29,6 +29,13 @@ export interface StepContext {
   /** The same for every attempt of this step of this run: give it to whatever you call. */
   readonly idempotencyKey: string;
   readonly log: Logger;
+  /**
+   * Says that the step is alive, and how far it is: shown to who looks at the run, and given to the next attempt. Call it as often as you like.
+   * @param progress plain data of at most 4 KiB; without it what was said before stays
+   */
+  heartbeat(progress?: unknown): void;
+  /** What the attempt before this one said last with `heartbeat`; undefined where nobody remembers. It is a hint, held in memory and not in the record. */
+  readonly progress: unknown;
 }
 
 /** The answer of a person to `ctx.ask`. */
@@ -53,6 +60,11 @@ export interface StepOptions<T> {
   retry?: Retry;
   /** Of one attempt. */
   timeout?: Duration;
+  /**
+   * The longest silence. A step that does not call `heartbeat` for so long has failed with `run.step_lost` and is tried again by its policy; where its
+   * whole worker is silent, on another one, and what the first one still brings is refused.
+   */
+  heartbeat?: Duration;
   /** Runs, last step first, when the run fails or is cancelled after this step succeeded. */
   undo?: (value: T, ctx: StepContext) => Promise<void>;
 }

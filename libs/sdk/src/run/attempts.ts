@@ -1,9 +1,11 @@
+import type { Pulse } from './pulse.js';
 import type { Done } from './record.js';
 
 /** One attempt of a step or call that is being made, or was made and is not recorded yet. */
 export interface LiveAttempt {
   readonly done: Promise<Done | AskFirst>;
   readonly abort: AbortController;
+  readonly pulse: Pulse;
 }
 
 /** A call that policy lets pass only with an approval: not done, wait for this first. */
@@ -23,7 +25,7 @@ export class Attempts {
   constructor(private readonly graceMs: number) {}
 
   /** Makes the attempt, or takes up the one that is there. */
-  make(effect: string, owner: object, start: (abort: AbortController) => Promise<Done | AskFirst>): LiveAttempt {
+  make(effect: string, owner: object, start: () => LiveAttempt): LiveAttempt {
     const found = this.#live.get(effect);
     if (found) {
       clearTimeout(found.orphan);
@@ -31,8 +33,7 @@ export class Attempts {
       found.owner = owner;
       return found;
     }
-    const abort = new AbortController();
-    const attempt = { abort, owner, done: start(abort) };
+    const attempt = { ...start(), owner };
     this.#live.set(effect, attempt);
     return attempt;
   }

@@ -1,10 +1,11 @@
 import { CancelledError, WritError } from '../errors/errors.js';
 import type { Attempts } from './attempts.js';
 import { Cancellation } from './cancellation.js';
-import { cancelledAttempt, makeAttempt, refusal, type Performer } from './perform.js';
+import { beginAttempt, cancelledAttempt, refusal, type Performer } from './perform.js';
 import {
   keyText,
   type Activation,
+  type Bytes,
   type Command,
   type Divergence,
   type Done,
@@ -246,11 +247,14 @@ export class RunExecutor {
     }
     slot.phase = 'performing';
     this.#performing++;
-    const live = this.attempts.make(this.#effect(slot), this, (abort) =>
-      makeAttempt(this.performer, slot, perform, attempt, abort),
+    slot.progress ??= this.activation.progress?.get(slot.key);
+    const live = this.attempts.make(this.#effect(slot), this, () =>
+      beginAttempt(this.performer, slot, perform, attempt),
     );
     slot.abort = live.abort;
+    live.pulse.to((progress) => this.#beat(slot, attempt, live.pulse.limitMs, progress));
     void live.done.then((done) => {
+      slot.progress = live.pulse.progress ?? slot.progress;
       this.#performing--;
       if (this.#dropped || slot.phase !== 'performing') return;
       if (done.type === 'ask-first') {
@@ -261,6 +265,13 @@ export class RunExecutor {
       const afterAbort = this.cancellation.requested && !slot.afterCancel && done.type === 'failed';
       this.#send(slot, afterAbort ? { ...done, retryable: false } : done);
     });
+  }
+
+  /** The scheduler waits a second longer than this process, which knows more. */
+  #beat(slot: Slot, attempt: number, silenceMs: number, progress: Bytes): void {
+    if (this.#dropped || slot.phase !== 'performing') return;
+    const leaseMs = silenceMs > 0 ? silenceMs + 1_000 : 0;
+    this.#push(slot, { type: 'beat', attempt, leaseMs, policy: slot.perform?.policy ?? {}, progress });
   }
 
   #send(slot: Slot, done: Done): void {

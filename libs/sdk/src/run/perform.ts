@@ -1,10 +1,11 @@
-import { encodeBytes } from '../codec/codec.js';
+import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { Logger } from '../define/context.js';
 import { CancelledError, FatalError, TimeoutError, WritError } from '../errors/errors.js';
-import type { AskFirst } from './attempts.js';
+import type { AskFirst, LiveAttempt } from './attempts.js';
 import type { Timers } from './effects.js';
 import { failureOf } from './failure.js';
 import { insideStep } from './inside.js';
+import { Pulse } from './pulse.js';
 import type { Done, Outcome } from './record.js';
 import { deniedBy } from './refusal.js';
 import { verdictOf, type Verdict } from './retry.js';
@@ -21,32 +22,43 @@ export interface Performer {
 export const idempotencyKey = (runId: string, slot: { name: string; occurrence: number }) =>
   `${runId}/${slot.name}#${slot.occurrence}`;
 
+/** Begins one attempt of a step or a call. */
+export function beginAttempt(by: Performer, slot: Slot, perform: Performance, attempt: number): LiveAttempt {
+  const abort = new AbortController();
+  const silenceMs = perform.silenceMs ?? 0;
+  const pulse = new Pulse(by.timers, silenceMs, () => abort.abort(silent(slot, silenceMs)));
+  return { abort, pulse, done: makeAttempt(by, slot, perform, attempt, { abort, pulse }) };
+}
+
 /**
  * Makes one attempt and says how it ended; never throws. It ends at the limit of its time, or when it is aborted, also where the code does not
  * listen to its signal: then nobody waits for it any more.
  */
-export async function makeAttempt(
+async function makeAttempt(
   by: Performer,
   slot: Slot,
   perform: Performance,
   attempt: number,
-  abort: AbortController,
+  { abort, pulse }: Pick<LiveAttempt, 'abort' | 'pulse'>,
 ): Promise<Done | AskFirst> {
   const stopTimer =
     perform.timeoutMs > 0
       ? by.timers.after(perform.timeoutMs, () => abort.abort(timedOut(slot, perform.timeoutMs)))
       : () => {};
+  pulse.listen();
   const abortByCaller = () =>
     abort.abort(new FatalError('the caller aborted it', { code: 'request.cancelled', cause: perform.signal?.reason }));
   if (perform.signal?.aborted) abortByCaller();
   perform.signal?.addEventListener('abort', abortByCaller, { once: true });
   try {
-    const result = await Promise.race([runCode(by, slot, perform, attempt, abort.signal), aborted(abort.signal)]);
+    const code = runCode(by, slot, perform, attempt, { abort, pulse });
+    const result = await Promise.race([code, aborted(abort.signal)]);
     return 'type' in result ? result : { type: 'completed', attempt, value: encodeValue(result.value) };
   } catch (error) {
     return failed(by, slot, perform, attempt, abort.signal.aborted ? abort.signal.reason : error);
   } finally {
     stopTimer();
+    pulse.stop();
     perform.signal?.removeEventListener('abort', abortByCaller);
   }
 }
@@ -56,9 +68,16 @@ function runCode(
   slot: Slot,
   perform: Performance,
   attempt: number,
-  signal: AbortSignal,
+  { abort: { signal }, pulse }: Pick<LiveAttempt, 'abort' | 'pulse'>,
 ): Promise<{ value: unknown } | AskFirst> {
-  const ctx = { signal, attempt, idempotencyKey: idempotencyKey(by.runId, slot), log: by.log(slot, attempt) };
+  const ctx = {
+    signal,
+    attempt,
+    idempotencyKey: idempotencyKey(by.runId, slot),
+    log: by.log(slot, attempt),
+    heartbeat: (progress?: unknown) => pulse.beat(progress),
+    progress: slot.progress && decodeBytes(slot.progress),
+  };
   return insideStep({ runId: by.runId, step: slot.name, signal }, () => perform.attempt(ctx, slot));
 }
 
@@ -76,6 +95,15 @@ function timedOut(slot: Slot, timeoutMs: number): TimeoutError {
     code: `run.${slot.kind}_timeout`,
     retryable: true,
     details: { timeoutMs },
+  });
+}
+
+function silent(slot: Slot, silenceMs: number): WritError {
+  return new WritError(`${slot.kind} '${slot.name}' said nothing for ${silenceMs} ms`, {
+    code: 'run.step_lost',
+    retryable: true,
+    details: { silenceMs },
+    hint: 'call ctx.heartbeat() more often, or give the step a longer heartbeat',
   });
 }
 

@@ -79,9 +79,20 @@ export type Done =
       readonly retryAfterMs?: number;
     };
 
+/** A sign of life of an attempt: not recorded. */
+export interface Beat {
+  readonly type: 'beat';
+  readonly attempt: number;
+  /** Longer silence frees the step; 0 is no limit. */
+  readonly leaseMs: number;
+  readonly policy: RetryPolicy;
+  /** Absent: as said before. */
+  readonly progress: Bytes;
+}
+
 /** One command, or news about it. */
 export interface Command extends Key {
-  readonly what: Wish | Done;
+  readonly what: Wish | Done | Beat;
 }
 
 /** What a person said. */
@@ -130,6 +141,8 @@ export interface Activation {
   readonly startedAtMs: number;
   readonly journal: readonly Entry[];
   readonly pending: readonly Pending[];
+  /** What earlier attempts said last about themselves, by `name#occurrence`. */
+  readonly progress?: ReadonlyMap<string, Bytes>;
   readonly queue: string;
 }
 

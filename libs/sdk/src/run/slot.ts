@@ -11,6 +11,8 @@ export interface Performance {
   readonly retry?: Retry;
   /** Of one attempt; 0 is none. */
   readonly timeoutMs: number;
+  /** The longest silence of one attempt. */
+  readonly silenceMs?: number;
   /** Of the caller; aborts the attempt for good. */
   readonly signal?: AbortSignal;
   readonly approvalTimeoutMs?: number;
@@ -34,6 +36,8 @@ export class Slot implements Key {
   failures = 0;
   /** What was reported as its value: the entry says only `recorded`. */
   sent: Bytes;
+  /** What its last attempt said last about itself. */
+  progress: Bytes;
   /** Given by a person, for a call that needs it. */
   approval: string | undefined;
   /** The approval ended without a yes: this is how the call ends. */

@@ -34,6 +34,7 @@ export async function step<T>(
       policy: policyOf(opts.retry),
       ...(opts.retry ? { retry: opts.retry } : {}),
       timeoutMs: limitMs(opts.timeout),
+      silenceMs: limitMs(opts.heartbeat),
       attempt: async (ctx) => ({ value: await fn(ctx) }),
     },
   });

@@ -175,6 +175,7 @@ export class TestScheduler {
 
   #take(run: TestRun, command: Command): void {
     const { what } = command;
+    if (what.type === 'beat') return void (what.progress && run.progress.set(keyText(command), what.progress));
     if (run.open.has(keyText(command)) && what.type !== 'completed' && what.type !== 'failed') return;
     switch (what.type) {
       case 'completed':

@@ -63,3 +63,44 @@ describe.each<[string, Pick<TestWritOptions, 'alwaysReplay'>]>([
     verifies('scheduler.exhausted_pauses');
   });
 });
+
+describe.each<[string, Pick<TestWritOptions, 'alwaysReplay'>]>([
+  ['a run that stays where it is', {}],
+  ['a run that is rebuilt at every entry', { alwaysReplay: true }],
+])('a step with a limit of silence, in %s', (_, mode) => {
+  test('lives as long as it gives signs of life; when it is silent the next attempt knows how far it came', async () => {
+    verifies('sdk.heartbeat');
+    const seen: unknown[] = [];
+    let beat: (progress?: unknown) => void = () => {};
+    const copy = workflow({
+      name: 'copy',
+      run: (ctx) =>
+        ctx.step(
+          'copy',
+          ({ attempt, heartbeat, progress }) => {
+            seen.push([attempt, progress]);
+            beat = heartbeat;
+            return attempt === 3 ? 'copied' : new Promise<string>(() => {});
+          },
+          { heartbeat: '10s', retry: { delay: '1s' } },
+        ),
+    });
+    await using t = testWrit({ workflows: [copy], ...mode });
+    const run = await t.start(copy, undefined);
+    for (const page of [1, 2, 3]) {
+      await t.advance('9s');
+      beat({ page });
+    }
+    beat();
+    expect(() => beat('x'.repeat(5_000))).toThrow('at most 4096 bytes');
+    await t.advance('9s');
+    expect(seen).toEqual([[1, undefined]]);
+    await t.advance('1h');
+    expect(await run.result()).toBe('copied');
+    expect(seen).toEqual([1, 2, 3].map((attempt) => [attempt, attempt === 1 ? undefined : { page: 3 }]));
+    const codes: unknown[] = [];
+    for await (const { type, data } of run)
+      if (type === 'run.step_failed.v1') codes.push((data as { error: { code: string } }).error.code);
+    expect(codes).toEqual(['run.step_lost', 'run.step_lost']);
+  });
+});

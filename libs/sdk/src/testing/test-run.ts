@@ -39,6 +39,8 @@ export class TestRun {
   executor: RunExecutor | undefined;
   readonly journal: Entry[] = [];
   readonly open = new Map<string, OpenCommand>();
+  /** What attempts said last about themselves. */
+  readonly progress = new Map<string, Bytes>();
   readonly messages: { name: string; data: Bytes }[] = [];
   readonly events: LedgerEvent[] = [];
   readonly children: string[] = [];

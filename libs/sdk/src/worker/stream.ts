@@ -198,6 +198,8 @@ export class WorkerStream implements Stream {
     const run = this.#runs.get(attempt);
     this.#runs.delete(attempt);
     this.#idle.delete(attempt);
+    // A worker that was thought to be silent is not: it may get runs again.
+    if (reason === Evict_Reason.STALE) this.outgoing.add({ release: attempt });
     if (!run) return;
     const code = evictions[reason];
     if (code)

@@ -7,7 +7,17 @@ import {
   type Value,
 } from '@writ/proto/worker/v1/worker';
 import { WritError } from '../errors/errors.js';
-import type { Activation, Bytes, Entry, Failure, Key, Outcome, Pending, RunEnd } from '../run/record.js';
+import {
+  keyText,
+  type Activation,
+  type Bytes,
+  type Entry,
+  type Failure,
+  type Key,
+  type Outcome,
+  type Pending,
+  type RunEnd,
+} from '../run/record.js';
 import type { Reference } from './blobs.js';
 
 /** Gets a value that did not fit into its frame. */
@@ -99,8 +109,15 @@ export async function activationIn(run: Activate, rest: readonly WireEntry[], fe
       failures: pending.failures,
       due: pending.due,
     })),
+    progress: await progressIn(run, fetch),
     queue: run.info?.queue ?? '',
   };
+}
+
+async function progressIn({ progress }: Activate, fetch: Fetch): Promise<ReadonlyMap<string, Bytes>> {
+  const known = new Map<string, Bytes>();
+  for (const each of progress) known.set(keyText(each), await valueIn(each.value, fetch));
+  return known;
 }
 
 /** How a run ended that is replayed; undefined where it goes on. */

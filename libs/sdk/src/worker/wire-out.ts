@@ -132,6 +132,11 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
       return { case: 'start', value: await startOut(what, place) };
     case 'result':
       return { case: 'result', value: { runId: what.runId, timeoutMs: ms(what.timeoutMs) } };
+    case 'beat': {
+      const { attempt, leaseMs, policy, progress } = what;
+      const value = { attempt, leaseMs: ms(leaseMs), policy: policyOut(policy) };
+      return { case: 'beat', value: progress ? { ...value, progress: inline(progress) } : value };
+    }
     case 'emit':
       return { case: 'emit', value: await valueOf(what.value, place) };
   }

@@ -26,6 +26,7 @@ import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
 import { runViewName, type RunRow } from '../view/run-view.js';
+import type { BeatFacts } from '../partition/control.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { may, maySee } from './may.js';
 import { errorOf, readPayload, valueOf, pieces, writePayload } from './payload.js';
@@ -112,7 +113,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     let row = await scheduler.table.find(tenant, id);
     if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
     if (!row) throw refuse('run.not_found', `there is no run ${id}`, { run: id });
-    return { run: runOf(row) };
+    return { run: { ...runOf(row), progress: (facts?.progress ?? []).map(progressOf) } };
   }
 
   async listRuns({ filter, pageSize, pageToken: token, after }: ListRunsRequest, caller: Caller) {
@@ -253,6 +254,11 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
 function msOf({ seconds }: Timestamp): number {
   if (seconds >= 0n && seconds < 253_402_300_800n) return Number(seconds) * 1000;
   throw refuse('run.bad_input', 'start_time must lie between the years 1970 and 9999');
+}
+
+function progressOf({ step, attempt, timeMs, progress }: BeatFacts) {
+  const value = progress === undefined ? undefined : valueOf(progress);
+  return { step, attempt, beatTime: timestampFromMs(timeMs), ...(value && { progress: value }) };
 }
 
 function runOf(row: RunRow) {

@@ -1,4 +1,5 @@
-import type { LedgerEvent } from '@writ/ledger/domain';
+import type { Json, LedgerEvent } from '@writ/ledger/domain';
+import type { Beat } from '../run/run.commands.js';
 import type { RunState } from '../run/run-record.js';
 
 /** What an owner knows of a run without reading. */
@@ -15,6 +16,16 @@ export interface RunFacts {
   depth: number;
   /** Commits that hold its events; of a run that has ended, the last one. */
   commits: number[];
+  /** What steps under way said last about themselves. */
+  progress?: BeatFacts[];
+}
+
+/** A sign of life of a step, as it is shown. */
+export interface BeatFacts {
+  step: string;
+  attempt: number;
+  timeMs: number;
+  progress?: Json;
 }
 
 /** Questions and news for the owner of a partition that are no commands: nothing of them is recorded. */
@@ -23,6 +34,7 @@ export type ControlRequest =
   /** Answers at the end of the run, or after `waitMs` with nothing. */
   | { type: 'await'; tenant: string; run: string; waitMs: number }
   | { type: 'idle'; tenant: string; run: string; attempt: string; entries: number }
+  | { type: 'beats'; tenant: string; run: string; attempt: string; beats: Beat[] }
   | { type: 'released'; tenant: string; dropped: { run: string; attempt: string }[] };
 
 export interface ControlAnswers {
@@ -30,5 +42,6 @@ export interface ControlAnswers {
   /** `end`: the event that ended it. Facts without an end: it goes on. Neither: the owner does not know the run. */
   await: { facts: RunFacts | undefined; end?: LedgerEvent };
   idle: object;
+  beats: object;
   released: object;
 }

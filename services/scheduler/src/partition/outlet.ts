@@ -1,3 +1,4 @@
+import type { Json } from '@writ/ledger/domain';
 import type { Entry, EvictReason } from '../run/entry.js';
 import type { Journal } from '../run/journal.js';
 import type { RunEventData } from '../run/run.events.js';
@@ -17,6 +18,7 @@ export type WorkerTask =
       /** Entries of the whole journal. */
       length: number;
       pending: PendingCommand[];
+      progress?: StepProgress[];
     }
   | { type: 'journal'; attempt: string; entries: Entry[] }
   | { type: 'entry'; attempt: string; entry: Entry }
@@ -37,6 +39,13 @@ export interface PendingCommand {
   occurrence: number;
   failures: number;
   due: boolean;
+}
+
+/** What an attempt said last about itself. */
+export interface StepProgress {
+  name: string;
+  occurrence: number;
+  value: Json;
 }
 
 /** The way to a worker's stream, wherever it is. Never waits; tasks of one stream keep their order. */

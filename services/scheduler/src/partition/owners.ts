@@ -90,7 +90,7 @@ export class Owners {
   }
 
   /** News from a worker's stream. It is worth a few tries and no error: an owner that is gone has forgotten the run anyway. */
-  tell(partition: number, news: Extract<ControlRequest, { type: 'idle' | 'released' }>): void {
+  tell(partition: number, news: Extract<ControlRequest, { type: 'idle' | 'beats' | 'released' }>): void {
     this.ask(partition, news).catch((error: unknown) =>
       this.options.log.warn({ partition, err: error }, 'an owner was not told of a worker'),
     );
@@ -126,6 +126,9 @@ export class Owners {
     switch (request.type) {
       case 'idle':
         owner.idle(request.tenant, request.run, request.attempt, request.entries);
+        return {};
+      case 'beats':
+        owner.beats(request.tenant, request.run, request.attempt, request.beats);
         return {};
       case 'released':
         owner.released(request.tenant, request.dropped);
@@ -192,7 +195,9 @@ function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | 
   if (!run) return undefined;
   const { state, live, digest, workflow, queue, agent, parent, onBehalfOf, depth } = run;
   const commits = acknowledged(owner, run.commits);
-  return { state, live: live !== undefined, digest, workflow, queue, agent, parent, onBehalfOf, depth, commits };
+  const facts = { state, live: live !== undefined, digest, workflow, queue, agent, parent, onBehalfOf, depth, commits };
+  const progress = owner.leases.facts(run);
+  return progress.length > 0 ? { ...facts, progress } : facts;
 }
 
 /** Without what is still being committed. */

@@ -3,6 +3,7 @@ import { DomainError, type Actor } from '@writ/ledger/domain';
 import { journalOf } from '../run/journal.js';
 import { rearm } from '../run/evolve.js';
 import type { Entry } from '../run/entry.js';
+import type { Beat } from '../run/run.commands.js';
 import type { Note } from '../run/run-index.js';
 import type { Attempt, Open, RunRecord } from '../run/run-record.js';
 import type { Refused, RunModel } from '../run/run-model.js';
@@ -10,6 +11,7 @@ import type { Assigner, Dispatcher } from './dispatcher.js';
 import type { EndWaiters } from './end-waiters.js';
 import type { History } from './history.js';
 import { journalParts } from './journal-parts.js';
+import { Leases } from './leases.js';
 import type { Outlet, PendingCommand } from './outlet.js';
 import { PartitionTimers } from './partition-timers.js';
 
@@ -35,6 +37,7 @@ export class PartitionOwner implements Assigner {
   readonly partition: number;
   private readonly model: RunModel;
   private readonly timers: PartitionTimers;
+  readonly leases: Leases;
   private readonly sessions = new Map<string, Set<Attempt>>();
   private deferred: { run: RunRecord; session: string }[] = [];
   private counter = 0;
@@ -51,6 +54,10 @@ export class PartitionOwner implements Assigner {
     this.timers = new PartitionTimers(this.model.index, {
       due: (run, nowMs) => this.due(run, nowMs),
       fire: (tenant, runs) => this.fire(tenant, runs),
+      now: parts.now ?? steadyNow,
+    });
+    this.leases = new Leases({
+      lost: (run, token, beat) => this.lost(run, token, beat),
       now: parts.now ?? steadyNow,
     });
   }
@@ -76,6 +83,7 @@ export class PartitionOwner implements Assigner {
   stop(): void {
     this.gone = true;
     this.timers.stop();
+    this.leases.stop();
     this.model.index.noting = false;
     this.model.onRefused = undefined;
     this.parts.dispatcher.forget(this);
@@ -121,6 +129,12 @@ export class PartitionOwner implements Assigner {
   idle(tenant: string, id: string, token: string, entries: number): void {
     const live = this.model.index.get(tenant, id)?.live;
     if (live?.token === token && live.entries === entries) live.idle = true;
+  }
+
+  /** Steps are under way there. */
+  beats(tenant: string, id: string, token: string, beats: readonly Beat[]): void {
+    const run = this.model.index.get(tenant, id);
+    if (run?.live?.token === token) this.leases.beat(run, token, beats);
   }
 
   /** A worker has dropped these attempts. */
@@ -204,9 +218,10 @@ export class PartitionOwner implements Assigner {
       const { length } = journal.entries;
       const { session, token } = attempt;
       const { partition } = this;
+      const progress = this.leases.progress(run);
       const [entries = [], ...more] = journalParts(journal.entries);
       this.parts.outlet.deliver(session, {
-        type: 'activate', attempt: token, partition, run: run.id, started, startedMs, trace, entries, length, pending,
+        type: 'activate', attempt: token, partition, run: run.id, started, startedMs, trace, entries, length, pending, progress,
       }); // prettier-ignore
       for (const part of more) this.parts.outlet.deliver(session, { type: 'journal', attempt: token, entries: part });
       const held = attempt.building;
@@ -266,6 +281,12 @@ export class PartitionOwner implements Assigner {
   private async fire(tenant: string, runs: string[]): Promise<void> {
     const command = { type: 'timers' as const, runs };
     await this.handle.execute({ tenant, aggregate: 'run', subject: runs[0] as string, command, actor: schedulerActor });
+  }
+
+  private lost({ tenant, id: subject }: RunRecord, token: string, beat: Beat): void {
+    const command = { type: 'lost' as const, token, beat };
+    // A partition that is lost has lost its workers with it.
+    this.handle.execute({ tenant, aggregate: 'run', subject, command, actor: schedulerActor }).catch(() => undefined);
   }
 
   private track(attempt: Attempt): void {

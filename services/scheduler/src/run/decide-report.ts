@@ -1,6 +1,6 @@
 import { keyOf, recordedKind } from './command-key.js';
 import { cancelled, ending, stopped } from './ending.js';
-import type { End, ReportItem, WorkerCommand } from './run.commands.js';
+import type { Beat, End, ReportItem, WorkerCommand } from './run.commands.js';
 import type { CommandKind, Difference, RunEvent } from './run.events.js';
 import { retryDelayMs } from './retry.js';
 import { openAt, type Open, type RunRecord } from './run-record.js';
@@ -115,11 +115,31 @@ function take(draft: Draft, command: WorkerCommand): void {
   keys.push(keyOf(kind, name, occurrence));
 }
 
+/** A worker was silent for longer than a step allows. What it says from now on comes too late. */
+export function decideLost(run: RunRecord, token: string, beat: Beat, nowMs: number): RunEvent[] {
+  if (run.live?.token !== token || !isUnderWay(run, beat)) return [];
+  const { kind, name, occurrence, attempt, policy, leaseMs } = beat;
+  const error = { code: 'run.step_lost', message: `its worker said nothing for ${leaseMs} ms` };
+  const key = { kind, name, occurrence };
+  const event = failed({ run, nowMs }, { ...key, type: 'failed', attempt, error, retryable: true, policy }, key);
+  return [{ ...event, data: { ...event.data, lost: true } }];
+}
+
+/** Whether this attempt may still be going on. */
+export function isUnderWay(run: RunRecord, beat: Beat): boolean {
+  return !hasOutcome(run, beat) && beat.attempt === failuresOf(run.opens[openAt(run, beat.name, beat.occurrence)]) + 1;
+}
+
+/** Whether a step or call is over. */
+export function hasOutcome(run: RunRecord, { kind, name, occurrence }: Beat): boolean {
+  return run.ended || recordedKind(run.done, keyOf(kind, name, occurrence)) !== undefined;
+}
+
 function failed(
-  { run, nowMs }: Draft,
+  { run, nowMs }: Pick<Draft, 'run' | 'nowMs'>,
   command: Extract<WorkerCommand, { type: 'failed' }>,
   key: { kind: CommandKind; name: string; occurrence: number },
-): RunEvent {
+): Extract<RunEvent, { type: 'run.step_failed.v1' }> {
   const { attempt, error, policy, retryable, retryAfterMs } = command;
   const data = { ...key, attempt, error };
   // After a cancel nothing is tried again: the clean-up must come to an end.

@@ -22,4 +22,5 @@ export interface Entry {
   outcome: EntryOutcome;
 }
 
-export type EvictReason = 'ended' | 'stale' | 'paused' | 'bad_report' | 'moved' | 'revoked';
+/** `lost`: the worker was silent for too long. */
+export type EvictReason = 'ended' | 'stale' | 'paused' | 'bad_report' | 'moved' | 'revoked' | 'lost';

@@ -124,6 +124,25 @@ function begin(run: RunRecord, open: Key & { on?: string | undefined; until?: st
   return made;
 }
 
+/** A step has failed, and not for good. */
+function tryAgain(run: RunRecord, data: RunEventData<'run.step_failed.v1'>, at: At): void {
+  const { attempt: failures, error, retryAt, exhausted } = data;
+  const position = openAt(run, data.name, data.occurrence);
+  const open = position < 0 ? begin(run, data) : (run.opens[position] as Open);
+  const { excused, sinceMs } = open.trying ?? { excused: 0, sinceMs: at.timeMs };
+  const last = exhausted ? `${error.code}: ${error.message}`.slice(0, mostExhausted) : undefined;
+  open.trying = { failures, excused, sinceMs, exhausted: last, told: undefined };
+  open.untilMs = retryAt === undefined ? 0 : Date.parse(retryAt);
+  run.state = 'waiting';
+  run.idle = data.idle ?? false;
+}
+
+/** Its worker is silent: the run goes to another. */
+function takeAway(run: RunRecord, at: At): void {
+  evict(run, at, 'lost');
+  if (at.index.noting) at.index.notes.push({ commit: at.commit, type: 'ready', run });
+}
+
 /** A person lets a step be tried again, at once. */
 function tryAnew(open: Open, failures: number, { timeMs }: At): void {
   open.trying = { failures, excused: failures, sinceMs: timeMs, exhausted: undefined, told: undefined };
@@ -159,16 +178,9 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   },
   'run.step_completed.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
   'run.step_failed.v1': (run, data, at) => {
-    const { attempt: failures, error, retryAt, exhausted } = data;
-    if (retryAt === undefined && !exhausted) return settle(run, at, data, { type: 'failed', error });
-    const position = openAt(run, data.name, data.occurrence);
-    const open = position < 0 ? begin(run, data) : (run.opens[position] as Open);
-    const { excused, sinceMs } = open.trying ?? { excused: 0, sinceMs: at.timeMs };
-    const last = exhausted ? `${error.code}: ${error.message}`.slice(0, mostExhausted) : undefined;
-    open.trying = { failures, excused, sinceMs, exhausted: last, told: undefined };
-    open.untilMs = retryAt === undefined ? 0 : Date.parse(retryAt);
-    run.state = 'waiting';
-    run.idle = data.idle ?? false;
+    if (data.retryAt === undefined && !data.exhausted) settle(run, at, data, { type: 'failed', error: data.error });
+    else tryAgain(run, data, at);
+    if (data.lost) takeAway(run, at);
   },
   'run.waiting.v1': (run, data, at) => {
     const open = begin(run, data);
@@ -259,7 +271,21 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
 
 /** Another way to apply events is another version: a snapshot is only a cache, and one made by other code is worth nothing. */
 export const evolveVersion = fnv1a32(
-  [evolve, started, rearm, retryIsHandled, note, settle, evict, begin, tryAnew, end, ...Object.values(evolvers)]
+  [
+    evolve,
+    started,
+    rearm,
+    retryIsHandled,
+    note,
+    settle,
+    evict,
+    begin,
+    tryAgain,
+    takeAway,
+    tryAnew,
+    end,
+    ...Object.values(evolvers),
+  ]
     .map(String)
     .join('\n'),
 );

@@ -19,7 +19,7 @@ import {
   decideTimers,
   existing,
 } from './decide-outside.js';
-import { decideReport, markIdle } from './decide-report.js';
+import { decideLost, decideReport, markIdle } from './decide-report.js';
 import { decideStart } from './decide-start.js';
 import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
@@ -143,6 +143,8 @@ function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] 
       return decideChildEnded(run, what);
     case 'answer':
       return decideAnswer(run, what);
+    case 'lost':
+      return decideLost(run, what.token, what.beat, nowMs);
     default:
       throw refuse('ledger.unknown_command', `a run does not know '${what.type}'`);
   }

@@ -35,6 +35,18 @@ export interface ReportItem {
   idle: boolean;
   /** Entries that the worker had seen under this attempt, the journal excepted. */
   entries: number;
+  /** Signs of life; for the owner, not for the ledger. */
+  beats?: Beat[];
+}
+
+/** A step or call is under way. */
+export interface Beat extends Key<'step' | 'call'> {
+  attempt: number;
+  /** Longer silence frees the step; 0 for never. */
+  leaseMs: number;
+  policy: RetryPolicy;
+  /** Absent: as said before. */
+  progress?: Json;
 }
 
 export type End =
@@ -115,5 +127,7 @@ export type RunCommand =
       content: Content;
     }
   | { type: 'report'; session: string; items: ReportItem[] }
+  /** A worker was silent for longer than the lease of a step. */
+  | { type: 'lost'; token: string; beat: Beat }
   | { type: 'timers'; runs: string[] }
   | { type: 'revoke'; kind: 'agent' | 'person' | 'run' | 'tenant'; principal: string };

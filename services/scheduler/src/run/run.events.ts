@@ -87,6 +87,8 @@ export const runEvents = {
     retryAt: time.optional(),
     /** Nothing is left to try; it is tried again when a person lets the run go on. */
     exhausted: z.boolean().optional(),
+    /** Its worker was silent for too long: the run is not with it any more. */
+    lost: z.boolean().optional(),
     idle: z.boolean().optional(),
   }),
   /** A sleep, or a wait for a message, an approval or a child's result, was begun. */

@@ -1,6 +1,6 @@
 import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/domain';
 import { Kind, type Command, type Grant, type Report, type StepFailure } from '@writ/proto/worker/v1/worker';
-import type { End, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
+import type { Beat, End, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
 import type { CommandKind, Content, Difference } from '../run/run.events.js';
 import { isRunId } from '@writ/enforcement';
 import { fitsInline, maxInlineBytes, maxInlineDepth } from '../values/inline.js';
@@ -19,6 +19,8 @@ const kindNames: Record<Kind, CommandKind | undefined> = {
   [Kind.CANCEL]: undefined,
 };
 const mostText = 8 * 1024;
+/** Of what a step says about itself; more is not kept. */
+const mostProgress = 4 * 1024;
 
 /**
  * Reads a worker's report on one run.
@@ -26,16 +28,30 @@ const mostText = 8 * 1024;
  */
 export function reportItem(report: Report, run: string): ReportItem {
   const commands: WorkerCommand[] = [];
-  for (const command of report.commands) if (command.what.case !== 'heartbeat') commands.push(commandOf(command, run));
+  let beats: Beat[] | undefined;
+  for (const command of report.commands)
+    if (command.what.case === 'beat' || command.what.case === 'heartbeat') (beats ??= []).push(beatOf(command));
+    else commands.push(commandOf(command, run));
   const end = endOf(report.end);
-  return { run, attempt: report.attempt, commands, ...(end && { end }), idle: report.idle, entries: report.entries };
+  const { attempt, idle, entries } = report;
+  return { run, attempt, commands, ...(end && { end }), idle, entries, ...(beats && { beats }) };
+}
+
+function beatOf(command: Command): Beat {
+  const { what } = command;
+  const key = { kind: performed(command), ...keyOf(command) };
+  if (what.case !== 'beat') return { ...key, attempt: 1, leaseMs: 0, policy: policyOf({}) };
+  const { attempt, leaseMs, progress, policy } = what.value;
+  const said = progress?.value.case === 'json' && progress.value.value.length <= mostProgress ? progress : undefined;
+  const { value } = contentOf(said);
+  const beat = { ...key, attempt, leaseMs: wholeMs(leaseMs), policy: policyOf({ policy }) };
+  return value === undefined ? beat : { ...beat, progress: value };
 }
 
 function commandOf(command: Command, run: string): WorkerCommand {
-  const { name, occurrence, what } = command;
-  if (name.length === 0 || name.length > 256) throw bad(`the name of a command has ${name.length} characters`);
-  if (occurrence === 0) throw bad(`the occurrence of ${name} is 0; occurrences count from 1`);
-  const key = { name, occurrence };
+  const { what } = command;
+  const key = keyOf(command);
+  const { name, occurrence } = key;
   switch (what.case) {
     case 'completed':
       return { type: 'completed', kind: performed(command), ...key, content: contentOf(what.value) };
@@ -75,6 +91,12 @@ function commandOf(command: Command, run: string): WorkerCommand {
     default:
       throw bad(`the command ${name}/${occurrence} says nothing`);
   }
+}
+
+function keyOf({ name, occurrence }: Command): { name: string; occurrence: number } {
+  if (name.length === 0 || name.length > 256) throw bad(`the name of a command has ${name.length} characters`);
+  if (occurrence === 0) throw bad(`the occurrence of ${name} is 0; occurrences count from 1`);
+  return { name, occurrence };
 }
 
 function askOf(command: Command, run: string): WorkerCommand {
@@ -129,7 +151,7 @@ function failureOf(failure: StepFailure) {
   };
 }
 
-function policyOf({ policy }: StepFailure): RetryPolicy {
+function policyOf({ policy }: Pick<StepFailure, 'policy'>): RetryPolicy {
   return {
     attempts: policy?.attempts || 5,
     delayMs: wholeMs(policy?.delayMs ?? 0n) || 1000,

@@ -3,7 +3,7 @@ import type { Logger } from '@writ/ledger';
 import { DomainError, refuse, type Actor } from '@writ/ledger/domain';
 import type { ConnectRequest, ConnectResponseSchema, Hello, Report, TaskSchema } from '@writ/proto/worker/v1/worker';
 import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
-import type { ReportItem } from '../run/run.commands.js';
+import type { Beat, ReportItem } from '../run/run.commands.js';
 import { reportSize, withClaims, type ClaimValue } from './large-values.js';
 import { Outbound } from './outbound.js';
 import { Replays, type ReplayReport } from './replays.js';
@@ -17,6 +17,7 @@ export interface SessionLinks {
   /** Reports on runs of one partition, to its owner. Rejects when no owner took them. */
   report(session: Session, partition: number, items: ReportItem[]): Promise<void>;
   idle(session: Session, partition: number, run: string, attempt: string, entries: number): void;
+  beats(session: Session, partition: number, run: string, attempt: string, beats: Beat[]): void;
   released(session: Session, partition: number, dropped: { run: string; attempt: string }[]): void;
   /** There is room for a run again. */
   roomy(session: Session): void;
@@ -49,6 +50,8 @@ const reportBytes = 256 * 1024;
 const mostUnderWay = 64;
 /** The journal of a strict replay goes in one frame. */
 const mostReplayBytes = 3 * 1024 * 1024;
+/** A worker that lost a step to its silence gets no run for this long, unless it is heard of. */
+const silenceMs = 60_000;
 /** Slots that were promised to another replica and not used are taken back. */
 const leaseMs = 2000;
 
@@ -77,6 +80,8 @@ export class Session {
   private draining = false;
   private closed = false;
   private failing = false;
+  /** A step here was not heard of for too long: no more runs until the worker says anything, or that long. */
+  private silentUntilMs = 0;
   private underWay = 0;
   private wake: (() => void) | undefined;
 
@@ -94,7 +99,7 @@ export class Session {
   }
 
   get free(): number {
-    if (this.draining || this.closed) return 0;
+    if (this.draining || this.closed || this.silentUntilMs > Date.now()) return 0;
     return Math.max(0, this.concurrency - this.active - this.reserved - this.leased);
   }
 
@@ -146,6 +151,7 @@ export class Session {
         break;
       }
       case 'evict':
+        if (task.reason === 'lost') this.silentUntilMs = Date.now() + silenceMs;
         this.drop(task.attempt);
         break;
       case 'journal':
@@ -168,6 +174,7 @@ export class Session {
 
   /** Takes one frame in; resolves when the next may be read. */
   async receive(frame: ConnectRequest): Promise<void> {
+    if (this.silentUntilMs > 0) this.heard();
     if (frame.accessToken !== '') await this.links.renew(this, frame.accessToken);
     if (frame.drain) this.draining = true;
     for (const result of frame.replays) this.replays.answer(result);
@@ -222,6 +229,8 @@ export class Session {
       }
       const bytes = reportSize(report);
       const item = this.read(bytes > 0 ? await withClaims(report, this.links.claim, this.tenant) : report, held.run);
+      if (item.beats) this.links.beats(this, held.partition, held.run, item.attempt, item.beats);
+      delete item.beats;
       const earlier = items.get(report.attempt);
       const batch = batches.get(held.partition);
       if (batch && batch.bytes + bytes > reportBytes) flush(held.partition);
@@ -305,6 +314,11 @@ export class Session {
     this.held.delete(attempt);
     if (!held.active) return;
     this.active--;
+    this.roomy();
+  }
+
+  private heard(): void {
+    this.silentUntilMs = 0;
     this.roomy();
   }
 

@@ -34,6 +34,7 @@ const reasons: Record<EvictReason, Evict_Reason> = {
   bad_report: Evict_Reason.BAD_REPORT,
   moved: Evict_Reason.MOVED,
   revoked: Evict_Reason.REVOKED,
+  lost: Evict_Reason.STALE,
 };
 /** A task as it goes to the worker, with its size, roughly. */
 export function wireTask(task: Exclude<WorkerTask, { type: 'unused' }>): [MessageInitShape<typeof TaskSchema>, number] {
@@ -79,7 +80,7 @@ function wireActivate(
   task: Omit<Extract<WorkerTask, { type: 'activate' }>, 'type' | 'partition' | 'entries'>,
   journal: EntryInit[],
 ): MessageInitShape<typeof ActivateSchema> {
-  const { attempt, run, started, startedMs, length, pending, trace } = task;
+  const { attempt, run, started, startedMs, length, pending, trace, progress = [] } = task;
   const input = wireValue(started);
   return {
     attempt,
@@ -97,6 +98,7 @@ function wireActivate(
       due,
     })),
     info: runInfo(started, trace),
+    progress: progress.map(({ name, occurrence, value }) => ({ name, occurrence, value: wireValue({ value }) ?? {} })),
   };
 }
 

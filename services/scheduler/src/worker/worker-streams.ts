@@ -75,6 +75,8 @@ export class WorkerStreams {
     report: (session, partition, items) => this.report(session, partition, items),
     idle: ({ tenant }, partition, run, attempt, entries) =>
       this.parts.owners.tell(partition, { type: 'idle', tenant, run, attempt, entries }),
+    beats: ({ tenant }, partition, run, attempt, beats) =>
+      this.parts.owners.tell(partition, { type: 'beats', tenant, run, attempt, beats }),
     released: ({ tenant }, partition, dropped) =>
       this.parts.owners.tell(partition, {
         type: 'released',

@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK1AgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSLyAgoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiQgoQU3RhcnRSdW5SZXNwb25zZRIKCgJpZBgBIAEoCRIQCghhdHRhY2hlZBgCIAEoCBIQCghwb3NpdGlvbhgDIAEoCSI2Cg1HZXRSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEg0KBWFmdGVyGAIgASgJIi8KDkdldFJ1blJlc3BvbnNlEh0KA3J1bhgBIAEoCzIQLndyaXQucnVuLnYxLlJ1biJtCg9MaXN0UnVuc1JlcXVlc3QSGAoGZmlsdGVyGAEgASgJQgi6SAVyAxjoBxIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCRINCgVhZnRlchgEIAEoCSJLChBMaXN0UnVuc1Jlc3BvbnNlEh4KBHJ1bnMYASADKAsyEC53cml0LnJ1bi52MS5SdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKE0dldFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESJwoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1AQoUR2V0UnVuUmVzdWx0UmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAMgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISKwoLanNvbl9yZXN1bHQYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiLgoUUmVhZFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJgoVUmVhZFJ1blJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIrsBChJTZW5kTWVzc2FnZVJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGwoHbWVzc2FnZRgCIAEoCUIKukgHcgUQARjIARIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSInChNTZW5kTWVzc2FnZVJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIlMKEENhbmNlbFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxINCgVmb3JjZRgDIAEoCCJPChFDYW5jZWxSdW5SZXNwb25zZRIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIQCghwb3NpdGlvbhgDIAEoCSIqChBSZXN1bWVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiUKEVJlc3VtZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIioKEFJlcGxheVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEisgEKEVJlcGxheVJ1blJlc3BvbnNlEgwKBHNhbWUYASABKAgSGAoQZmlyc3RfZGlmZmVyZW5jZRgCIAEoCRIoCghleHBlY3RlZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRImCgZhY3R1YWwYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHZW50cmllcxgFIAEoBRISCgpsaXZlX2NhbGxzGAYgASgFKrEBCghSdW5TdGF0ZRIZChVSVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIUChBSVU5fU1RBVEVfUVVFVUVEEAESFQoRUlVOX1NUQVRFX1JVTk5JTkcQAhIVChFSVU5fU1RBVEVfV0FJVElORxADEhcKE1JVTl9TVEFURV9TVUNDRUVERUQQBBIUChBSVU5fU1RBVEVfRkFJTEVEEAUSFwoTUlVOX1NUQVRFX0NBTkNFTExFRBAGMroICgpSdW5TZXJ2aWNlEmkKCFN0YXJ0UnVuEhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuU3RhcnRSdW5SZXNwb25zZSIg4scYCXJ1bi5zdGFydILT5JMCDToBKiIIL3YxL3J1bnMSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEn0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBKGAQoNUmVhZFJ1blJlc3VsdBIhLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXF1ZXN0GiIud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlc3BvbnNlIizixxgIcnVuLnJlYWSC0+STAhoSGC92MS9ydW5zL3tpZH06cmVhZFJlc3VsdDABEnsKC1NlbmRNZXNzYWdlEh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZSIp4scYCHJ1bi5zZW5kgtPkkwIXOgEqIhIvdjEvcnVucy97aWR9OnNlbmQSeQoJQ2FuY2VsUnVuEh0ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpjYW5jZWwSeQoJUmVzdW1lUnVuEh0ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXN1bWUSeQoJUmVwbGF5UnVuEh0ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlcGxheVJ1blJlc3BvbnNlIi3ixxgKcnVuLnJlcGxheYLT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXBsYXliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLiAgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcyKGAQoMU3RlcFByb2dyZXNzEgwKBHN0ZXAYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRItCgliZWF0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCHByb2dyZXNzGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiUKB1BheWxvYWQSDAoEZGF0YRgBIAEoDBIMCgRibG9iGAIgASgJIvICCg9TdGFydFJ1blJlcXVlc3QSHAoId29ya2Zsb3cYASABKAlCCrpIB3IFEAEYyAESIwoFaW5wdXQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEhQKAmlkGAMgASgJQgi6SAVyAxjIARIqCgtvbl9jb25mbGljdBgEIAEoCUIVukgSchBSAFIEZmFpbFIGYXR0YWNoEhcKBXF1ZXVlGAUgASgJQgi6SAVyAxjIARIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZ2VudBgHIAEoCRI1CgVncmFudBgIIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASDgoGcGFyZW50GAkgASgJEg8KB3ZlcnNpb24YCiABKAkSKgoKanNvbl9pbnB1dBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIjYKDUdldFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESDQoFYWZ0ZXIYAiABKAkiLwoOR2V0UnVuUmVzcG9uc2USHQoDcnVuGAEgASgLMhAud3JpdC5ydW4udjEuUnVuIm0KD0xpc3RSdW5zUmVxdWVzdBIYCgZmaWx0ZXIYASABKAlCCLpIBXIDGOgHEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAMgASgJEg0KBWFmdGVyGAQgASgJIksKEExpc3RSdW5zUmVzcG9uc2USHgoEcnVucxgBIAMoCzIQLndyaXQucnVuLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoTR2V0UnVuUmVzdWx0UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARInCgR3YWl0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrUBChRHZXRSdW5SZXN1bHRSZXNwb25zZRIkCgVzdGF0ZRgBIAEoDjIVLndyaXQucnVuLnYxLlJ1blN0YXRlEiQKBnJlc3VsdBgCIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSJAoFZXJyb3IYAyABKAsyFS53cml0LnJ1bi52MS5SdW5FcnJvchIrCgtqc29uX3Jlc3VsdBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIuChRSZWFkUnVuUmVzdWx0UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASImChVSZWFkUnVuUmVzdWx0UmVzcG9uc2USDQoFY2h1bmsYASABKAwiuwEKElNlbmRNZXNzYWdlUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIbCgdtZXNzYWdlGAIgASgJQgq6SAdyBRABGMgBEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIicKE1NlbmRNZXNzYWdlUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiUwoQQ2FuY2VsUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDEg0KBWZvcmNlGAMgASgIIk8KEUNhbmNlbFJ1blJlc3BvbnNlEg8KB3N0b3BwZWQYASADKAkSFwoPb3V0Y29tZV91bmtub3duGAIgAygJEhAKCHBvc2l0aW9uGAMgASgJIioKEFJlc3VtZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJQoRUmVzdW1lUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiKgoQUmVwbGF5UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASKyAQoRUmVwbGF5UnVuUmVzcG9uc2USDAoEc2FtZRgBIAEoCBIYChBmaXJzdF9kaWZmZXJlbmNlGAIgASgJEigKCGV4cGVjdGVkGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiYKBmFjdHVhbBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIPCgdlbnRyaWVzGAUgASgFEhIKCmxpdmVfY2FsbHMYBiABKAUqsQEKCFJ1blN0YXRlEhkKFVJVTl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEFJVTl9TVEFURV9RVUVVRUQQARIVChFSVU5fU1RBVEVfUlVOTklORxACEhUKEVJVTl9TVEFURV9XQUlUSU5HEAMSFwoTUlVOX1NUQVRFX1NVQ0NFRURFRBAEEhQKEFJVTl9TVEFURV9GQUlMRUQQBRIXChNSVU5fU1RBVEVfQ0FOQ0VMTEVEEAYyuggKClJ1blNlcnZpY2USaQoIU3RhcnRSdW4SHC53cml0LnJ1bi52MS5TdGFydFJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlIiDixxgJcnVuLnN0YXJ0gtPkkwINOgEqIggvdjEvcnVucxJkCgZHZXRSdW4SGi53cml0LnJ1bi52MS5HZXRSdW5SZXF1ZXN0Ghsud3JpdC5ydW4udjEuR2V0UnVuUmVzcG9uc2UiIeLHGAhydW4ucmVhZILT5JMCDxINL3YxL3J1bnMve2lkfRJlCghMaXN0UnVucxIcLndyaXQucnVuLnYxLkxpc3RSdW5zUmVxdWVzdBodLndyaXQucnVuLnYxLkxpc3RSdW5zUmVzcG9uc2UiHOLHGAhydW4ucmVhZILT5JMCChIIL3YxL3J1bnMSfQoMR2V0UnVuUmVzdWx0EiAud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVxdWVzdBohLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlc3BvbnNlIijixxgIcnVuLnJlYWSC0+STAhYSFC92MS9ydW5zL3tpZH06cmVzdWx0EoYBCg1SZWFkUnVuUmVzdWx0EiEud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlcXVlc3QaIi53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVzcG9uc2UiLOLHGAhydW4ucmVhZILT5JMCGhIYL3YxL3J1bnMve2lkfTpyZWFkUmVzdWx0MAESewoLU2VuZE1lc3NhZ2USHy53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIinixxgIcnVuLnNlbmSC0+STAhc6ASoiEi92MS9ydW5zL3tpZH06c2VuZBJ5CglDYW5jZWxSdW4SHS53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVzcG9uc2UiLeLHGApydW4uY2FuY2VsgtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OmNhbmNlbBJ5CglSZXN1bWVSdW4SHS53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVzcG9uc2UiLeLHGApydW4uY2FuY2VsgtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OnJlc3VtZRJ5CglSZXBsYXlSdW4SHS53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVzcG9uc2UiLeLHGApydW4ucmVwbGF5gtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OnJlcGxheWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -115,6 +115,13 @@ export type Run = Message<"writ.run.v1.Run"> & {
    * @generated from field: string difference = 12;
    */
   difference: string;
+
+  /**
+   * Of GetRun only: what steps under way said last about themselves. Not recorded; forgotten when the run goes to another scheduler.
+   *
+   * @generated from field: repeated writ.run.v1.StepProgress progress = 13;
+   */
+  progress: StepProgress[];
 };
 
 /**
@@ -123,6 +130,46 @@ export type Run = Message<"writ.run.v1.Run"> & {
  */
 export const RunSchema: GenMessage<Run> = /*@__PURE__*/
   messageDesc(file_writ_run_v1_run, 1);
+
+/**
+ * A step or call that is being performed and says how far it is.
+ *
+ * @generated from message writ.run.v1.StepProgress
+ */
+export type StepProgress = Message<"writ.run.v1.StepProgress"> & {
+  /**
+   * For example `step copy/1`.
+   *
+   * @generated from field: string step = 1;
+   */
+  step: string;
+
+  /**
+   * From 1.
+   *
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * When it was last heard of.
+   *
+   * @generated from field: google.protobuf.Timestamp beat_time = 3;
+   */
+  beatTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Value progress = 4;
+   */
+  progress?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.run.v1.StepProgress.
+ * Use `create(StepProgressSchema)` to create a new message.
+ */
+export const StepProgressSchema: GenMessage<StepProgress> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 2);
 
 /**
  * A value in the SDK's codec: JSON with tags for what JSON cannot say; above 64 KiB a reference into the blob store.
@@ -148,7 +195,7 @@ export type Payload = Message<"writ.run.v1.Payload"> & {
  * Use `create(PayloadSchema)` to create a new message.
  */
 export const PayloadSchema: GenMessage<Payload> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 2);
+  messageDesc(file_writ_run_v1_run, 3);
 
 /**
  * @generated from message writ.run.v1.StartRunRequest
@@ -227,7 +274,7 @@ export type StartRunRequest = Message<"writ.run.v1.StartRunRequest"> & {
  * Use `create(StartRunRequestSchema)` to create a new message.
  */
 export const StartRunRequestSchema: GenMessage<StartRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 3);
+  messageDesc(file_writ_run_v1_run, 4);
 
 /**
  * @generated from message writ.run.v1.StartRunResponse
@@ -254,7 +301,7 @@ export type StartRunResponse = Message<"writ.run.v1.StartRunResponse"> & {
  * Use `create(StartRunResponseSchema)` to create a new message.
  */
 export const StartRunResponseSchema: GenMessage<StartRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 4);
+  messageDesc(file_writ_run_v1_run, 5);
 
 /**
  * @generated from message writ.run.v1.GetRunRequest
@@ -276,7 +323,7 @@ export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 5);
+  messageDesc(file_writ_run_v1_run, 6);
 
 /**
  * @generated from message writ.run.v1.GetRunResponse
@@ -293,7 +340,7 @@ export type GetRunResponse = Message<"writ.run.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 6);
+  messageDesc(file_writ_run_v1_run, 7);
 
 /**
  * @generated from message writ.run.v1.ListRunsRequest
@@ -327,7 +374,7 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 7);
+  messageDesc(file_writ_run_v1_run, 8);
 
 /**
  * @generated from message writ.run.v1.ListRunsResponse
@@ -349,7 +396,7 @@ export type ListRunsResponse = Message<"writ.run.v1.ListRunsResponse"> & {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 8);
+  messageDesc(file_writ_run_v1_run, 9);
 
 /**
  * @generated from message writ.run.v1.GetRunResultRequest
@@ -373,7 +420,7 @@ export type GetRunResultRequest = Message<"writ.run.v1.GetRunResultRequest"> & {
  * Use `create(GetRunResultRequestSchema)` to create a new message.
  */
 export const GetRunResultRequestSchema: GenMessage<GetRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9);
+  messageDesc(file_writ_run_v1_run, 10);
 
 /**
  * @generated from message writ.run.v1.GetRunResultResponse
@@ -407,7 +454,7 @@ export type GetRunResultResponse = Message<"writ.run.v1.GetRunResultResponse"> &
  * Use `create(GetRunResultResponseSchema)` to create a new message.
  */
 export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10);
+  messageDesc(file_writ_run_v1_run, 11);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultRequest
@@ -424,7 +471,7 @@ export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> &
  * Use `create(ReadRunResultRequestSchema)` to create a new message.
  */
 export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 12);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultResponse
@@ -441,7 +488,7 @@ export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse">
  * Use `create(ReadRunResultResponseSchema)` to create a new message.
  */
 export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.SendMessageRequest
@@ -480,7 +527,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -497,7 +544,7 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -524,7 +571,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -551,7 +598,7 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 17);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -568,7 +615,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 18);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -585,7 +632,7 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 19);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -602,7 +649,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -644,7 +691,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 20);
+  messageDesc(file_writ_run_v1_run, 21);
 
 /**
  * @generated from enum writ.run.v1.RunState

@@ -108,7 +108,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file writ/worker/v1/worker.proto.
  */
 export const file_writ_worker_v1_worker: GenFile = /*@__PURE__*/
-  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIsQBCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCSKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSKlAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA1CBQoDZW5kItkDCgdDb21tYW5kEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIqCgljb21wbGV0ZWQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEi0KBmZhaWxlZBgFIAEoCzIbLndyaXQud29ya2VyLnYxLlN0ZXBGYWlsdXJlSAASKgoJaGVhcnRiZWF0GAYgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAQgYKBHdoYXQingEKC1N0ZXBGYWlsdXJlEg8KB2F0dGVtcHQYASABKA0SJgoFZXJyb3IYAiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlEhEKCXJldHJ5YWJsZRgDIAEoCBIrCgZwb2xpY3kYBCABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRIWCg5yZXRyeV9hZnRlcl9tcxgFIAEoBCKeAQoLUmV0cnlQb2xpY3kSEAoIYXR0ZW1wdHMYASABKA0SEAoIZGVsYXlfbXMYAiABKAQSDgoGZmFjdG9yGAMgASgBEhQKDG1heF9kZWxheV9tcxgEIAEoBBIOCgZqaXR0ZXIYBSABKAESFAoMaW5jcmVtZW50X21zGAYgASgEEhAKCHRvdGFsX21zGAcgASgEEg0KBXBhdXNlGAggASgIIjgKBVNsZWVwEhUKC2R1cmF0aW9uX21zGAEgASgESAASDwoFYXRfbXMYAiABKANIAEIHCgV1bnRpbCIyCgtXYWl0TWVzc2FnZRIPCgdtZXNzYWdlGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQiZwoDQXNrEiwKCHF1ZXN0aW9uGAEgASgLMhgud3JpdC53b3JrZXIudjEuUXVlc3Rpb25IABIVCgthcHByb3ZhbF9pZBgCIAEoCUgAEhIKCnRpbWVvdXRfbXMYAyABKARCBwoFYWJvdXQiegoIUXVlc3Rpb24SDQoFdGl0bGUYASABKAkSJQoGZGV0YWlsGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSJQoGc2NoZW1hGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSEQoJYXBwcm92ZXJzGAQgAygJIrUBCgpTdGFydENoaWxkEg4KBnJ1bl9pZBgBIAEoCRIQCgh3b3JrZmxvdxgCIAEoCRIkCgVpbnB1dBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXF1ZXVlGAQgASgJEiQKBWdyYW50GAUgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDgoGYXR0YWNoGAYgASgIEhoKEmNhbmNlbF93aXRoX3BhcmVudBgHIAEoCCIwCgpXYWl0UmVzdWx0Eg4KBnJ1bl9pZBgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEIm8KD0Nvbm5lY3RSZXNwb25zZRIoCgd3ZWxjb21lGAEgASgLMhcud3JpdC53b3JrZXIudjEuV2VsY29tZRIjCgV0YXNrcxgCIAMoCzIULndyaXQud29ya2VyLnYxLlRhc2sSDQoFZHJhaW4YAyABKAgiTQoHV2VsY29tZRIPCgdzZXNzaW9uGAEgASgJEhgKEG1heF9pbmxpbmVfYnl0ZXMYAiABKAQSFwoPbWF4X3ZhbHVlX2J5dGVzGAMgASgEIugBCgRUYXNrEiwKCGFjdGl2YXRlGAEgASgLMhgud3JpdC53b3JrZXIudjEuQWN0aXZhdGVIABIuCgdqb3VybmFsGAIgASgLMhsud3JpdC53b3JrZXIudjEuSm91cm5hbFBhcnRIABIoCgZyZXN1bWUYAyABKAsyFi53cml0Lndvcmtlci52MS5SZXN1bWVIABImCgVldmljdBgEIAEoCzIVLndyaXQud29ya2VyLnYxLkV2aWN0SAASKAoGcmVwbGF5GAUgASgLMhYud3JpdC53b3JrZXIudjEuUmVwbGF5SABCBgoEdGFzayKLAgoIQWN0aXZhdGUSDwoHYXR0ZW1wdBgBIAEoCRIOCgZydW5faWQYAiABKAkSEAoId29ya2Zsb3cYAyABKAkSJAoFaW5wdXQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIVCg1zdGFydGVkX2F0X21zGAUgASgDEiYKB2pvdXJuYWwYBiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeRIWCg5qb3VybmFsX2xlbmd0aBgHIAEoDRIoCgdwZW5kaW5nGAggAygLMhcud3JpdC53b3JrZXIudjEuUGVuZGluZxIlCgRpbmZvGAkgASgLMhcud3JpdC53b3JrZXIudjEuUnVuSW5mbyKVAQoHUnVuSW5mbxINCgVxdWV1ZRgBIAEoCRIRCglwcmluY2lwYWwYAiABKAkSFAoMb25fYmVoYWxmX29mGAMgAygJEg4KBnBhcmVudBgEIAEoCRINCgVkZXB0aBgFIAEoDRIkCgVncmFudBgGIAEoCzIVLndyaXQud29ya2VyLnYxLkdyYW50Eg0KBXRyYWNlGAcgASgJIjsKBUdyYW50EjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eSJGCgtKb3VybmFsUGFydBIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSJBCgZSZXN1bWUSDwoHYXR0ZW1wdBgBIAEoCRImCgdlbnRyaWVzGAIgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnki3AIKBUVudHJ5EiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIPCgd0aW1lX21zGAQgASgDEhIKCHJlY29yZGVkGAUgASgISAASKgoJY29tcGxldGVkGAYgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIpCgZmYWlsZWQYByABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFZmlyZWQYCCABKAhIABITCgl0aW1lZF9vdXQYCSABKAhIABIPCgVyZXRyeRgKIAEoDUgAEhEKB3N0YXJ0ZWQYCyABKAlIABIqCghhbnN3ZXJlZBgMIAEoCzIWLndyaXQud29ya2VyLnYxLkFuc3dlckgAEhAKBmNhbmNlbBgNIAEoCUgAQgkKB291dGNvbWUigAEKBkFuc3dlchIQCghhcHByb3ZlZBgBIAEoCBIkCgV2YWx1ZRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEgoKAmJ5GAMgASgJEg0KBWF0X21zGAQgASgDEhMKC2FwcHJvdmFsX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCSJuCgdQZW5kaW5nEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIQCghmYWlsdXJlcxgEIAEoDRILCgNkdWUYBSABKAgi7QEKBUV2aWN0Eg8KB2F0dGVtcHQYASABKAkSLAoGcmVhc29uGAIgASgOMhwud3JpdC53b3JrZXIudjEuRXZpY3QuUmVhc29uEg4KBmRldGFpbBgDIAEoCSKUAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhAKDFJFQVNPTl9FTkRFRBABEhAKDFJFQVNPTl9TVEFMRRACEhEKDVJFQVNPTl9QQVVTRUQQAxIVChFSRUFTT05fQkFEX1JFUE9SVBAEEhAKDFJFQVNPTl9NT1ZFRBAFEhIKDlJFQVNPTl9SRVZPS0VEEAYirgEKBlJlcGxheRIKCgJpZBgBIAEoCRIlCgNydW4YAiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZRIqCgljb21wbGV0ZWQYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgEIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABITCgljYW5jZWxsZWQYBSABKAhIAEIFCgNlbmQigwEKDFJlcGxheVJlc3VsdBIKCgJpZBgBIAEoCRIMCgRzYW1lGAIgASgIEjQKEGZpcnN0X2RpZmZlcmVuY2UYAyABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlEg8KB2VudHJpZXMYBCABKA0SEgoKbGl2ZV9jYWxscxgFIAEoDSL8AQoKRGl2ZXJnZW5jZRIQCghwb3NpdGlvbhgBIAEoDRIxCghleHBlY3RlZBgCIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIvCgZhY3R1YWwYAyABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASDAoEdGV4dBgEIAEoCRIMCgRkaWZmGAUgASgJGlwKBFN0ZXASIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBmRldGFpbBgEIAEoCSJGCgVWYWx1ZRIOCgRqc29uGAEgASgMSAASJAoEYmxvYhgCIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2JIAEIHCgV2YWx1ZSIoCgRCbG9iEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBCJfCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRImCgdkZXRhaWxzGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFc3RhY2sYBCABKAkiOQoNQ2FuY2VsUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCSIjChJVcGxvYWRWYWx1ZVJlcXVlc3QSDQoFY2h1bmsYASABKAwiOQoTVXBsb2FkVmFsdWVSZXNwb25zZRIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiI2ChBSZWFkVmFsdWVSZXF1ZXN0EiIKBGJsb2IYASABKAsyFC53cml0Lndvcmtlci52MS5CbG9iIiIKEVJlYWRWYWx1ZVJlc3BvbnNlEg0KBWNodW5rGAEgASgMKrABCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABINCglLSU5EX1NURVAQARINCglLSU5EX0NBTEwQAhIOCgpLSU5EX1NMRUVQEAMSEAoMS0lORF9NRVNTQUdFEAQSEQoNS0lORF9BUFBST1ZBTBAFEg4KCktJTkRfQ0hJTEQQBhIPCgtLSU5EX1JFU1VMVBAHEg0KCUtJTkRfRU1JVBAIEg8KC0tJTkRfQ0FOQ0VMEAkyyQIKDVdvcmtlclNlcnZpY2USYgoHQ29ubmVjdBIeLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXF1ZXN0Gh8ud3JpdC53b3JrZXIudjEuQ29ubmVjdFJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QoATABEmwKC1VwbG9hZFZhbHVlEiIud3JpdC53b3JrZXIudjEuVXBsb2FkVmFsdWVSZXF1ZXN0GiMud3JpdC53b3JrZXIudjEuVXBsb2FkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAESZgoJUmVhZFZhbHVlEiAud3JpdC53b3JrZXIudjEuUmVhZFZhbHVlUmVxdWVzdBohLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QwAWIGcHJvdG8z", [file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIsQBCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCSKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSKlAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA1CBQoDZW5kIoMECgdDb21tYW5kEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIqCgljb21wbGV0ZWQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEi0KBmZhaWxlZBgFIAEoCzIbLndyaXQud29ya2VyLnYxLlN0ZXBGYWlsdXJlSAASLgoJaGVhcnRiZWF0GAYgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVCAhgBSAASJgoFc2xlZXAYByABKAsyFS53cml0Lndvcmtlci52MS5TbGVlcEgAEisKBHdhaXQYCCABKAsyGy53cml0Lndvcmtlci52MS5XYWl0TWVzc2FnZUgAEiIKA2FzaxgJIAEoCzITLndyaXQud29ya2VyLnYxLkFza0gAEisKBXN0YXJ0GAogASgLMhoud3JpdC53b3JrZXIudjEuU3RhcnRDaGlsZEgAEiwKBnJlc3VsdBgLIAEoCzIaLndyaXQud29ya2VyLnYxLldhaXRSZXN1bHRIABIlCgRlbWl0GAwgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIkCgRiZWF0GA0gASgLMhQud3JpdC53b3JrZXIudjEuQmVhdEgAQgYKBHdoYXQifwoEQmVhdBIPCgdhdHRlbXB0GAEgASgNEhAKCGxlYXNlX21zGAIgASgEEisKBnBvbGljeRgDIAEoCzIbLndyaXQud29ya2VyLnYxLlJldHJ5UG9saWN5EicKCHByb2dyZXNzGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUingEKC1N0ZXBGYWlsdXJlEg8KB2F0dGVtcHQYASABKA0SJgoFZXJyb3IYAiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlEhEKCXJldHJ5YWJsZRgDIAEoCBIrCgZwb2xpY3kYBCABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRIWCg5yZXRyeV9hZnRlcl9tcxgFIAEoBCKeAQoLUmV0cnlQb2xpY3kSEAoIYXR0ZW1wdHMYASABKA0SEAoIZGVsYXlfbXMYAiABKAQSDgoGZmFjdG9yGAMgASgBEhQKDG1heF9kZWxheV9tcxgEIAEoBBIOCgZqaXR0ZXIYBSABKAESFAoMaW5jcmVtZW50X21zGAYgASgEEhAKCHRvdGFsX21zGAcgASgEEg0KBXBhdXNlGAggASgIIjgKBVNsZWVwEhUKC2R1cmF0aW9uX21zGAEgASgESAASDwoFYXRfbXMYAiABKANIAEIHCgV1bnRpbCIyCgtXYWl0TWVzc2FnZRIPCgdtZXNzYWdlGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQiZwoDQXNrEiwKCHF1ZXN0aW9uGAEgASgLMhgud3JpdC53b3JrZXIudjEuUXVlc3Rpb25IABIVCgthcHByb3ZhbF9pZBgCIAEoCUgAEhIKCnRpbWVvdXRfbXMYAyABKARCBwoFYWJvdXQiegoIUXVlc3Rpb24SDQoFdGl0bGUYASABKAkSJQoGZGV0YWlsGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSJQoGc2NoZW1hGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSEQoJYXBwcm92ZXJzGAQgAygJIrUBCgpTdGFydENoaWxkEg4KBnJ1bl9pZBgBIAEoCRIQCgh3b3JrZmxvdxgCIAEoCRIkCgVpbnB1dBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXF1ZXVlGAQgASgJEiQKBWdyYW50GAUgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDgoGYXR0YWNoGAYgASgIEhoKEmNhbmNlbF93aXRoX3BhcmVudBgHIAEoCCIwCgpXYWl0UmVzdWx0Eg4KBnJ1bl9pZBgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEIm8KD0Nvbm5lY3RSZXNwb25zZRIoCgd3ZWxjb21lGAEgASgLMhcud3JpdC53b3JrZXIudjEuV2VsY29tZRIjCgV0YXNrcxgCIAMoCzIULndyaXQud29ya2VyLnYxLlRhc2sSDQoFZHJhaW4YAyABKAgiTQoHV2VsY29tZRIPCgdzZXNzaW9uGAEgASgJEhgKEG1heF9pbmxpbmVfYnl0ZXMYAiABKAQSFwoPbWF4X3ZhbHVlX2J5dGVzGAMgASgEIugBCgRUYXNrEiwKCGFjdGl2YXRlGAEgASgLMhgud3JpdC53b3JrZXIudjEuQWN0aXZhdGVIABIuCgdqb3VybmFsGAIgASgLMhsud3JpdC53b3JrZXIudjEuSm91cm5hbFBhcnRIABIoCgZyZXN1bWUYAyABKAsyFi53cml0Lndvcmtlci52MS5SZXN1bWVIABImCgVldmljdBgEIAEoCzIVLndyaXQud29ya2VyLnYxLkV2aWN0SAASKAoGcmVwbGF5GAUgASgLMhYud3JpdC53b3JrZXIudjEuUmVwbGF5SABCBgoEdGFzayK3AgoIQWN0aXZhdGUSDwoHYXR0ZW1wdBgBIAEoCRIOCgZydW5faWQYAiABKAkSEAoId29ya2Zsb3cYAyABKAkSJAoFaW5wdXQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIVCg1zdGFydGVkX2F0X21zGAUgASgDEiYKB2pvdXJuYWwYBiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeRIWCg5qb3VybmFsX2xlbmd0aBgHIAEoDRIoCgdwZW5kaW5nGAggAygLMhcud3JpdC53b3JrZXIudjEuUGVuZGluZxIlCgRpbmZvGAkgASgLMhcud3JpdC53b3JrZXIudjEuUnVuSW5mbxIqCghwcm9ncmVzcxgKIAMoCzIYLndyaXQud29ya2VyLnYxLlByb2dyZXNzIlIKCFByb2dyZXNzEgwKBG5hbWUYASABKAkSEgoKb2NjdXJyZW5jZRgCIAEoDRIkCgV2YWx1ZRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIpUBCgdSdW5JbmZvEg0KBXF1ZXVlGAEgASgJEhEKCXByaW5jaXBhbBgCIAEoCRIUCgxvbl9iZWhhbGZfb2YYAyADKAkSDgoGcGFyZW50GAQgASgJEg0KBWRlcHRoGAUgASgNEiQKBWdyYW50GAYgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDQoFdHJhY2UYByABKAkiOwoFR3JhbnQSMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5IkYKC0pvdXJuYWxQYXJ0Eg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5IkEKBlJlc3VtZRIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSLcAgoFRW50cnkSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg8KB3RpbWVfbXMYBCABKAMSEgoIcmVjb3JkZWQYBSABKAhIABIqCgljb21wbGV0ZWQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgHIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIPCgVmaXJlZBgIIAEoCEgAEhMKCXRpbWVkX291dBgJIAEoCEgAEg8KBXJldHJ5GAogASgNSAASEQoHc3RhcnRlZBgLIAEoCUgAEioKCGFuc3dlcmVkGAwgASgLMhYud3JpdC53b3JrZXIudjEuQW5zd2VySAASEAoGY2FuY2VsGA0gASgJSABCCQoHb3V0Y29tZSKAAQoGQW5zd2VyEhAKCGFwcHJvdmVkGAEgASgIEiQKBXZhbHVlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSCgoCYnkYAyABKAkSDQoFYXRfbXMYBCABKAMSEwoLYXBwcm92YWxfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJIm4KB1BlbmRpbmcSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEhAKCGZhaWx1cmVzGAQgASgNEgsKA2R1ZRgFIAEoCCLtAQoFRXZpY3QSDwoHYXR0ZW1wdBgBIAEoCRIsCgZyZWFzb24YAiABKA4yHC53cml0Lndvcmtlci52MS5FdmljdC5SZWFzb24SDgoGZGV0YWlsGAMgASgJIpQBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEAoMUkVBU09OX0VOREVEEAESEAoMUkVBU09OX1NUQUxFEAISEQoNUkVBU09OX1BBVVNFRBADEhUKEVJFQVNPTl9CQURfUkVQT1JUEAQSEAoMUkVBU09OX01PVkVEEAUSEgoOUkVBU09OX1JFVk9LRUQQBiKuAQoGUmVwbGF5EgoKAmlkGAEgASgJEiUKA3J1bhgCIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEhMKCWNhbmNlbGxlZBgFIAEoCEgAQgUKA2VuZCKDAQoMUmVwbGF5UmVzdWx0EgoKAmlkGAEgASgJEgwKBHNhbWUYAiABKAgSNAoQZmlyc3RfZGlmZmVyZW5jZRgDIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2USDwoHZW50cmllcxgEIAEoDRISCgpsaXZlX2NhbGxzGAUgASgNIvwBCgpEaXZlcmdlbmNlEhAKCHBvc2l0aW9uGAEgASgNEjEKCGV4cGVjdGVkGAIgASgLMh8ud3JpdC53b3JrZXIudjEuRGl2ZXJnZW5jZS5TdGVwEi8KBmFjdHVhbBgDIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIMCgR0ZXh0GAQgASgJEgwKBGRpZmYYBSABKAkaXAoEU3RlcBIiCgRraW5kGAEgASgOMhQud3JpdC53b3JrZXIudjEuS2luZBIMCgRuYW1lGAIgASgJEhIKCm9jY3VycmVuY2UYAyABKA0SDgoGZGV0YWlsGAQgASgJIkYKBVZhbHVlEg4KBGpzb24YASABKAxIABIkCgRibG9iGAIgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYkgAQgcKBXZhbHVlIigKBEJsb2ISDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEIl8KB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEiYKB2RldGFpbHMYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRINCgVzdGFjaxgEIAEoCSI5Cg1DYW5jZWxSZWNlaXB0Eg8KB3N0b3BwZWQYASADKAkSFwoPb3V0Y29tZV91bmtub3duGAIgAygJIiMKElVwbG9hZFZhbHVlUmVxdWVzdBINCgVjaHVuaxgBIAEoDCI5ChNVcGxvYWRWYWx1ZVJlc3BvbnNlEiIKBGJsb2IYASABKAsyFC53cml0Lndvcmtlci52MS5CbG9iIjYKEFJlYWRWYWx1ZVJlcXVlc3QSIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiIgoRUmVhZFZhbHVlUmVzcG9uc2USDQoFY2h1bmsYASABKAwqsAEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfU1RFUBABEg0KCUtJTkRfQ0FMTBACEg4KCktJTkRfU0xFRVAQAxIQCgxLSU5EX01FU1NBR0UQBBIRCg1LSU5EX0FQUFJPVkFMEAUSDgoKS0lORF9DSElMRBAGEg8KC0tJTkRfUkVTVUxUEAcSDQoJS0lORF9FTUlUEAgSDwoLS0lORF9DQU5DRUwQCTLJAgoNV29ya2VyU2VydmljZRJiCgdDb25uZWN0Eh4ud3JpdC53b3JrZXIudjEuQ29ubmVjdFJlcXVlc3QaHy53cml0Lndvcmtlci52MS5Db25uZWN0UmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBMAESbAoLVXBsb2FkVmFsdWUSIi53cml0Lndvcmtlci52MS5VcGxvYWRWYWx1ZVJlcXVlc3QaIy53cml0Lndvcmtlci52MS5VcGxvYWRWYWx1ZVJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QoARJmCglSZWFkVmFsdWUSIC53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXF1ZXN0GiEud3JpdC53b3JrZXIudjEuUmVhZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdDABYgZwcm90bzM", [file_writ_api_v1_options, file_writ_identity_v1_identity]);
 
 /**
  * One frame of the worker.
@@ -372,9 +372,10 @@ export type Command = Message<"writ.worker.v1.Command"> & {
     case: "failed";
   } | {
     /**
-     * Step or call: still working. Not recorded; shown to who looks at the run. No answer.
+     * As `beat` with nothing but progress.
      *
-     * @generated from field: writ.worker.v1.Value heartbeat = 6;
+     * @generated from field: writ.worker.v1.Value heartbeat = 6 [deprecated = true];
+     * @deprecated
      */
     value: Value;
     case: "heartbeat";
@@ -426,6 +427,14 @@ export type Command = Message<"writ.worker.v1.Command"> & {
      */
     value: Value;
     case: "emit";
+  } | {
+    /**
+     * Step or call: still working. Not recorded. No answer.
+     *
+     * @generated from field: writ.worker.v1.Beat beat = 13;
+     */
+    value: Beat;
+    case: "beat";
   } | { case: undefined; value?: undefined };
 };
 
@@ -435,6 +444,48 @@ export type Command = Message<"writ.worker.v1.Command"> & {
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
   messageDesc(file_writ_worker_v1_worker, 4);
+
+/**
+ * A sign of life of an attempt. With a lease the scheduler takes the run away from a worker that is silent for longer: the attempt has then failed with
+ * `run.step_lost` (and its policy says what follows), the run goes to another worker, and what this one still reports is stale.
+ *
+ * @generated from message writ.worker.v1.Beat
+ */
+export type Beat = Message<"writ.worker.v1.Beat"> & {
+  /**
+   * The attempt that is being made, from 1.
+   *
+   * @generated from field: uint32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * 0: none. Begins anew with every beat; ends with the outcome of the attempt.
+   *
+   * @generated from field: uint64 lease_ms = 2;
+   */
+  leaseMs: bigint;
+
+  /**
+   * @generated from field: writ.worker.v1.RetryPolicy policy = 3;
+   */
+  policy?: RetryPolicy | undefined;
+
+  /**
+   * How far it is, at most 4 KiB; absent: as said before. Kept in memory only: shown to who looks at the run, and given to the attempt after this one
+   * (`Activate.progress`) as long as the partition keeps its owner.
+   *
+   * @generated from field: writ.worker.v1.Value progress = 4;
+   */
+  progress?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.worker.v1.Beat.
+ * Use `create(BeatSchema)` to create a new message.
+ */
+export const BeatSchema: GenMessage<Beat> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 5);
 
 /**
  * @generated from message writ.worker.v1.StepFailure
@@ -477,7 +528,7 @@ export type StepFailure = Message<"writ.worker.v1.StepFailure"> & {
  * Use `create(StepFailureSchema)` to create a new message.
  */
 export const StepFailureSchema: GenMessage<StepFailure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 5);
+  messageDesc(file_writ_worker_v1_worker, 6);
 
 /**
  * Delay before attempt n+1: min(delay_ms * factor^(n-1) + increment_ms * (n-1), max_delay_ms), less what the jitter takes. Zero values mean the
@@ -550,7 +601,7 @@ export type RetryPolicy = Message<"writ.worker.v1.RetryPolicy"> & {
  * Use `create(RetryPolicySchema)` to create a new message.
  */
 export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 6);
+  messageDesc(file_writ_worker_v1_worker, 7);
 
 /**
  * @generated from message writ.worker.v1.Sleep
@@ -583,7 +634,7 @@ export type Sleep = Message<"writ.worker.v1.Sleep"> & {
  * Use `create(SleepSchema)` to create a new message.
  */
 export const SleepSchema: GenMessage<Sleep> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 7);
+  messageDesc(file_writ_worker_v1_worker, 8);
 
 /**
  * @generated from message writ.worker.v1.WaitMessage
@@ -609,7 +660,7 @@ export type WaitMessage = Message<"writ.worker.v1.WaitMessage"> & {
  * Use `create(WaitMessageSchema)` to create a new message.
  */
 export const WaitMessageSchema: GenMessage<WaitMessage> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 8);
+  messageDesc(file_writ_worker_v1_worker, 9);
 
 /**
  * @generated from message writ.worker.v1.Ask
@@ -649,7 +700,7 @@ export type Ask = Message<"writ.worker.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 9);
+  messageDesc(file_writ_worker_v1_worker, 10);
 
 /**
  * @generated from message writ.worker.v1.Question
@@ -687,7 +738,7 @@ export type Question = Message<"writ.worker.v1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 10);
+  messageDesc(file_writ_worker_v1_worker, 11);
 
 /**
  * @generated from message writ.worker.v1.StartChild
@@ -744,7 +795,7 @@ export type StartChild = Message<"writ.worker.v1.StartChild"> & {
  * Use `create(StartChildSchema)` to create a new message.
  */
 export const StartChildSchema: GenMessage<StartChild> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 11);
+  messageDesc(file_writ_worker_v1_worker, 12);
 
 /**
  * @generated from message writ.worker.v1.WaitResult
@@ -770,7 +821,7 @@ export type WaitResult = Message<"writ.worker.v1.WaitResult"> & {
  * Use `create(WaitResultSchema)` to create a new message.
  */
 export const WaitResultSchema: GenMessage<WaitResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 12);
+  messageDesc(file_writ_worker_v1_worker, 13);
 
 /**
  * One frame of the scheduler.
@@ -803,7 +854,7 @@ export type ConnectResponse = Message<"writ.worker.v1.ConnectResponse"> & {
  * Use `create(ConnectResponseSchema)` to create a new message.
  */
 export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 13);
+  messageDesc(file_writ_worker_v1_worker, 14);
 
 /**
  * @generated from message writ.worker.v1.Welcome
@@ -836,7 +887,7 @@ export type Welcome = Message<"writ.worker.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 14);
+  messageDesc(file_writ_worker_v1_worker, 15);
 
 /**
  * @generated from message writ.worker.v1.Task
@@ -887,7 +938,7 @@ export type Task = Message<"writ.worker.v1.Task"> & {
  * Use `create(TaskSchema)` to create a new message.
  */
 export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 15);
+  messageDesc(file_writ_worker_v1_worker, 16);
 
 /**
  * Here is a run: call its function.
@@ -949,6 +1000,13 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
    * @generated from field: writ.worker.v1.RunInfo info = 9;
    */
   info?: RunInfo | undefined;
+
+  /**
+   * How far attempts came that did not tell how they ended, or failed, as far as the scheduler remembers.
+   *
+   * @generated from field: repeated writ.worker.v1.Progress progress = 10;
+   */
+  progress: Progress[];
 };
 
 /**
@@ -956,7 +1014,36 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
  * Use `create(ActivateSchema)` to create a new message.
  */
 export const ActivateSchema: GenMessage<Activate> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 16);
+  messageDesc(file_writ_worker_v1_worker, 17);
+
+/**
+ * What an earlier attempt of a step or call said last about itself.
+ *
+ * @generated from message writ.worker.v1.Progress
+ */
+export type Progress = Message<"writ.worker.v1.Progress"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 occurrence = 2;
+   */
+  occurrence: number;
+
+  /**
+   * @generated from field: writ.worker.v1.Value value = 3;
+   */
+  value?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.worker.v1.Progress.
+ * Use `create(ProgressSchema)` to create a new message.
+ */
+export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 18);
 
 /**
  * On whose behalf a run acts.
@@ -1018,7 +1105,7 @@ export type RunInfo = Message<"writ.worker.v1.RunInfo"> & {
  * Use `create(RunInfoSchema)` to create a new message.
  */
 export const RunInfoSchema: GenMessage<RunInfo> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 17);
+  messageDesc(file_writ_worker_v1_worker, 19);
 
 /**
  * @generated from message writ.worker.v1.Grant
@@ -1035,7 +1122,7 @@ export type Grant = Message<"writ.worker.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 18);
+  messageDesc(file_writ_worker_v1_worker, 20);
 
 /**
  * @generated from message writ.worker.v1.JournalPart
@@ -1057,7 +1144,7 @@ export type JournalPart = Message<"writ.worker.v1.JournalPart"> & {
  * Use `create(JournalPartSchema)` to create a new message.
  */
 export const JournalPartSchema: GenMessage<JournalPart> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 19);
+  messageDesc(file_writ_worker_v1_worker, 21);
 
 /**
  * Something came true in the ledger, in its order.
@@ -1081,7 +1168,7 @@ export type Resume = Message<"writ.worker.v1.Resume"> & {
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 20);
+  messageDesc(file_writ_worker_v1_worker, 22);
 
 /**
  * One thing that came true, of the command with this key.
@@ -1188,7 +1275,7 @@ export type Entry = Message<"writ.worker.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 21);
+  messageDesc(file_writ_worker_v1_worker, 23);
 
 /**
  * What a person said.
@@ -1236,7 +1323,7 @@ export type Answer = Message<"writ.worker.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 22);
+  messageDesc(file_writ_worker_v1_worker, 24);
 
 /**
  * @generated from message writ.worker.v1.Pending
@@ -1277,7 +1364,7 @@ export type Pending = Message<"writ.worker.v1.Pending"> & {
  * Use `create(PendingSchema)` to create a new message.
  */
 export const PendingSchema: GenMessage<Pending> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 23);
+  messageDesc(file_writ_worker_v1_worker, 25);
 
 /**
  * Drop the run: abort its signal, forget its coroutine, report nothing more under this attempt.
@@ -1308,7 +1395,7 @@ export type Evict = Message<"writ.worker.v1.Evict"> & {
  * Use `create(EvictSchema)` to create a new message.
  */
 export const EvictSchema: GenMessage<Evict> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 24);
+  messageDesc(file_writ_worker_v1_worker, 26);
 
 /**
  * @generated from enum writ.worker.v1.Evict.Reason
@@ -1366,7 +1453,7 @@ export enum Evict_Reason {
  * Describes the enum writ.worker.v1.Evict.Reason.
  */
 export const Evict_ReasonSchema: GenEnum<Evict_Reason> = /*@__PURE__*/
-  enumDesc(file_writ_worker_v1_worker, 24, 0);
+  enumDesc(file_writ_worker_v1_worker, 26, 0);
 
 /**
  * Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but
@@ -1418,7 +1505,7 @@ export type Replay = Message<"writ.worker.v1.Replay"> & {
  * Use `create(ReplaySchema)` to create a new message.
  */
 export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 25);
+  messageDesc(file_writ_worker_v1_worker, 27);
 
 /**
  * @generated from message writ.worker.v1.ReplayResult
@@ -1463,7 +1550,7 @@ export type ReplayResult = Message<"writ.worker.v1.ReplayResult"> & {
  * Use `create(ReplayResultSchema)` to create a new message.
  */
 export const ReplayResultSchema: GenMessage<ReplayResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 26);
+  messageDesc(file_writ_worker_v1_worker, 28);
 
 /**
  * The code does not take the way of the record.
@@ -1512,7 +1599,7 @@ export type Divergence = Message<"writ.worker.v1.Divergence"> & {
  * Use `create(DivergenceSchema)` to create a new message.
  */
 export const DivergenceSchema: GenMessage<Divergence> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 27);
+  messageDesc(file_writ_worker_v1_worker, 29);
 
 /**
  * @generated from message writ.worker.v1.Divergence.Step
@@ -1546,7 +1633,7 @@ export type Divergence_Step = Message<"writ.worker.v1.Divergence.Step"> & {
  * Use `create(Divergence_StepSchema)` to create a new message.
  */
 export const Divergence_StepSchema: GenMessage<Divergence_Step> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 27, 0);
+  messageDesc(file_writ_worker_v1_worker, 29, 0);
 
 /**
  * A JSON value, see the narrative. Unset means `undefined`: nothing was returned.
@@ -1581,7 +1668,7 @@ export type Value = Message<"writ.worker.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 28);
+  messageDesc(file_writ_worker_v1_worker, 30);
 
 /**
  * @generated from message writ.worker.v1.Blob
@@ -1605,7 +1692,7 @@ export type Blob = Message<"writ.worker.v1.Blob"> & {
  * Use `create(BlobSchema)` to create a new message.
  */
 export const BlobSchema: GenMessage<Blob> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 29);
+  messageDesc(file_writ_worker_v1_worker, 31);
 
 /**
  * @generated from message writ.worker.v1.Failure
@@ -1645,7 +1732,7 @@ export type Failure = Message<"writ.worker.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 30);
+  messageDesc(file_writ_worker_v1_worker, 32);
 
 /**
  * @generated from message writ.worker.v1.CancelReceipt
@@ -1671,7 +1758,7 @@ export type CancelReceipt = Message<"writ.worker.v1.CancelReceipt"> & {
  * Use `create(CancelReceiptSchema)` to create a new message.
  */
 export const CancelReceiptSchema: GenMessage<CancelReceipt> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 31);
+  messageDesc(file_writ_worker_v1_worker, 33);
 
 /**
  * @generated from message writ.worker.v1.UploadValueRequest
@@ -1690,7 +1777,7 @@ export type UploadValueRequest = Message<"writ.worker.v1.UploadValueRequest"> & 
  * Use `create(UploadValueRequestSchema)` to create a new message.
  */
 export const UploadValueRequestSchema: GenMessage<UploadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 32);
+  messageDesc(file_writ_worker_v1_worker, 34);
 
 /**
  * @generated from message writ.worker.v1.UploadValueResponse
@@ -1707,7 +1794,7 @@ export type UploadValueResponse = Message<"writ.worker.v1.UploadValueResponse"> 
  * Use `create(UploadValueResponseSchema)` to create a new message.
  */
 export const UploadValueResponseSchema: GenMessage<UploadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 33);
+  messageDesc(file_writ_worker_v1_worker, 35);
 
 /**
  * @generated from message writ.worker.v1.ReadValueRequest
@@ -1724,7 +1811,7 @@ export type ReadValueRequest = Message<"writ.worker.v1.ReadValueRequest"> & {
  * Use `create(ReadValueRequestSchema)` to create a new message.
  */
 export const ReadValueRequestSchema: GenMessage<ReadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 34);
+  messageDesc(file_writ_worker_v1_worker, 36);
 
 /**
  * @generated from message writ.worker.v1.ReadValueResponse
@@ -1741,7 +1828,7 @@ export type ReadValueResponse = Message<"writ.worker.v1.ReadValueResponse"> & {
  * Use `create(ReadValueResponseSchema)` to create a new message.
  */
 export const ReadValueResponseSchema: GenMessage<ReadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 35);
+  messageDesc(file_writ_worker_v1_worker, 37);
 
 /**
  * The kind of a command; part of what is compared on replay.
