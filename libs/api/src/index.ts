@@ -24,6 +24,7 @@ export {
   type Headers,
   type Identity,
 } from './kernel/caller.js';
+export { checkerOf } from './kernel/checker.js';
 export { holds, mustHold } from './kernel/holds.js';
 export type { ServiceImplementation } from './kernel/implementation.js';
 export { Kernel, requestIdOf, type ApiLog, type KernelOptions, type Served } from './kernel/kernel.js';

@@ -27,7 +27,8 @@ const heartbeat = 'identity.heartbeat';
 
 /** The one table of who may do what at the broker. What is not in it is refused. */
 const needs: Readonly<Record<BrokerUser, Needs>> = {
-  identity: { ...enforces, tells: [heartbeat] },
+  // The scheduler knows how a run was started that never needed a grant.
+  identity: { ...enforces, commands: [...enforces.commands, 'scheduler'], tells: [heartbeat] },
   policy: enforces,
   scheduler: {
     commands: ['identity', 'policy'],

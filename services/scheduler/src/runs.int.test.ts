@@ -84,7 +84,8 @@ describe('starting', () => {
 
   test('is refused where identity refuses the grant, and then there is no run', async () => {
     const grant = [{ actions: ['forbidden.act'] }];
-    await expect(runs.startRun({ workflow: 'x', id: 'refused', grant })).rejects.toMatchObject({
+    const person = stack.runs({ principal: 'psn_1', kind: 'person' });
+    await expect(person.startRun({ workflow: 'x', id: 'refused', agent: 'agt_1', grant })).rejects.toMatchObject({
       code: 'identity.exceeds_parent',
     });
     await expect(runs.getRun({ id: 'refused' })).rejects.toMatchObject({ code: 'run.not_found' });

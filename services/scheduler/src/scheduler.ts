@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { actionAggregate, type Enforcement } from '@writ/enforcement';
-import type { CommandClient, HostSpec } from '@writ/ledger';
+import type { CommandClient, HostSpec, Logger } from '@writ/ledger';
 import { aggregates, streamName, type AnyAggregate } from '@writ/ledger/domain';
 import type { ServiceContext } from '@writ/platform';
 import type { SchedulerConfig } from './config.js';
@@ -24,6 +24,7 @@ import { SessionDirectory } from './worker/session-directory.js';
 
 /** Everything of one scheduler process that is not its API: owners, workers' streams, followers. */
 export class Scheduler {
+  readonly log: Logger;
   readonly runs: CommandClient;
   readonly table: RunsTable;
   readonly values: Values;
@@ -42,6 +43,7 @@ export class Scheduler {
 
   constructor({ ledger, log, blobs, dataSource, metrics, enforcement }: ServiceContext<SchedulerConfig>) {
     const { nc } = ledger;
+    this.log = log;
     const direct = jetstreamManager(nc).then((manager) => manager.direct);
     direct.catch(() => undefined);
     const history = new LedgerHistory(
@@ -86,7 +88,10 @@ export class Scheduler {
           this.answers.owned(owner);
         }),
       onLost: (partition) => this.owners.drop(partition),
-      onCommit: (commit) => this.owners.committed(commit),
+      onCommit: (commit) => {
+        this.owners.committed(commit);
+        this.revoked.committed(commit);
+      },
     };
   }
 
@@ -98,6 +103,7 @@ export class Scheduler {
 
   async stop(): Promise<void> {
     this.revoked.stop();
+    this.owners.ends.stop();
     await this.answers.stop();
     this.sessions.stop();
     this.dispatcher.stop();

@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Caller } from '@writ/api';
 import type { CommandResult, Host, Ledger } from '@writ/ledger';
-import { formatPosition, type Actor } from '@writ/ledger/domain';
+import { DomainError, formatPosition, type Actor } from '@writ/ledger/domain';
 import { viewReaches } from '@writ/platform';
 import { kindOf } from '../principal/principal.js';
 import type { TokenCommand } from '../token/token.js';
@@ -8,6 +9,8 @@ import { tokenEvents, type TokenIssued } from '../token/token.events.js';
 import { registryView } from './registry.view.js';
 
 const viewTimeoutMs = 2_000;
+/** Until the grant of a run that never needed one is here. */
+const grantTimeoutMs = 3_000;
 
 /** In whose name identity itself acts. */
 export const itself: Actor = { principal: 'identity', kind: 'service' };
@@ -51,13 +54,52 @@ export class IdentityCommands {
     await this.see(formatPosition({ service: 'identity', partition: 0, commit, index: 0 }));
   }
 
-  /** Has the owner decide on a token; the client that asks is the actor. */
+  /** Has the owner decide on a token; the client that asks is the actor. A run may have no grant because nobody needed one before. */
   async issueToken(tenant: string, jti: string, command: TokenCommand): Promise<TokenIssued> {
     const kind = kindOf(command.client) ?? 'agent';
     const actor: Actor = { principal: command.client, kind };
+    try {
+      return await this.decideToken(tenant, jti, command, actor);
+    } catch (error) {
+      if (command.type !== 'issue_for_run' || !isUngranted(error)) throw error;
+      if (!(await this.requestGrant(tenant, command.run, actor))) throw error;
+    }
+    return this.onceGranted(() => this.decideToken(tenant, jti, command, actor));
+  }
+
+  /** Has the scheduler, which knows of its start, send the run's grant. @returns false where there is no such run that goes on */
+  private async requestGrant(tenant: string, run: string, actor: Actor): Promise<boolean> {
+    const command = { type: 'authorize' };
+    try {
+      const about = { tenant, aggregate: 'run', subject: run, command, actor };
+      await this.ledger.commands('scheduler').send(about, { timeoutMs: grantTimeoutMs });
+      return true;
+    } catch (error) {
+      if (error instanceof DomainError && (error.code === 'run.not_found' || error.code === 'run.ended')) return false;
+      throw error;
+    }
+  }
+
+  /** What the scheduler was asked for comes by a command of its own, some milliseconds later; a grant that was refused never does. */
+  private async onceGranted<T>(decide: () => Promise<T>): Promise<T> {
+    const deadlineMs = performance.now() + grantTimeoutMs;
+    for (let pauseMs = 2; ; pauseMs = Math.min(2 * pauseMs, 100))
+      try {
+        return await decide();
+      } catch (error) {
+        if (!isUngranted(error) || performance.now() > deadlineMs) throw error;
+        await pause(pauseMs);
+      }
+  }
+
+  private async decideToken(tenant: string, jti: string, command: TokenCommand, actor: Actor): Promise<TokenIssued> {
     const { events } = await this.ledger
       .commands('identity')
       .send({ tenant, aggregate: 'token', subject: jti, command, actor });
     return tokenEvents['token.issued.v1'].parse(events[0]?.data);
   }
+}
+
+function isUngranted(error: unknown): boolean {
+  return error instanceof DomainError && error.code === 'identity.grant_not_found';
 }

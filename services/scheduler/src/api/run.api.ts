@@ -1,13 +1,13 @@
-import { timestampFromMs, type Timestamp } from '@bufbuild/protobuf/wkt';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Inject } from '@nestjs/common';
-import { isRunId, principalOf } from '@writ/enforcement';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host } from '@writ/ledger';
-import { derivedId, DomainError, newId, refuse, type Json } from '@writ/ledger/domain';
+import { derivedId, DomainError, refuse, type Json } from '@writ/ledger/domain';
 import { HOST, viewReaches } from '@writ/platform';
 import {
   RunService,
   RunState,
+  type AwaitRunsRequest,
   type CancelRunRequest,
   type GetRunRequest,
   type GetRunResultRequest,
@@ -17,6 +17,7 @@ import {
   type ResumeRunRequest,
   type SendMessageRequest,
   type StartRunRequest,
+  type StartRunsRequest,
 } from '@writ/proto/run/v1/run';
 import type { SchedulerConfig } from '../config.js';
 import { SCHEDULER, SCHEDULER_CONFIG } from './tokens.js';
@@ -29,8 +30,9 @@ import { runViewName, type RunRow } from '../view/run-view.js';
 import type { BeatFacts } from '../partition/control.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { may, maySee } from './may.js';
+import { awaitRuns } from './await-runs.js';
 import { errorOf, readPayload, valueOf, pieces, writePayload } from './payload.js';
-import { startAs } from './start-as.js';
+import { Starts } from './starts.js';
 
 const states: Record<string, RunState> = {
   queued: RunState.QUEUED,
@@ -46,58 +48,26 @@ const viewWaitMs = 5_000;
 /** Implements `writ.run.v1.RunService`; paths, validation and required capabilities stand in the proto. */
 @ApiService(RunService)
 export class RunApi implements ServiceImplementation<typeof RunService> {
+  private readonly starts: Starts;
+
   constructor(
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     @Inject(SCHEDULER_CONFIG) private readonly config: Pick<SchedulerConfig, 'WRIT_CANCEL_GRACE_MS'>,
     @Inject(HOST) private readonly host: Host,
-  ) {}
-
-  async startRun(request: StartRunRequest, caller: Caller) {
-    const { workflow, id, queue, version } = request;
-    may(caller, 'run.start', workflow);
-    if (id !== '' && !isRunId(id))
-      throw refuse(
-        'run.bad_input',
-        `'${id}' cannot be the id of a run: letters, digits and . : - _ only, and no prefix of another kind (agt_, psn_, …)`,
-      );
-    const input = await readPayload(this.scheduler.values, caller.tenant, request.input, request.jsonInput);
-    const run = id || newId('run');
-    const as = startAs(request, caller);
-    await this.permit(caller, run, { workflow, queue: queue || 'default', input });
-    const parent = as.parent === undefined ? undefined : await this.scheduler.lookup.facts(caller.tenant, as.parent);
-    const { attached, position } = await this.scheduler.starter.start({
-      tenant: caller.tenant,
-      actor: caller.actor,
-      id: run,
-      chosen: id !== '',
-      workflow,
-      input,
-      queue: queue || 'default',
-      ...(version !== '' && { version }),
-      ...as,
-      ...(parent && { depth: parent.depth + 1 }),
-      ...(request.startTime && { notBeforeMs: msOf(request.startTime) }),
-      ...(request.onConflict === 'attach' && { attach: true }),
-      ...(caller.trace !== undefined && { trace: caller.trace }),
-    });
-    return { id: run, attached, position };
+  ) {
+    this.starts = new Starts(scheduler, scheduler.log);
   }
 
-  /** Asks the policies; what they refuse is recorded. @throws DomainError `policy.*` */
-  private async permit(caller: Caller, run: string, start: { workflow: string; queue: string; input: Content }) {
-    const { startPolicy, enforcement } = this.scheduler;
-    try {
-      startPolicy.permit({ tenant: caller.tenant, principal: principalOf(caller), ...start });
-    } catch (error) {
-      if (error instanceof DomainError && error.code !== 'policy.unavailable')
-        await enforcement?.recordRefusal(caller, run, {
-          code: error.code,
-          detail: error.message,
-          action: 'run.start',
-          resource: { type: 'Workflow', id: start.workflow },
-        });
-      throw error;
-    }
+  async startRun(request: StartRunRequest, caller: Caller) {
+    return this.starts.one(request, caller);
+  }
+
+  async startRuns({ items }: StartRunsRequest, caller: Caller) {
+    return { items: await this.starts.many(items, caller) };
+  }
+
+  awaitRuns(requests: AsyncIterable<AwaitRunsRequest>, caller: Caller) {
+    return awaitRuns(this.scheduler, requests, caller);
   }
 
   async getRun({ id, after }: GetRunRequest, caller: Caller) {
@@ -248,12 +218,6 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
       throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
   }
-}
-
-/** Over gRPC a timestamp may lie where no date of JavaScript is. */
-function msOf({ seconds }: Timestamp): number {
-  if (seconds >= 0n && seconds < 253_402_300_800n) return Number(seconds) * 1000;
-  throw refuse('run.bad_input', 'start_time must lie between the years 1970 and 9999');
 }
 
 function progressOf({ step, attempt, timeMs, progress }: BeatFacts) {

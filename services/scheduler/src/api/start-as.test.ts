@@ -45,7 +45,10 @@ describe('a child of a run', () => {
 
 test('an agent starts runs of its own within its token, and as nobody else', () => {
   const agent = caller({ grant: may('run.start') });
-  expect(startAs(request(), agent)).toEqual({ agent: 'agt_1', depth: 0, details: may('run.start') });
+  const own = { agent: 'agt_1', depth: 0, details: may('run.start') };
+  expect(startAs(request(), agent)).toEqual({ ...own, ungranted: true });
+  // Whose token does not prove that there is such an agent has identity asked.
+  expect(startAs(request(), { ...agent, principal: 'psn_1', kind: 'person' })).toEqual({ ...own, agent: 'psn_1' });
   expect(() => startAs(request({ grant: [{ actions: ['tool.call'] }] }), agent)).toThrow(exceeds);
   expect(() => startAs(request({ agent: 'agt_2' }), agent)).toThrow(
     expect.objectContaining({ code: 'auth.missing_capability' }),

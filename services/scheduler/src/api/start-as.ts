@@ -12,6 +12,8 @@ export interface StartAs {
   grant?: Capability[];
   /** What is asked of identity. */
   details?: readonly Capability[];
+  /** Nothing is left for identity to refuse: its grant is recorded when it first needs one. */
+  ungranted?: boolean;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface StartAs {
  *
  * @throws DomainError `run.bad_input`, `auth.missing_capability`
  */
-export function startAs(request: StartRunRequest, caller: Caller): StartAs {
+export function startAs(request: Pick<StartRunRequest, 'agent' | 'grant' | 'parent'>, caller: Caller): StartAs {
   const { principal, kind, run, actor } = caller;
   const agent = request.agent || principal;
   const wanted = request.grant.map(({ actions, resources }): Capability => {
@@ -39,5 +41,7 @@ export function startAs(request: StartRunRequest, caller: Caller): StartAs {
   if (!inside.ok) throw refuse('identity.exceeds_parent', `${inside.missing.actions[0]} is more than the caller holds`);
   if (run !== undefined)
     return { agent, parent: run, depth: 1, details, onBehalfOf: [run, ...(actor.onBehalfOf ?? [])], ...grant };
-  return { agent, depth: 0, details, ...(actor.onBehalfOf && { onBehalfOf: [...actor.onBehalfOf] }), ...grant };
+  const own = { agent, depth: 0, details, ...(actor.onBehalfOf && { onBehalfOf: [...actor.onBehalfOf] }), ...grant };
+  // Its token has just proved what identity would look at: the agent is there, was not revoked, and holds all of this.
+  return kind === 'agent' ? { ...own, ungranted: true } : own;
 }

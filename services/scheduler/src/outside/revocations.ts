@@ -1,5 +1,5 @@
 import type { Enforcement, Revoked } from '@writ/enforcement';
-import type { Logger } from '@writ/ledger';
+import type { Commit, Logger } from '@writ/ledger';
 import { schedulerActor, type PartitionOwner } from '../partition/partition-owner.js';
 import type { Owners } from '../partition/owners.js';
 import type { RunCommand } from '../run/run.commands.js';
@@ -11,6 +11,8 @@ type RevokeRuns = Extract<RunCommand, { type: 'revoke' }>;
 const skewMs = 60_000;
 /** Many partitions come at once; what was read for one is good for the next, together with what was heard since. */
 const goodMs = 5_000;
+/** A start that was admitted elsewhere before the revocation was heard there is here within this: a command is given up after 10 s. */
+const heardMs = 15_000;
 const againMs = 1_000;
 /** So long a worker is given to be told of its runs before its own stream is cut. */
 const stopMs = 250;
@@ -48,6 +50,22 @@ export class RevokedRuns {
     this.unsubscribe?.();
   }
 
+  /** Somebody was admitted before this replica heard of a revocation, and their start came after it: its run is stopped like those before. */
+  committed({ partition, events }: Pick<Commit, 'partition' | 'events'>): void {
+    if (this.heard.length === 0) return;
+    this.forgetHeard();
+    const started = events.filter(({ type }) => type === 'run.started.v1');
+    const owner = started.length > 0 && [...this.owners.local].find((each) => each.partition === partition);
+    if (!owner) return;
+    const { index } = owner.handle.model as RunModel;
+    const late = (revoked: Revoked, command: RevokeRuns | undefined) =>
+      started.some(({ tenant, subject }) => {
+        const run = tenant === revoked.tenant ? index.get(tenant, subject) : undefined;
+        return run && command && isRevoked(run, command);
+      });
+    for (const { revoked } of this.heard) if (late(revoked, commandOf(revoked))) void this.stopRuns(owner, revoked);
+  }
+
   /** A partition has come here. */
   owned(owner: PartitionOwner): void {
     void this.catchUp(owner);
@@ -57,8 +75,13 @@ export class RevokedRuns {
     if (commandOf(revoked) === undefined) return;
     const nowMs = performance.now();
     this.heard.push({ revoked, atMs: nowMs });
-    while (this.heard[0] && this.heard[0].atMs < nowMs - 2 * goodMs) this.heard.shift();
+    this.forgetHeard();
     await Promise.all(Array.from(this.owners.local, (owner) => this.stopRuns(owner, revoked)));
+  }
+
+  private forgetHeard(): void {
+    const nowMs = performance.now();
+    while (this.heard[0] && this.heard[0].atMs < nowMs - heardMs) this.heard.shift();
   }
 
   /** Tries until it is known what was revoked: a run that goes on meanwhile has no token to act with. */

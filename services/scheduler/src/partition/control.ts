@@ -28,11 +28,19 @@ export interface BeatFacts {
   progress?: Json;
 }
 
+/** A run that another replica waits for. */
+export type WatchedRun = readonly [tenant: string, run: string];
+
 /** Questions and news for the owner of a partition that are no commands: nothing of them is recorded. */
 export type ControlRequest =
   | { type: 'describe'; tenant: string; run: string }
   /** Answers at the end of the run, or after `waitMs` with nothing. */
   | { type: 'await'; tenant: string; run: string; waitMs: number }
+  /**
+   * The ends of these and all runs added before under the same name of a `watch`, together. `from`: so many were taken. Answers when there
+   * are some, or after `waitMs`.
+   */
+  | { type: 'watch'; watch: string; first: boolean; add: WatchedRun[]; from: number; waitMs: number }
   | { type: 'idle'; tenant: string; run: string; attempt: string; entries: number }
   | { type: 'beats'; tenant: string; run: string; attempt: string; beats: Beat[] }
   | { type: 'released'; tenant: string; dropped: { run: string; attempt: string }[] };
@@ -41,6 +49,8 @@ export interface ControlAnswers {
   describe: { facts: RunFacts | undefined };
   /** `end`: the event that ended it. Facts without an end: it goes on. Neither: the owner does not know the run. */
   await: { facts: RunFacts | undefined; end?: LedgerEvent };
+  /** Not `known`: the owner has never heard of the watch, and has to be told all of it. Null: the owner does not know the run. */
+  watch: { known: boolean; ends: [tenant: string, run: string, end: LedgerEvent | null][]; next: number };
   idle: object;
   beats: object;
   released: object;

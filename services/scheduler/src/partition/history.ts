@@ -8,6 +8,12 @@ export interface History {
    * @throws DomainError `run.journal_lost` when a commit is not there
    */
   events(partition: number, tenant: string, run: string, commits: readonly number[]): Promise<LedgerEvent[]>;
+  /** The last event of each of these runs in one commit. @throws DomainError `run.journal_lost` */
+  ends(
+    partition: number,
+    commit: number,
+    runs: readonly (readonly [tenant: string, run: string])[],
+  ): Promise<LedgerEvent[]>;
 }
 
 /** Gets one commit's body. */
@@ -31,6 +37,15 @@ export class LedgerHistory implements History {
   async events(partition: number, tenant: string, run: string, commits: readonly number[]): Promise<LedgerEvent[]> {
     const bodies = dense(commits) ? await this.stretch(partition, commits) : await this.single(partition, commits);
     return bodies.flatMap((body) => eventsOf(body, tenant, run));
+  }
+
+  async ends(
+    partition: number,
+    commit: number,
+    runs: readonly (readonly [tenant: string, run: string])[],
+  ): Promise<LedgerEvent[]> {
+    const body = (await this.readCommit(partition, commit)) ?? missing(partition, commit);
+    return runs.flatMap(([tenant, run]) => eventsOf(body, tenant, run).slice(-1));
   }
 
   private async single(partition: number, commits: readonly number[]): Promise<Uint8Array[]> {

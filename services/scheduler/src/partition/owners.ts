@@ -1,13 +1,17 @@
 import { RequestError, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
-import { formatPosition, partitionOf, partitionsOf, refuse, type LedgerEvent } from '@writ/ledger/domain';
+import { refuse, type LedgerEvent } from '@writ/ledger/domain';
 import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
 import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
 import type { ControlAnswers, ControlRequest, RunFacts } from './control.js';
 import { EndWaiters } from './end-waiters.js';
 import type { History } from './history.js';
+import { RunEnds } from './run-ends.js';
 import { PartitionOwner, type OwnerParts } from './partition-owner.js';
+import { schedulerPartition } from './place.js';
+
+export { positionOf, schedulerPartition } from './place.js';
 
 const attemptMs = 2000;
 const backoffMs = [5, 20, 50, 100, 200, 500];
@@ -27,14 +31,24 @@ interface Owned {
 /** The partitions that this process owns, and the way to the owners of the others. */
 export class Owners {
   private readonly owned = new Map<number, Owned>();
-  private readonly ends = new EndWaiters();
+  private readonly waiters = new EndWaiters();
+  /** The ends of many runs. */
+  readonly ends: RunEnds;
 
-  constructor(private readonly options: OwnersOptions) {}
+  constructor(private readonly options: OwnersOptions) {
+    this.ends = new RunEnds({
+      waiters: this.waiters,
+      history: options.history,
+      log: options.log,
+      owner: (partition) => this.owned.get(partition)?.owner,
+      ask: (partition, request) => this.ask(partition, request),
+    });
+  }
 
   /** @param before what else the owner has to know before it hands runs over */
   take(handle: PartitionHandle, before: (owner: PartitionOwner) => void): void {
     const { nc } = this.options;
-    const owner = new PartitionOwner(handle, { ...this.options, ends: this.ends });
+    const owner = new PartitionOwner(handle, { ...this.options, ends: this.waiters });
     const subscription = nc.subscribe(controlSubject(handle.partition), {
       callback: (error, message) => (error ? undefined : void this.serve(owner, message)),
     });
@@ -44,6 +58,7 @@ export class Owners {
     setImmediate(() => {
       before(owner);
       owner.start();
+      this.ends.taken(owner);
     });
   }
 
@@ -52,6 +67,7 @@ export class Owners {
     this.owned.delete(partition);
     owned?.subscription.unsubscribe();
     owned?.owner.stop();
+    this.ends.dropped(partition);
   }
 
   committed(commit: Commit): void {
@@ -106,7 +122,7 @@ export class Owners {
       const owned = this.owned.get(partition);
       if (owned) return this.answer(owned.owner, request, signal) as Promise<ControlAnswers[R['type']]>;
       try {
-        const timeout = attemptMs + (request.type === 'await' ? request.waitMs : 0);
+        const timeout = attemptMs + ('waitMs' in request ? request.waitMs : 0);
         const answer = await this.options.nc.request(controlSubject(partition), JSON.stringify(request), { timeout });
         return answer.json<ControlAnswers[R['type']]>();
       } catch (error) {
@@ -137,6 +153,8 @@ export class Owners {
         return { facts: factsOf(owner, recordOf(owner, request)) };
       case 'await':
         return this.await(owner, request, signal);
+      case 'watch':
+        return this.ends.serve(owner, request);
     }
   }
 
@@ -164,7 +182,7 @@ export class Owners {
         resolve(end);
       };
       const cancel = () => finish();
-      const stop = this.ends.add(tenant, run, finish);
+      const stop = this.waiters.add(tenant, run, finish);
       const timer = setTimeout(cancel, waitMs).unref();
       signal?.addEventListener('abort', cancel, { once: true });
       if (signal?.aborted) finish();
@@ -175,16 +193,6 @@ export class Owners {
     const events = await this.options.history.events(partition, run.tenant, run.id, run.commits);
     return events[events.length - 1];
   }
-}
-
-/** The partition that a run lives in. */
-export function schedulerPartition(tenant: string, run: string): number {
-  return partitionOf(tenant, run, partitionsOf.scheduler);
-}
-
-/** The position of a commit of the scheduler. */
-export function positionOf(partition: number, commit: number): string {
-  return formatPosition({ service: 'scheduler', partition, commit, index: 0 });
 }
 
 function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run: string }): RunRecord | undefined {

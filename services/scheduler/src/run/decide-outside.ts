@@ -55,6 +55,12 @@ export function decideResume(run: RunRecord): RunEvent[] {
   return [{ type: 'run.resumed.v1', subject: run.id, data: {} }];
 }
 
+/** Identity knows of no grant; whether it was asked for before does not matter to it. */
+export function decideAuthorize(run: RunRecord): RunEvent[] {
+  if (run.ended) throw refuse('run.ended', `run ${run.id} has ${run.state}; nobody acts in it any more`);
+  return [{ type: 'run.authority_requested.v1', subject: run.id, data: {} }];
+}
+
 export function decideChildStarted(run: RunRecord, command: Of<'child_started'>): RunEvent[] {
   const { name, occurrence, child } = command;
   if (openAt(run, name, occurrence) < 0) return [];

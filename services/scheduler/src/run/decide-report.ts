@@ -105,6 +105,7 @@ function take(draft: Draft, command: WorkerCommand): void {
       ...(grant && { grant: grant as [] }),
       ...(attach && { attach }),
       ...(cancelWithParent && { cancelWithParent }),
+      ...(!run.granted && { ungranted: true }),
     };
     events.push({ type: 'run.child_requested.v1', subject, data });
   } else if (command.type === 'emit') {

@@ -1,6 +1,7 @@
 import { refuse } from '@writ/ledger/domain';
-import type { Start } from './run.commands.js';
+import type { NewRun, Start } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
+import type { RunIndex } from './run-index.js';
 import type { RunRecord } from './run-record.js';
 
 /** Starting is idempotent: the same start finds the run that is there. */
@@ -16,8 +17,24 @@ export function decideStart(subject: string, start: Start, run: RunRecord | unde
   return [{ type: 'run.watched.v1', subject, data: { by: parent } }];
 }
 
-function startedData(start: Start) {
-  const { workflow, input, digest, queue, version, agent, onBehalfOf, parent, depth, grant, notBeforeMs } = start;
+/**
+ * Starts what is new for certain: there is no run of that id, and the id is younger than that of any run which was forgotten here. An id
+ * that somebody thought up may be that of a run which ended long ago.
+ */
+export function decideStarts(runs: readonly NewRun[], index: RunIndex, tenant: string): RunEvent[] {
+  const events: RunEvent[] = [];
+  const taken = new Set<string>();
+  for (const { id, ...start } of runs) {
+    if (taken.has(id) || index.get(tenant, id) || !index.neverHad(tenant, id)) continue;
+    taken.add(id);
+    events.push({ type: 'run.started.v1', subject: id, data: startedData(start) });
+  }
+  return events;
+}
+
+function startedData(start: Omit<Start, 'type'>) {
+  const { workflow, input, digest, queue, version, agent, onBehalfOf, parent, depth, grant, ungranted, notBeforeMs } =
+    start;
   return {
     workflow,
     ...input,
@@ -29,6 +46,7 @@ function startedData(start: Start) {
     ...(onBehalfOf?.length && { onBehalfOf }),
     ...(parent !== undefined && { parent }),
     ...(grant && { grant: grant as [] }),
+    ...(ungranted && { ungranted }),
     ...(notBeforeMs !== undefined && { notBefore: new Date(notBeforeMs).toISOString() }),
   };
 }

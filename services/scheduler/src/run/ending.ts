@@ -9,6 +9,7 @@ interface Ending {
   span?: boolean;
   notify?: string[];
   cancelChildren?: string[];
+  ungranted?: boolean;
 }
 
 /** What every event that ends a run says besides how. */
@@ -25,6 +26,7 @@ export function ending(run: RunRecord): Ending {
     ...journal,
     ...(run.notify.length > 0 && { notify: [...run.notify] }),
     ...(cancelChildren.length > 0 && { cancelChildren }),
+    ...(!run.granted && { ungranted: true }),
   };
 }
 

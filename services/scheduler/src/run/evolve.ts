@@ -56,6 +56,7 @@ function started(index: RunIndex, event: LedgerEvent, at: At): RunRecord {
     notBeforeMs: data.notBefore === undefined ? 0 : Date.parse(data.notBefore),
   });
   if (data.parent !== undefined) run.notify = [data.parent];
+  run.granted = data.ungranted !== true;
   index.add(run);
   return run;
 }
@@ -211,9 +212,13 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     if (data.expired) settle(run, at, data, { type: 'timedOut' });
     else settle(run, at, data, { type: 'answered', approval, approved, by, reason, content: contentOf(data) });
   },
+  'run.authority_requested.v1': (run) => {
+    run.granted = true;
+  },
   'run.child_requested.v1': (run, data) => {
     begin(run, { ...data, on: data.child });
     run.idle = false;
+    run.granted = true;
     run.children = added(run.children, {
       id: data.child,
       cancelWithParent: data.cancelWithParent ?? false,

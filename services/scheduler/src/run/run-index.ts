@@ -1,4 +1,5 @@
 import type { Entry, EvictReason } from './entry.js';
+import { madeAtMs } from './run-id.js';
 import type { Attempt, RunRecord } from './run-record.js';
 import { TimerHeap } from './timer-heap.js';
 
@@ -26,6 +27,8 @@ export class RunIndex {
   noting = false;
   private readonly tenants = new Map<string, Map<string, RunRecord>>();
   private readonly strings = new Map<string, string>();
+  /** When the youngest id was made of all that were forgotten, by tenant: what is younger is new. */
+  private readonly forgotten = new Map<string, number>();
   private fresh = 0;
   private ended: RunRecord[] = [];
   private endedFrom = 0;
@@ -65,6 +68,26 @@ export class RunIndex {
     if (run.fresh) this.fresh++;
   }
 
+  /** Whether no run of this id was forgotten. Certain only of ids that say when they were made; of others it is not known. */
+  neverHad(tenant: string, id: string): boolean {
+    const madeMs = madeAtMs(id);
+    return madeMs !== undefined && madeMs > (this.forgotten.get(tenant) ?? 0);
+  }
+
+  /** For a snapshot: by tenant, when the youngest id was made of all that were forgotten. */
+  youngest(): [tenant: string, madeMs: number][] {
+    return [...this.forgotten];
+  }
+
+  restoreYoungest(rows: readonly [tenant: string, madeMs: number][]): void {
+    for (const [tenant, madeMs] of rows) this.forgotten.set(this.intern(tenant), madeMs);
+  }
+
+  private outlived({ tenant, id }: RunRecord): void {
+    const madeMs = madeAtMs(id);
+    if (madeMs !== undefined && madeMs > (this.forgotten.get(tenant) ?? 0)) this.forgotten.set(tenant, madeMs);
+  }
+
   /** Files a run that has ended; it is forgotten by the time of later events, so that every replay forgets alike. */
   end(run: RunRecord): void {
     this.ended.push(run);
@@ -76,6 +99,7 @@ export class RunIndex {
       const run = ended[this.endedFrom] as RunRecord;
       if (run.endedMs + keepEndedMs > nowMs && ended.length - this.endedFrom <= keepEnded) break;
       this.endedFrom++;
+      this.outlived(run);
       const runs = this.tenants.get(run.tenant);
       if (runs?.get(run.id) === run) runs.delete(run.id);
       if (runs?.size === 0) this.tenants.delete(run.tenant);

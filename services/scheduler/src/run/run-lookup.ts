@@ -23,6 +23,14 @@ export class RunLookup {
     return this.owners.describe(tenant, run);
   }
 
+  /** The event that started a run which its owner knows and which has not ended. */
+  async start(tenant: string, run: string): Promise<LedgerEvent | undefined> {
+    const [first] = (await this.facts(tenant, run))?.commits ?? [];
+    if (first === undefined) return undefined;
+    const [start] = await this.history.events(schedulerPartition(tenant, run), tenant, run, [first]);
+    return start?.type === 'run.started.v1' ? start : undefined;
+  }
+
   /** A run that its owner has forgotten, since it ended long ago. */
   async forgotten(tenant: string, run: string): Promise<RunRow | undefined> {
     const row = await this.rows.find(tenant, run);

@@ -10,6 +10,7 @@ import {
 import type { EvictReason } from './entry.js';
 import {
   decideAnswer,
+  decideAuthorize,
   decideCancel,
   decideChildEnded,
   decideChildRefused,
@@ -20,7 +21,7 @@ import {
   existing,
 } from './decide-outside.js';
 import { decideLost, decideReport, markIdle } from './decide-report.js';
-import { decideStart } from './decide-start.js';
+import { decideStart, decideStarts } from './decide-start.js';
 import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
@@ -46,7 +47,7 @@ export class RunModel implements PartitionModel {
   onRefused: ((refused: Refused) => void) | undefined = undefined;
 
   /** @param others aggregates of the same partition that are not runs */
-  constructor(private readonly others: PartitionModel) {
+  constructor(readonly others: PartitionModel) {
     this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${others.version}`);
   }
 
@@ -65,6 +66,8 @@ export class RunModel implements PartitionModel {
         });
       case 'revoke':
         return this.revoke(tenant, what, nowMs);
+      case 'starts':
+        return decideStarts(what.runs, this.index, tenant);
       case 'start':
         return decideStart(subject, what, this.index.get(tenant, subject));
       default:
@@ -78,11 +81,12 @@ export class RunModel implements PartitionModel {
   }
 
   snapshot(): Json {
-    return { runs: runsSnapshot(this.index), others: this.others.snapshot() };
+    return { runs: runsSnapshot(this.index), youngest: this.index.youngest(), others: this.others.snapshot() };
   }
 
   restore(snapshot: Json): void {
-    const { runs, others } = snapshot as { runs: Json; others: Json };
+    const { runs, youngest, others } = snapshot as { runs: Json; youngest: [string, number][]; others: Json };
+    this.index.restoreYoungest(youngest);
     restoreRuns(this.index, runs);
     this.others.restore(others);
   }
@@ -135,6 +139,8 @@ function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] 
       return decideCancel(run, what, nowMs);
     case 'resume':
       return decideResume(run);
+    case 'authorize':
+      return decideAuthorize(run);
     case 'child_started':
       return decideChildStarted(run, what);
     case 'child_refused':

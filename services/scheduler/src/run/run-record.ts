@@ -135,6 +135,8 @@ export class RunRecord implements RunOrigin, Sleeper {
   children: Child[] = noneOf();
   notify: string[] = noneOf();
   cancel: Cancelling | undefined = undefined;
+  /** Identity has, or will have, a grant of it, to be closed at its end. */
+  granted = true;
   endedMs = 0;
   /** Not recorded from here on. When its owner must look at it next. */
   wakeMs = Infinity;

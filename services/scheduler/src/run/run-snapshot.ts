@@ -13,12 +13,13 @@ import {
 } from './run-record.js';
 
 /** Raise it when the rows change. */
-export const snapshotVersion = 3;
+export const snapshotVersion = 4;
 
 /** A run as a row; what is not set is null or an empty list. */
 type Row = [
   string, string, string, string, string, string, string | null, number, number, number,
   RunState, boolean, boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
+  boolean,
 ]; // prettier-ignore
 type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null];
 /** How the attempts of a step went, as a row. */
@@ -58,6 +59,7 @@ function rowOf(run: RunRecord): Row {
     run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
     run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
     run.children.map((child) => ({ ...child })), [...run.notify], cancel, run.endedMs, [...run.onBehalfOf],
+    run.granted,
   ]; // prettier-ignore
 }
 
@@ -86,6 +88,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
     cancel,
     endedMs,
     onBehalfOf,
+    granted,
   ] = row;
   const run = new RunRecord({
     tenant: index.intern(tenant),
@@ -111,6 +114,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
   run.notify = listOf(notify);
   run.cancel = cancel ? { ...cancel, stopped: cancel.stopped ?? undefined } : undefined;
   run.endedMs = endedMs;
+  run.granted = granted;
   return run;
 }
 

@@ -1,23 +1,12 @@
 import type { CommandClient } from '@writ/ledger';
-import { derivedId, refuse, type Actor, type Capability } from '@writ/ledger/domain';
+import { derivedId, refuse, type Actor } from '@writ/ledger/domain';
 import { positionOf } from '../partition/owners.js';
 import type { Grants } from '../outside/grants.js';
-import type { Start } from './run.commands.js';
+import type { NewRun, Start } from './run.commands.js';
 import { startDigest } from './digest.js';
 import type { RunLookup } from './run-lookup.js';
-
-/** A start that somebody asks for. */
-export interface StartRequest extends Omit<Start, 'type' | 'digest'> {
-  tenant: string;
-  actor: Actor;
-  id: string;
-  /** The id was chosen by somebody: the run may be there. */
-  chosen: boolean;
-  /** What the run may do; absent: what `grant` says, else all that the parent or the agent may do. */
-  details?: readonly Capability[];
-  cause?: string;
-  trace?: string;
-}
+import { inBatches, type Batched } from './start-batches.js';
+import { authorityOf, recorded, type StartRequest } from './start-request.js';
 
 export interface Started {
   /** The run was there already. */
@@ -25,7 +14,13 @@ export interface Started {
   position: string;
 }
 
-/** Starts runs: first identity grants them what they may do, then they are recorded. A refused grant starts nothing. */
+/** Starts that go through all their checks one by one; so many at once. */
+const oneByOneAtOnce = 32;
+
+/**
+ * Starts runs: first identity grants them what they may do, unless that can wait until somebody needs it, then they are recorded. A refused
+ * grant starts nothing.
+ */
 export class RunStarter {
   constructor(
     private readonly runs: CommandClient,
@@ -35,26 +30,70 @@ export class RunStarter {
 
   /** @throws DomainError `run.conflict`, `identity.*`, `ledger.*` */
   async start(request: StartRequest): Promise<Started> {
-    const { tenant, actor, id, chosen, details, cause, trace, ...start } = request;
+    if (!request.ungranted) return this.startAlone(request);
+    const [outcome] = await this.startMany([request]);
+    if (outcome?.status === 'fulfilled') return outcome.value;
+    throw outcome?.reason;
+  }
+
+  /** Starts what one caller asks for at once, each by itself: the outcomes, in the order of the requests. */
+  async startMany(requests: readonly StartRequest[]): Promise<PromiseSettledResult<Started>[]> {
+    const outcomes = new Array<PromiseSettledResult<Started>>(requests.length);
+    const left: number[] = [];
+    await Promise.all(
+      inBatches(requests, left).map(async (batch) => {
+        const [first] = batch.at as [number];
+        const { tenant, actor, trace } = requests[first] as StartRequest;
+        const settle = (outcome: (at: number) => PromiseSettledResult<Started> | undefined) =>
+          batch.at.forEach((at) => {
+            const settled = outcome(at);
+            if (settled) outcomes[at] = settled;
+            else left.push(at);
+          });
+        try {
+          const { events, position } = await this.send(tenant, actor, trace, batch);
+          const started = new Set(events.map(({ subject }) => subject));
+          const value = { attached: false, position };
+          // The first of an id was started. Of what was there, or may have been long ago, the owner says nothing: it is looked at closely.
+          settle((at) =>
+            started.delete((requests[at] as StartRequest).id) ? { status: 'fulfilled', value } : undefined,
+          );
+        } catch (reason) {
+          settle(() => ({ status: 'rejected', reason }));
+        }
+      }),
+    );
+    const next = left.values();
+    const work = async () => {
+      for (const at of next) [outcomes[at]] = await Promise.allSettled([this.startAlone(requests[at] as StartRequest)]);
+    };
+    await Promise.all(Array.from({ length: Math.min(left.length, oneByOneAtOnce) }, work));
+    return outcomes;
+  }
+
+  private send(tenant: string, actor: Actor, trace: string | undefined, { partition, runs }: Batched) {
+    const [{ id: subject }] = runs as [NewRun];
+    const command = { type: 'starts' as const, runs };
+    return this.runs.send({
+      tenant, actor, aggregate: 'run', subject, partition, command, ...(trace !== undefined && { trace }),
+    }); // prettier-ignore
+  }
+
+  private async startAlone(request: StartRequest): Promise<Started> {
+    const { tenant, actor, id, chosen, cause, trace, ...start } = recorded(request);
     const digest = startDigest(start.workflow, start.input);
     const there = chosen ? await this.there(tenant, id, digest, start.attach ?? false) : undefined;
     if (there?.forgotten) return { attached: true, position: there.position };
-    if (!there) {
-      const { agent, workflow, parent, onBehalfOf, grant } = start;
-      const wanted = details ?? grant;
-      await this.grants.issue({
-        tenant, actor, run: id, agent, workflow,
-        ...(parent !== undefined && { parent }),
-        ...(onBehalfOf && { onBehalfOf }),
-        ...(wanted && { details: wanted }),
-        ...(trace !== undefined && { trace }),
-      }); // prettier-ignore
+    const traced = trace === undefined ? {} : { trace };
+    if (!there && !start.ungranted) {
+      const { details = start.grant } = request;
+      await this.grants.issue({ tenant, actor, run: id, ...authorityOf({ ...start, grant: details }), ...traced });
     }
     const command: Start = { type: 'start', ...start, digest };
     const result = await this.runs.send({
       tenant, actor, aggregate: 'run', subject: id, command,
       ...(cause !== undefined && { cause, id: derivedId('cmd', cause, 'start', id) }),
-      ...(trace !== undefined && { trace }),
+      ...traced,
     }); // prettier-ignore
     return { attached: !result.events.some(({ type }) => type === 'run.started.v1'), position: result.position };
   }

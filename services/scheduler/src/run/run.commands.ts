@@ -20,10 +20,15 @@ export interface Start {
   parent?: string;
   depth: number;
   grant?: Capability[];
+  /** Its grant is recorded when it is first needed. */
+  ungranted?: boolean;
   notBeforeMs?: number;
   /** Take the run that has this id, whatever its input. */
   attach?: boolean;
 }
+
+/** One of many that are started at once. */
+export type NewRun = Omit<Start, 'type'> & { id: string };
 
 /** What a worker says that happened in one run. */
 export interface ReportItem {
@@ -114,6 +119,8 @@ export type RunCommand =
   | { type: 'message'; message: string; content: Content }
   | { type: 'cancel'; reason: string; force: boolean; revoked?: boolean; graceMs: number }
   | { type: 'resume' }
+  /** Somebody asks identity for a token of the run, which has no grant yet. */
+  | { type: 'authorize' }
   | { type: 'child_started'; name: string; occurrence: number; child: string }
   | { type: 'child_refused'; name: string; occurrence: number; child: string; error: Failure }
   | { type: 'child_ended'; outcome: Outcome }
@@ -127,6 +134,8 @@ export type RunCommand =
       content: Content;
     }
   | { type: 'report'; session: string; items: ReportItem[] }
+  /** What cannot be told to be new is left out: its own `start` decides. */
+  | { type: 'starts'; runs: NewRun[] }
   /** A worker was silent for longer than the lease of a step. */
   | { type: 'lost'; token: string; beat: Beat }
   | { type: 'timers'; runs: string[] }

@@ -11,6 +11,7 @@ export const runErrors = {
   'run.cycle': { status: 409, title: 'A run cannot be its own descendant' },
   'run.ended': { status: 409, title: 'The run has ended' },
   'run.not_paused': { status: 409, title: 'The run is not paused' },
+  'run.too_many_awaited': { status: 429, title: 'One stream waits for too many runs' },
   'run.too_many_messages': { status: 429, title: 'The run has too many messages that it has not taken', retry: true },
   'run.bad_input': { status: 400, title: 'The input cannot be used' },
   'run.bad_filter': { status: 400, title: 'The filter or the page token cannot be read' },

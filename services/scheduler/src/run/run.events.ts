@@ -55,6 +55,8 @@ const ending = {
   journal: z.array(z.number().int()),
   /** The journal is everything between the two. */
   span: z.boolean().optional(),
+  /** Identity has no grant of it that would have to be closed. */
+  ungranted: z.boolean().optional(),
 };
 
 /** The data of every event of a run, by type. The subject is the run. */
@@ -72,10 +74,14 @@ export const runEvents = {
     parent: z.string().optional(),
     /** Ancestors. */
     depth: z.number().int(),
-    /** Absent: what the principal may do, not narrowed. */
+    /** What it may do at most. Absent: what the principal may do, not narrowed. */
     grant: z.array(Capability).optional(),
+    /** Identity has no grant of it yet: it records one when somebody first has to act in the run. */
+    ungranted: z.boolean().optional(),
     notBefore: time.optional(),
   }),
+  /** Somebody has to act in the run and asks for its token: its grant is recorded now. */
+  'run.authority_requested.v1': z.object({}),
   /** Another run, not its parent, wants to hear of its end. */
   'run.watched.v1': z.object({ by: z.string() }),
   'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
@@ -135,6 +141,8 @@ export const runEvents = {
     grant: z.array(Capability).optional(),
     attach: z.boolean().optional(),
     cancelWithParent: z.boolean().optional(),
+    /** The parent has no grant yet, and needs one to hand on. */
+    ungranted: z.boolean().optional(),
   }),
   'run.child_started.v1': z.object({ ...key, child: z.string() }),
   'run.child_refused.v1': z.object({ ...key, child: z.string(), error: Failure }),

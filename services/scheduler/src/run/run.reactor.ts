@@ -7,6 +7,7 @@ import type { RunCommand } from './run.commands.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import type { RunLookup } from './run-lookup.js';
 import type { RunStarter } from './run-starter.js';
+import { grantOf } from './start-request.js';
 
 /** How long a child has to stop when its parent is cancelled. */
 const childGraceMs = 30_000;
@@ -28,6 +29,7 @@ export interface ReactionParts {
 const freshMs = 5_000;
 
 const events: readonly RunEventType[] = [
+  'run.authority_requested.v1',
   'run.child_requested.v1',
   'run.waiting.v1',
   'run.cancel_requested.v1',
@@ -49,6 +51,8 @@ class Reactions {
     switch (event.type as RunEventType) {
       case 'run.child_requested.v1':
         return this.startChild(event, dataOf<'run.child_requested.v1'>(event));
+      case 'run.authority_requested.v1':
+        return this.grant(event);
       case 'run.waiting.v1':
         return this.ask(event, dataOf<'run.waiting.v1'>(event));
       case 'run.cancel_requested.v1': {
@@ -60,6 +64,22 @@ class Reactions {
     }
   }
 
+  /**
+   * Here, and nowhere else: what follows the events of one run follows in their order, so a grant is never recorded after it was to be closed.
+   * Where identity refuses, who asked finds no grant.
+   */
+  private async grant(event: LedgerEvent): Promise<void> {
+    await this.grantOf(event).catch((error: unknown) => {
+      if (!(error instanceof DomainError) || error.code.startsWith('ledger.')) throw error;
+    });
+  }
+
+  /** @throws DomainError `identity.*` */
+  private async grantOf({ tenant, subject }: LedgerEvent): Promise<void> {
+    const start = await this.parts.lookup.start(tenant, subject);
+    if (start) await this.parts.grants.issue(grantOf(start));
+  }
+
   private async startChild(event: LedgerEvent, wanted: RunEventData<'run.child_requested.v1'>): Promise<void> {
     const { name, occurrence, child, workflow, queue, agent, depth, grant, attach, value, blob } = wanted;
     const { tenant, subject: parent } = event;
@@ -69,6 +89,7 @@ class Reactions {
     const chosen = !derived || Date.now() - Date.parse(event.time) > freshMs;
     try {
       if (chosen) await this.refuseCycle(tenant, parent, child);
+      if (wanted.ungranted) await this.grantOf(event);
       const above = await this.parts.lookup.facts(tenant, parent);
       const input = blob ? { blob } : value === undefined ? {} : { value };
       const principal = parentAsStarter(tenant, parent, above ?? { agent, depth: depth - 1 });
@@ -119,12 +140,12 @@ class Reactions {
   }
 
   private async ended(event: LedgerEvent): Promise<void> {
-    const { notify = [], cancelChildren = [] } = event.data as { notify?: string[]; cancelChildren?: string[] };
+    const { notify = [], cancelChildren = [], ungranted = false } = event.data as unknown as Ended;
     const told = notify.map((run) => this.send(event, run, endCommand(event), `told ${run}`));
     await Promise.all([
       ...told,
       this.cancel(event, cancelChildren, `its parent ${event.subject} has ended`, false),
-      this.parts.grants.close(event),
+      ...(ungranted ? [] : [this.parts.grants.close(event)]),
     ]);
   }
 
@@ -156,6 +177,8 @@ class Reactions {
 function dataOf<T extends RunEventType>(event: LedgerEvent): RunEventData<T> {
   return event.data as unknown as RunEventData<T>;
 }
+
+type Ended = { notify?: string[]; cancelChildren?: string[]; ungranted?: boolean };
 
 /** The end of a run, as those hear of it who wait for it. */
 function endCommand({ type, subject: child, data }: LedgerEvent): RunCommand {

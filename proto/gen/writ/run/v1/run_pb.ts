@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLiAgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcyKGAQoMU3RlcFByb2dyZXNzEgwKBHN0ZXAYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRItCgliZWF0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCHByb2dyZXNzGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiUKB1BheWxvYWQSDAoEZGF0YRgBIAEoDBIMCgRibG9iGAIgASgJIvICCg9TdGFydFJ1blJlcXVlc3QSHAoId29ya2Zsb3cYASABKAlCCrpIB3IFEAEYyAESIwoFaW5wdXQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEhQKAmlkGAMgASgJQgi6SAVyAxjIARIqCgtvbl9jb25mbGljdBgEIAEoCUIVukgSchBSAFIEZmFpbFIGYXR0YWNoEhcKBXF1ZXVlGAUgASgJQgi6SAVyAxjIARIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZ2VudBgHIAEoCRI1CgVncmFudBgIIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASDgoGcGFyZW50GAkgASgJEg8KB3ZlcnNpb24YCiABKAkSKgoKanNvbl9pbnB1dBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIjYKDUdldFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESDQoFYWZ0ZXIYAiABKAkiLwoOR2V0UnVuUmVzcG9uc2USHQoDcnVuGAEgASgLMhAud3JpdC5ydW4udjEuUnVuIm0KD0xpc3RSdW5zUmVxdWVzdBIYCgZmaWx0ZXIYASABKAlCCLpIBXIDGOgHEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAMgASgJEg0KBWFmdGVyGAQgASgJIksKEExpc3RSdW5zUmVzcG9uc2USHgoEcnVucxgBIAMoCzIQLndyaXQucnVuLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoTR2V0UnVuUmVzdWx0UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARInCgR3YWl0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrUBChRHZXRSdW5SZXN1bHRSZXNwb25zZRIkCgVzdGF0ZRgBIAEoDjIVLndyaXQucnVuLnYxLlJ1blN0YXRlEiQKBnJlc3VsdBgCIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSJAoFZXJyb3IYAyABKAsyFS53cml0LnJ1bi52MS5SdW5FcnJvchIrCgtqc29uX3Jlc3VsdBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIuChRSZWFkUnVuUmVzdWx0UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASImChVSZWFkUnVuUmVzdWx0UmVzcG9uc2USDQoFY2h1bmsYASABKAwiuwEKElNlbmRNZXNzYWdlUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIbCgdtZXNzYWdlGAIgASgJQgq6SAdyBRABGMgBEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIicKE1NlbmRNZXNzYWdlUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiUwoQQ2FuY2VsUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDEg0KBWZvcmNlGAMgASgIIk8KEUNhbmNlbFJ1blJlc3BvbnNlEg8KB3N0b3BwZWQYASADKAkSFwoPb3V0Y29tZV91bmtub3duGAIgAygJEhAKCHBvc2l0aW9uGAMgASgJIioKEFJlc3VtZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJQoRUmVzdW1lUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiKgoQUmVwbGF5UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASKyAQoRUmVwbGF5UnVuUmVzcG9uc2USDAoEc2FtZRgBIAEoCBIYChBmaXJzdF9kaWZmZXJlbmNlGAIgASgJEigKCGV4cGVjdGVkGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiYKBmFjdHVhbBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIPCgdlbnRyaWVzGAUgASgFEhIKCmxpdmVfY2FsbHMYBiABKAUqsQEKCFJ1blN0YXRlEhkKFVJVTl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEFJVTl9TVEFURV9RVUVVRUQQARIVChFSVU5fU1RBVEVfUlVOTklORxACEhUKEVJVTl9TVEFURV9XQUlUSU5HEAMSFwoTUlVOX1NUQVRFX1NVQ0NFRURFRBAEEhQKEFJVTl9TVEFURV9GQUlMRUQQBRIXChNSVU5fU1RBVEVfQ0FOQ0VMTEVEEAYyuggKClJ1blNlcnZpY2USaQoIU3RhcnRSdW4SHC53cml0LnJ1bi52MS5TdGFydFJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlIiDixxgJcnVuLnN0YXJ0gtPkkwINOgEqIggvdjEvcnVucxJkCgZHZXRSdW4SGi53cml0LnJ1bi52MS5HZXRSdW5SZXF1ZXN0Ghsud3JpdC5ydW4udjEuR2V0UnVuUmVzcG9uc2UiIeLHGAhydW4ucmVhZILT5JMCDxINL3YxL3J1bnMve2lkfRJlCghMaXN0UnVucxIcLndyaXQucnVuLnYxLkxpc3RSdW5zUmVxdWVzdBodLndyaXQucnVuLnYxLkxpc3RSdW5zUmVzcG9uc2UiHOLHGAhydW4ucmVhZILT5JMCChIIL3YxL3J1bnMSfQoMR2V0UnVuUmVzdWx0EiAud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVxdWVzdBohLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlc3BvbnNlIijixxgIcnVuLnJlYWSC0+STAhYSFC92MS9ydW5zL3tpZH06cmVzdWx0EoYBCg1SZWFkUnVuUmVzdWx0EiEud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlcXVlc3QaIi53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVzcG9uc2UiLOLHGAhydW4ucmVhZILT5JMCGhIYL3YxL3J1bnMve2lkfTpyZWFkUmVzdWx0MAESewoLU2VuZE1lc3NhZ2USHy53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIinixxgIcnVuLnNlbmSC0+STAhc6ASoiEi92MS9ydW5zL3tpZH06c2VuZBJ5CglDYW5jZWxSdW4SHS53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVzcG9uc2UiLeLHGApydW4uY2FuY2VsgtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OmNhbmNlbBJ5CglSZXN1bWVSdW4SHS53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVzcG9uc2UiLeLHGApydW4uY2FuY2VsgtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OnJlc3VtZRJ5CglSZXBsYXlSdW4SHS53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVzcG9uc2UiLeLHGApydW4ucmVwbGF5gtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OnJlcGxheWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLiAgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcyKGAQoMU3RlcFByb2dyZXNzEgwKBHN0ZXAYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRItCgliZWF0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCHByb2dyZXNzGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiUKB1BheWxvYWQSDAoEZGF0YRgBIAEoDBIMCgRibG9iGAIgASgJIvICCg9TdGFydFJ1blJlcXVlc3QSHAoId29ya2Zsb3cYASABKAlCCrpIB3IFEAEYyAESIwoFaW5wdXQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEhQKAmlkGAMgASgJQgi6SAVyAxjIARIqCgtvbl9jb25mbGljdBgEIAEoCUIVukgSchBSAFIEZmFpbFIGYXR0YWNoEhcKBXF1ZXVlGAUgASgJQgi6SAVyAxjIARIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZ2VudBgHIAEoCRI1CgVncmFudBgIIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASDgoGcGFyZW50GAkgASgJEg8KB3ZlcnNpb24YCiABKAkSKgoKanNvbl9pbnB1dBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4ibQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIi4KFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiYKFVJlYWRSdW5SZXN1bHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCK7AQoSU2VuZE1lc3NhZ2VSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhsKB21lc3NhZ2UYAiABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiJwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJTChBDYW5jZWxSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMSDQoFZm9yY2UYAyABKAgiTwoRQ2FuY2VsUnVuUmVzcG9uc2USDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSEAoIcG9zaXRpb24YAyABKAkiKgoQUmVzdW1lUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASIlChFSZXN1bWVSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXBsYXlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIrIBChFSZXBsYXlSdW5SZXNwb25zZRIMCgRzYW1lGAEgASgIEhgKEGZpcnN0X2RpZmZlcmVuY2UYAiABKAkSKAoIZXhwZWN0ZWQYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJgoGYWN0dWFsGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg8KB2VudHJpZXMYBSABKAUSEgoKbGl2ZV9jYWxscxgGIAEoBSqxAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFQoRUlVOX1NUQVRFX1dBSVRJTkcQAxIXChNSVU5fU1RBVEVfU1VDQ0VFREVEEAQSFAoQUlVOX1NUQVRFX0ZBSUxFRBAFEhcKE1JVTl9TVEFURV9DQU5DRUxMRUQQBjKMCgoKUnVuU2VydmljZRJpCghTdGFydFJ1bhIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2UiIOLHGAlydW4uc3RhcnSC0+STAg06ASoiCC92MS9ydW5zEnIKCVN0YXJ0UnVucxIdLndyaXQucnVuLnYxLlN0YXJ0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZSIm4scYCXJ1bi5zdGFydILT5JMCEzoBKiIOL3YxL3J1bnM6c3RhcnQSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEn0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBJcCglBd2FpdFJ1bnMSHS53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UiDOLHGAhydW4ucmVhZCgBMAEShgEKDVJlYWRSdW5SZXN1bHQSIS53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVxdWVzdBoiLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXNwb25zZSIs4scYCHJ1bi5yZWFkgtPkkwIaEhgvdjEvcnVucy97aWR9OnJlYWRSZXN1bHQwARJ7CgtTZW5kTWVzc2FnZRIfLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2UiKeLHGAhydW4uc2VuZILT5JMCFzoBKiISL3YxL3J1bnMve2lkfTpzZW5kEnkKCUNhbmNlbFJ1bhIdLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06Y2FuY2VsEnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -304,6 +304,204 @@ export const StartRunResponseSchema: GenMessage<StartRunResponse> = /*@__PURE__*
   messageDesc(file_writ_run_v1_run, 5);
 
 /**
+ * Why one of many was refused: what a call for it alone would have been refused with.
+ *
+ * @generated from message writ.run.v1.Problem
+ */
+export type Problem = Message<"writ.run.v1.Problem"> & {
+  /**
+   * Permanent, such as `run.conflict`.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * @generated from field: google.protobuf.Struct details = 3;
+   */
+  details?: JsonObject | undefined;
+
+  /**
+   * The same again may succeed.
+   *
+   * @generated from field: bool retry = 4;
+   */
+  retry: boolean;
+
+  /**
+   * What to do about it.
+   *
+   * @generated from field: string hint = 5;
+   */
+  hint: string;
+};
+
+/**
+ * Describes the message writ.run.v1.Problem.
+ * Use `create(ProblemSchema)` to create a new message.
+ */
+export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 6);
+
+/**
+ * @generated from message writ.run.v1.StartRunsRequest
+ */
+export type StartRunsRequest = Message<"writ.run.v1.StartRunsRequest"> & {
+  /**
+   * Rules that one of them breaks are its own problem.
+   *
+   * @generated from field: repeated writ.run.v1.StartRunRequest items = 1;
+   */
+  items: StartRunRequest[];
+};
+
+/**
+ * Describes the message writ.run.v1.StartRunsRequest.
+ * Use `create(StartRunsRequestSchema)` to create a new message.
+ */
+export const StartRunsRequestSchema: GenMessage<StartRunsRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 7);
+
+/**
+ * @generated from message writ.run.v1.StartRunsResponse
+ */
+export type StartRunsResponse = Message<"writ.run.v1.StartRunsResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated writ.run.v1.StartRunsResponse.Item items = 1;
+   */
+  items: StartRunsResponse_Item[];
+};
+
+/**
+ * Describes the message writ.run.v1.StartRunsResponse.
+ * Use `create(StartRunsResponseSchema)` to create a new message.
+ */
+export const StartRunsResponseSchema: GenMessage<StartRunsResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 8);
+
+/**
+ * @generated from message writ.run.v1.StartRunsResponse.Item
+ */
+export type StartRunsResponse_Item = Message<"writ.run.v1.StartRunsResponse.Item"> & {
+  /**
+   * @generated from oneof writ.run.v1.StartRunsResponse.Item.outcome
+   */
+  outcome: {
+    /**
+     * @generated from field: writ.run.v1.StartRunResponse run = 1;
+     */
+    value: StartRunResponse;
+    case: "run";
+  } | {
+    /**
+     * @generated from field: writ.run.v1.Problem problem = 2;
+     */
+    value: Problem;
+    case: "problem";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message writ.run.v1.StartRunsResponse.Item.
+ * Use `create(StartRunsResponse_ItemSchema)` to create a new message.
+ */
+export const StartRunsResponse_ItemSchema: GenMessage<StartRunsResponse_Item> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 8, 0);
+
+/**
+ * @generated from message writ.run.v1.AwaitRunsRequest
+ */
+export type AwaitRunsRequest = Message<"writ.run.v1.AwaitRunsRequest"> & {
+  /**
+   * Runs that are waited for from now on.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+
+  /**
+   * Runs that are waited for no more.
+   *
+   * @generated from field: repeated string drop = 2;
+   */
+  drop: string[];
+};
+
+/**
+ * Describes the message writ.run.v1.AwaitRunsRequest.
+ * Use `create(AwaitRunsRequestSchema)` to create a new message.
+ */
+export const AwaitRunsRequestSchema: GenMessage<AwaitRunsRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 9);
+
+/**
+ * @generated from message writ.run.v1.AwaitRunsResponse
+ */
+export type AwaitRunsResponse = Message<"writ.run.v1.AwaitRunsResponse"> & {
+  /**
+   * @generated from field: repeated writ.run.v1.AwaitRunsResponse.End ends = 1;
+   */
+  ends: AwaitRunsResponse_End[];
+};
+
+/**
+ * Describes the message writ.run.v1.AwaitRunsResponse.
+ * Use `create(AwaitRunsResponseSchema)` to create a new message.
+ */
+export const AwaitRunsResponseSchema: GenMessage<AwaitRunsResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 10);
+
+/**
+ * @generated from message writ.run.v1.AwaitRunsResponse.End
+ */
+export type AwaitRunsResponse_End = Message<"writ.run.v1.AwaitRunsResponse.End"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Unspecified where there is a problem.
+   *
+   * @generated from field: writ.run.v1.RunState state = 2;
+   */
+  state: RunState;
+
+  /**
+   * Of a run that succeeded, in the SDK's codec.
+   *
+   * @generated from field: writ.run.v1.Payload result = 3;
+   */
+  result?: Payload | undefined;
+
+  /**
+   * @generated from field: writ.run.v1.RunError error = 4;
+   */
+  error?: RunError | undefined;
+
+  /**
+   * It cannot be waited for: there is no such run, or the caller may not read it.
+   *
+   * @generated from field: writ.run.v1.Problem problem = 5;
+   */
+  problem?: Problem | undefined;
+};
+
+/**
+ * Describes the message writ.run.v1.AwaitRunsResponse.End.
+ * Use `create(AwaitRunsResponse_EndSchema)` to create a new message.
+ */
+export const AwaitRunsResponse_EndSchema: GenMessage<AwaitRunsResponse_End> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 10, 0);
+
+/**
  * @generated from message writ.run.v1.GetRunRequest
  */
 export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
@@ -323,7 +521,7 @@ export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 6);
+  messageDesc(file_writ_run_v1_run, 11);
 
 /**
  * @generated from message writ.run.v1.GetRunResponse
@@ -340,7 +538,7 @@ export type GetRunResponse = Message<"writ.run.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 7);
+  messageDesc(file_writ_run_v1_run, 12);
 
 /**
  * @generated from message writ.run.v1.ListRunsRequest
@@ -374,7 +572,7 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 8);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.ListRunsResponse
@@ -396,7 +594,7 @@ export type ListRunsResponse = Message<"writ.run.v1.ListRunsResponse"> & {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.GetRunResultRequest
@@ -420,7 +618,7 @@ export type GetRunResultRequest = Message<"writ.run.v1.GetRunResultRequest"> & {
  * Use `create(GetRunResultRequestSchema)` to create a new message.
  */
 export const GetRunResultRequestSchema: GenMessage<GetRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.GetRunResultResponse
@@ -454,7 +652,7 @@ export type GetRunResultResponse = Message<"writ.run.v1.GetRunResultResponse"> &
  * Use `create(GetRunResultResponseSchema)` to create a new message.
  */
 export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultRequest
@@ -471,7 +669,7 @@ export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> &
  * Use `create(ReadRunResultRequestSchema)` to create a new message.
  */
 export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 17);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultResponse
@@ -488,7 +686,7 @@ export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse">
  * Use `create(ReadRunResultResponseSchema)` to create a new message.
  */
 export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 18);
 
 /**
  * @generated from message writ.run.v1.SendMessageRequest
@@ -527,7 +725,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 19);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -544,7 +742,7 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -571,7 +769,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 21);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -598,7 +796,7 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 22);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -615,7 +813,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 23);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -632,7 +830,7 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19);
+  messageDesc(file_writ_run_v1_run, 24);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -649,7 +847,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 20);
+  messageDesc(file_writ_run_v1_run, 25);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -691,7 +889,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 21);
+  messageDesc(file_writ_run_v1_run, 26);
 
 /**
  * @generated from enum writ.run.v1.RunState
@@ -758,6 +956,16 @@ export const RunService: GenService<{
     output: typeof StartRunResponseSchema;
   },
   /**
+   * Starts up to 10,000 runs. Each is started or refused by itself, exactly as StartRun would: what is wrong with one says nothing about the others.
+   *
+   * @generated from rpc writ.run.v1.RunService.StartRuns
+   */
+  startRuns: {
+    methodKind: "unary";
+    input: typeof StartRunsRequestSchema;
+    output: typeof StartRunsResponseSchema;
+  },
+  /**
    * @generated from rpc writ.run.v1.RunService.GetRun
    */
   getRun: {
@@ -784,6 +992,18 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof GetRunResultRequestSchema;
     output: typeof GetRunResultResponseSchema;
+  },
+  /**
+   * Waits for the ends of many runs over one stream: frames of the caller name runs, frames of the answer bring ends, each run once, as they come.
+   * The stream lasts until the caller half-closes and all ends are told, or its token expires (`auth.token_expired`): then a new one goes on
+   * with the runs that are left. Over REST an end is waited for with GetRunResult.
+   *
+   * @generated from rpc writ.run.v1.RunService.AwaitRuns
+   */
+  awaitRuns: {
+    methodKind: "bidi_streaming";
+    input: typeof AwaitRunsRequestSchema;
+    output: typeof AwaitRunsResponseSchema;
   },
   /**
    * The result of a run that succeeded, of any size and in the SDK's codec, in pieces; refused with `run.value_not_found` where there is none (yet).

@@ -1,0 +1,111 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { checkerOf, type Caller } from '@writ/api';
+import { isRunId, principalOf } from '@writ/enforcement';
+import type { Logger } from '@writ/ledger';
+import { DomainError, newId, refuse } from '@writ/ledger/domain';
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { StartRunRequestSchema, type StartRunRequest } from '@writ/proto/run/v1/run';
+import type { Content } from '../run/run.events.js';
+import type { Started } from '../run/run-starter.js';
+import type { StartRequest } from '../run/start-request.js';
+import type { Scheduler } from '../scheduler.js';
+import { may } from './may.js';
+import { readPayload } from './payload.js';
+import { problemOf } from './problem.js';
+import { startAs } from './start-as.js';
+
+const check = checkerOf(StartRunRequestSchema);
+/** Others get a turn after so many have been read. */
+const readAtOnce = 250;
+
+/** Starts that callers ask for: one, or many of which each is started or refused by itself. */
+export class Starts {
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly log: Logger,
+  ) {}
+
+  /** @throws DomainError */
+  async one(request: StartRunRequest, caller: Caller) {
+    const wanted = await this.read(request, caller);
+    return { id: wanted.id, ...(await this.scheduler.starter.start(wanted)) };
+  }
+
+  async many(requests: readonly StartRunRequest[], caller: Caller) {
+    const read: PromiseSettledResult<StartRequest>[] = [];
+    for (let from = 0; from < requests.length; from += readAtOnce) {
+      if (from > 0) await turn();
+      const some = requests.slice(from, from + readAtOnce);
+      read.push(...(await Promise.allSettled(some.map((request) => this.read(request, caller, check)))));
+    }
+    const wanted = read.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const started = (await this.scheduler.starter.startMany(wanted)).values();
+    return read.map((each) => {
+      const outcome = each.status === 'fulfilled' ? (started.next().value as PromiseSettledResult<Started>) : each;
+      if (outcome.status === 'rejected') return problem(outcome.reason, this.log);
+      const { id } = (each as PromiseFulfilledResult<StartRequest>).value;
+      return { outcome: { case: 'run' as const, value: { id, ...(outcome.value as Started) } } };
+    });
+  }
+
+  /** Reads a request, and asks whether it may be. @throws DomainError */
+  private async read(request: StartRunRequest, caller: Caller, rules?: typeof check): Promise<StartRequest> {
+    rules?.(request);
+    const { workflow, id, version, startTime } = request;
+    const queue = request.queue || 'default';
+    may(caller, 'run.start', workflow);
+    if (id !== '' && !isRunId(id))
+      throw refuse(
+        'run.bad_input',
+        `'${id}' cannot be the id of a run: letters, digits and . : - _ only, and no prefix of another kind (agt_, psn_, …)`,
+      );
+    const { tenant, actor, trace } = caller;
+    const input = await readPayload(this.scheduler.values, tenant, request.input, request.jsonInput);
+    const run = id || newId('run');
+    const as = startAs(request, caller);
+    await this.permit(caller, run, { workflow, queue, input });
+    const parent = as.parent === undefined ? undefined : await this.scheduler.lookup.facts(tenant, as.parent);
+    return {
+      tenant,
+      actor,
+      id: run,
+      chosen: id !== '',
+      workflow,
+      input,
+      queue,
+      ...(version !== '' && { version }),
+      ...as,
+      ...(parent && { depth: parent.depth + 1 }),
+      ...(startTime && { notBeforeMs: msOf(startTime) }),
+      ...(request.onConflict === 'attach' && { attach: true }),
+      ...(trace !== undefined && { trace }),
+    };
+  }
+
+  /** Asks the policies; what they refuse is recorded. @throws DomainError `policy.*` */
+  private async permit(caller: Caller, run: string, start: { workflow: string; queue: string; input: Content }) {
+    const { startPolicy, enforcement } = this.scheduler;
+    try {
+      startPolicy.permit({ tenant: caller.tenant, principal: principalOf(caller), ...start });
+    } catch (error) {
+      if (error instanceof DomainError && error.code !== 'policy.unavailable')
+        await enforcement?.recordRefusal(caller, run, {
+          code: error.code,
+          detail: error.message,
+          action: 'run.start',
+          resource: { type: 'Workflow', id: start.workflow },
+        });
+      throw error;
+    }
+  }
+}
+
+function problem(reason: unknown, log: Logger) {
+  return { outcome: { case: 'problem' as const, value: problemOf(reason, log) } };
+}
+
+/** Over gRPC a timestamp may lie where no date of JavaScript is. */
+function msOf({ seconds }: Timestamp): number {
+  if (seconds >= 0n && seconds < 253_402_300_800n) return Number(seconds) * 1000;
+  throw refuse('run.bad_input', 'start_time must lie between the years 1970 and 9999');
+}
