@@ -10,7 +10,7 @@ export interface Projection {
   readonly version?: number;
   /**
    * Milliseconds from one transaction to the next while commits keep coming, so that each takes many; whoever waits for the
-   * view cuts it short. Default 0.
+   * view cuts it short. Default 0; 100 after commits that had nothing for it.
    */
   readonly restMs?: number;
   /** Only these types reach `apply`. Default: all. */

@@ -12,6 +12,8 @@ import type { Projection } from './projection.js';
 /** A commit that fails this often on its own is poison. */
 const poisonAfter = 3;
 const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
+/** After commits that had nothing for a projection: of them it writes no more than that it has seen them. */
+const idleRestMs = 100;
 
 type Row = { readonly event: LedgerEvent; readonly position: Position };
 
@@ -27,6 +29,8 @@ export class ProjectionRunner {
   private readonly abort = new AbortController();
   private readonly waiters = new Waiters();
   private commit = 0;
+  /** Whether the last commits had anything for it. */
+  private wrote = true;
   private parked: string | undefined;
   private readers = 0;
   private hurry: (() => void) | undefined;
@@ -109,7 +113,7 @@ export class ProjectionRunner {
 
   /** Lets commits gather, unless somebody waits for them. */
   private async rest(signal: AbortSignal): Promise<void> {
-    const { restMs = 0 } = this.projection;
+    const { restMs = this.wrote ? 0 : idleRestMs } = this.projection;
     if (restMs === 0 || this.readers > 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
@@ -160,6 +164,7 @@ export class ProjectionRunner {
         if (!this.types || this.types.has(event.type))
           rows.push({ event, position: { ...this.address, commit: commit.commit, index } });
     const to = (commits.at(-1) as Commit).commit;
+    this.wrote = rows.length > 0;
     const write = rows.length === 0 ? undefined : this.projection.apply.bind(this.projection, rows);
     await this.checkpoints.advance(this.name, this.address.partition, this.commit, to, write);
     this.commit = to;
