@@ -59,5 +59,5 @@ function cutStrings(value: Json, longest: number): Json {
 
 /** Bytes of the value as JSON in UTF-8. */
 export function sizeOf(value: Json): number {
-  return new TextEncoder().encode(JSON.stringify(value)).byteLength;
+  return Buffer.byteLength(JSON.stringify(value));
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { refuse, type Actor, type Capability, type DomainError } from '@writ/ledger/domain';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
 import { z } from 'zod';
@@ -76,16 +76,16 @@ export class TokenVerifier {
   /** @throws DomainError `auth.invalid_token`, `auth.token_expired`, `service.unavailable` */
   async verify(raw: string): Promise<VerifiedToken> {
     // By hash, so that a memory dump of the cache holds no usable token.
-    const hash = createHash('sha256').update(raw).digest('base64url');
-    const known = this.cache.get(hash);
+    const key = hash('sha256', raw, 'base64url');
+    const known = this.cache.get(key);
     if (known) {
       if (known.expiresMs > this.now()) return known;
-      this.cache.delete(hash);
+      this.cache.delete(key);
       throw expired();
     }
     const token = await this.check(raw);
     if (this.cache.size >= this.cacheSize) this.cache.delete(this.cache.keys().next().value as string);
-    this.cache.set(hash, token);
+    this.cache.set(key, token);
     return token;
   }
 

@@ -1,8 +1,13 @@
+import { isAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Json } from '@writ/ledger/domain';
 import { verifies } from '@writ/testkit';
-import { argumentsOfSchema, Evaluator, readPolicies, type PolicyRequest } from '../cedar.js';
+import { canonicalJson, NotCanonical } from '../canonical-json.js';
+import { argumentsOfSchema, Evaluator, readPolicies, type ArgumentType, type PolicyRequest } from '../cedar.js';
+import { cedarSchema } from './cedar-schema.js';
+import { ArgumentMismatch } from './cedar-value.js';
+import { cedarRequest } from './request.js';
 
 const nasty = fc.constantFrom(
   '__entity',
@@ -68,17 +73,78 @@ test('no arguments, no identifiers and no context make the evaluator throw, and 
   );
 });
 
-test('any JSON Schema gives types that Cedar accepts', () => {
+/** A value of that type, or now and then any other. */
+function fitting(type: ArgumentType): fc.Arbitrary<Json | undefined> {
+  const of = (): fc.Arbitrary<Json | undefined> => {
+    switch (type.kind) {
+      case 'string':
+        return fc.string({ unit: 'binary' });
+      case 'integer':
+        return fc.maxSafeInteger();
+      case 'number':
+        return fc.maxSafeInteger().map((n) => n / 10_000);
+      case 'boolean':
+        return fc.boolean();
+      case 'array':
+        return fc.array(fitting(type.element), { maxLength: 3 }) as fc.Arbitrary<Json>;
+      case 'object': {
+        const members = Object.entries(type.properties).map(([name, member]) => [name, fitting(member.type)] as const);
+        return fc.record(Object.fromEntries(members), { requiredKeys: [] }) as fc.Arbitrary<Json>;
+      }
+      case 'json':
+        return value;
+    }
+  };
+  return fc.oneof({ arbitrary: of(), weight: 20 }, { arbitrary: value, weight: 1 });
+}
+
+const jsonSchema = fc.letrec<{ schema: Json }>((tie) => ({
+  schema: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    fc.constantFrom('string', 'integer', 'number', 'boolean', 'null').map((type) => ({ type })),
+    value,
+    tie('schema').map((items) => ({ type: 'array', items })),
+    fc.dictionary(key, tie('schema'), { maxKeys: 3, noNullPrototype: true }).map((properties) => ({ type: 'object', properties, required: ['path'] })),
+  ) as fc.Arbitrary<Json>,
+})).schema; // prettier-ignore
+
+test('whatever a decision gives to Cedar fits the schema that policies were checked against', () => {
+  const calls = fc.dictionary(key, jsonSchema, { maxKeys: 4, noNullPrototype: true }).chain((properties) => {
+    const type = argumentsOfSchema({ type: 'object', properties });
+    const run = fc.option(fc.string({ unit: 'binary' }), { nil: undefined });
+    return fc.record({ type: fc.constant(type), args: fitting(type), run, approved: fc.boolean() });
+  });
+  let asked = 0;
   fc.assert(
-    fc.property(value, value, (properties, args) => {
-      const type = argumentsOfSchema({ type: 'object', properties, required: ['path'] });
-      const whole = readPolicies([
-        { name: 'w', text: 'permit(principal, action, resource) unless { context.arguments == { path: "x" } };' },
-      ]);
-      using evaluator = new Evaluator(whole.policies, new Map([['s/t', type]]));
-      const { reasons } = evaluator.decide({ principal: { type: 'Agent', id: 'a', tenant: 't', depth: 0 }, action: 'tool.call', resource: { type: 'Tool', id: 's/t' }, arguments: args }); // prettier-ignore
-      expect(reasons[0]?.text).not.toMatch(/schema|type not found/);
+    fc.property(calls, ({ type, args = {}, run, approved }) => {
+      const request: PolicyRequest = {
+        principal: { type: 'Agent', id: 'a', tenant: 't', depth: 2, ...(run !== undefined && { run }) },
+        action: 'tool.call',
+        resource: { type: 'Tool', id: 's/t', attributes: { effect: 'write' } },
+        arguments: args,
+        context: { labels: ['untrusted'], pin: 'p', workflow: 'w' },
+      };
+      const call = refusedOr(() => {
+        canonicalJson([type, args]); // what has no canonical form is denied whatever the policies say
+        return cedarRequest(request, { type, declared: type, approved });
+      });
+      if (call === undefined) return;
+      asked++;
+      const schema = cedarSchema([{ action: 'tool.call', resources: ['Tool'], arguments: type }]);
+      const answer = isAuthorized({ ...call, schema, validateRequest: true, policies: { staticPolicies: {} } });
+      expect(answer).toMatchObject({ type: 'success' });
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
+  expect(asked).toBeGreaterThan(100);
 });
+
+/** Undefined for arguments that are refused before Cedar sees them. */
+function refusedOr<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch (problem) {
+    if (problem instanceof ArgumentMismatch || problem instanceof NotCanonical) return undefined;
+    throw problem;
+  }
+}

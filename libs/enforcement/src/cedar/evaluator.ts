@@ -1,9 +1,9 @@
-import { statefulIsAuthorized, type CedarValueJson, type Response } from '@cedar-policy/cedar-wasm/nodejs';
+import { statefulIsAuthorized, type Response } from '@cedar-policy/cedar-wasm/nodejs';
 import { NotCanonical } from '../canonical-json.js';
 import type { ArgumentsType } from './argument-type.js';
-import { ArgumentMismatch, cedarArguments, undeclaredArguments } from './cedar-value.js';
+import { ArgumentMismatch } from './cedar-value.js';
 import type { Policy } from './policy.js';
-import { entitiesOf, uid, type PolicyRequest } from './request.js';
+import { cedarRequest, type PolicyRequest } from './request.js';
 import { Slices, type Slice } from './slices.js';
 import { denied, type Reason, type Verdict } from './verdict.js';
 
@@ -68,44 +68,11 @@ export class Evaluator implements Disposable {
 
 function authorize(request: PolicyRequest, slice: Slice, approved: boolean): Response | Verdict {
   const type = slice.argumentsOf(request.arguments);
-  const answer = statefulIsAuthorized({
-    principal: uid(request.principal.type, request.principal.id),
-    action: uid('Action', request.action),
-    resource: uid(request.resource.type, request.resource.id),
-    context: contextOf(request, slice, cedarArguments(type, request.arguments), approved),
-    preparsedPolicySetId: slice.policySet,
-    entities: entitiesOf(request),
-    ...(slice.schema === undefined
-      ? { validateRequest: false }
-      : { preparsedSchemaName: slice.schema, validateRequest: true }),
-  });
+  // Everything in it has its type by the way it was made, so Cedar is not given a schema to check it by: that doubles the cost.
+  const asked = cedarRequest(request, { type, declared: slice.declared, approved });
+  const answer = statefulIsAuthorized({ ...asked, preparsedPolicySetId: slice.policySet, validateRequest: false });
   if (answer.type === 'success') return answer.response;
   return denied('policy.arguments_invalid', answer.errors.map((error) => error.message).join('; '));
-}
-
-function contextOf(
-  request: PolicyRequest,
-  slice: Slice,
-  args: { [name: string]: CedarValueJson },
-  approved: boolean,
-): { [name: string]: CedarValueJson } {
-  const { principal, context } = request;
-  const run =
-    principal.run === undefined
-      ? undefined
-      : {
-          id: principal.run,
-          depth: principal.depth,
-          ...(context?.workflow === undefined ? {} : { workflow: context.workflow }),
-        };
-  return {
-    approved,
-    arguments: args,
-    undeclared: undeclaredArguments(slice.declared, request.arguments),
-    ...(run === undefined ? {} : { run }),
-    ...(context?.pin === undefined ? {} : { pin: context.pin }),
-    ...(context?.labels === undefined ? {} : { labels: [...context.labels] }),
-  };
 }
 
 function permitted(policies: readonly Policy[], request: PolicyRequest, approved: boolean): Verdict {

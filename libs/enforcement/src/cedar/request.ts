@@ -1,5 +1,7 @@
-import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { AuthorizationCall, Context, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Json } from '@writ/ledger/domain';
+import type { ArgumentsType } from './argument-type.js';
+import { cedarArguments, undeclaredArguments } from './cedar-value.js';
 import type { Entity } from './policy.js';
 import { ofServers, resourceAttributes, type PrincipalType, type ResourceType } from './vocabulary.js';
 
@@ -39,7 +41,47 @@ export interface RequestContext {
   readonly labels?: readonly string[];
 }
 
-export function uid(type: string, id: string): { type: string; id: string } {
+/** How the arguments of a request are seen. */
+export interface Seen {
+  /** Of those that some policy looks at. */
+  readonly type: ArgumentsType;
+  readonly declared: ArgumentsType;
+  /** A person has approved exactly this call. */
+  readonly approved: boolean;
+}
+
+/** The request as Cedar takes it. It fits the schema that policies are checked against. @throws ArgumentMismatch, NotCanonical */
+export function cedarRequest(
+  request: PolicyRequest,
+  seen: Seen,
+): Pick<AuthorizationCall, 'principal' | 'action' | 'resource' | 'context' | 'entities'> {
+  const { principal, action, resource } = request;
+  return {
+    principal: uid(principal.type, principal.id),
+    action: uid('Action', action),
+    resource: uid(resource.type, resource.id),
+    context: contextOf(request, seen),
+    entities: entitiesOf(request),
+  };
+}
+
+function contextOf(
+  { principal, context, arguments: args }: PolicyRequest,
+  { type, declared, approved }: Seen,
+): Context {
+  const { run: id, depth } = principal;
+  const { workflow, pin, labels } = context ?? {};
+  return {
+    approved,
+    arguments: cedarArguments(type, args),
+    undeclared: undeclaredArguments(declared, args),
+    ...(id !== undefined && { run: { id, depth, ...(workflow !== undefined && { workflow }) } }),
+    ...(pin !== undefined && { pin }),
+    ...(labels !== undefined && { labels: [...labels] }),
+  };
+}
+
+function uid(type: string, id: string): { type: string; id: string } {
   return { type: `Writ::${type}`, id };
 }
 
@@ -51,7 +93,7 @@ export function parentOf(resource: Pick<Resource, 'type' | 'id'>): Entity | unde
 }
 
 /** The entities of one decision: who acts and what on, nothing else. */
-export function entitiesOf({ principal, resource }: PolicyRequest): EntityJson[] {
+function entitiesOf({ principal, resource }: PolicyRequest): EntityJson[] {
   const parent = parentOf(resource);
   const known: Record<string, string> = parent === undefined ? {} : { server: parent.id };
   for (const name of Object.keys(resourceAttributes[resource.type])) {

@@ -1,19 +1,16 @@
 import type { Json } from '@writ/ledger/domain';
 import { noArguments, typeOfValue, type ArgumentsType } from './argument-type.js';
-import { cedarSchema } from './cedar-schema.js';
-import { loadPolicies, loadSchema, type Loaded } from './engine.js';
+import { loadPolicies, type Loaded } from './engine.js';
 import { union, type Mentions } from './mentions.js';
 import { concerns, type Policy } from './policy.js';
 import { parentOf, type PolicyRequest } from './request.js';
-import { fixedActions, TOOL_CALL, type ResourceType } from './vocabulary.js';
+import { fixedActions, TOOL_CALL } from './vocabulary.js';
 
 /** The part of a policy set that can have a say on one action, ready to evaluate. */
 export interface Slice {
   /** Name of the preparsed policies. */
   readonly policySet: string;
-  /** Name of the preparsed schema; absent when nobody declared the action's arguments, which are then typed by their values. */
-  readonly schema?: string;
-  /** Every declared argument. */
+  /** Every declared argument; where nobody declared any, they are typed by their values. */
   readonly declared: ArgumentsType;
   /** Ids of the permits, for explanations. */
   readonly permits: readonly string[];
@@ -31,9 +28,8 @@ const MAX_SLICES = 4096;
 export class Slices implements Disposable {
   private readonly cache = new Map<string, Slice>();
   private readonly byId: ReadonlyMap<string, Policy>;
-  /** Many tools share the same policies, and many the same shape of arguments. */
+  /** Many tools share the same policies. */
   private readonly policySets = new Map<string, Loaded>();
-  private readonly schemas = new Map<string, Loaded>();
 
   constructor(
     private readonly policies: readonly Policy[],
@@ -80,7 +76,7 @@ export class Slices implements Disposable {
       return { ...common, declared: noArguments, argumentsOf: (value) => mentioned(inferred(value), mentions) };
     }
     const type = mentioned(declared, mentions);
-    return { ...common, declared, schema: this.schema(action, resource.type, type), argumentsOf: () => type };
+    return { ...common, declared, argumentsOf: () => type };
   }
 
   private declared(action: string, resource: PolicyRequest['resource']): ArgumentsType | undefined {
@@ -91,30 +87,19 @@ export class Slices implements Disposable {
 
   private policySet(policies: readonly Policy[]): string {
     const key = policies.map(({ id }) => id).join('\n');
-    return remembered(this.policySets, key, () =>
-      loadPolicies(Object.fromEntries(policies.map(({ id, text }) => [id, text]))),
-    );
-  }
-
-  private schema(action: string, resource: ResourceType, type: ArgumentsType): string {
-    const key = JSON.stringify([action, resource, type]);
-    return remembered(this.schemas, key, () =>
-      loadSchema(cedarSchema([{ action, resources: [resource], arguments: type }])),
-    );
+    let loaded = this.policySets.get(key);
+    if (loaded === undefined) {
+      loaded = loadPolicies(Object.fromEntries(policies.map(({ id, text }) => [id, text])));
+      this.policySets.set(key, loaded);
+    }
+    return loaded.name;
   }
 
   private unload(): void {
-    for (const loaded of [...this.policySets.values(), ...this.schemas.values()]) loaded.unload();
+    for (const loaded of this.policySets.values()) loaded.unload();
     this.policySets.clear();
-    this.schemas.clear();
     this.cache.clear();
   }
-}
-
-function remembered(known: Map<string, Loaded>, key: string, load: () => Loaded): string {
-  let loaded = known.get(key);
-  if (loaded === undefined) known.set(key, (loaded = load()));
-  return loaded.name;
 }
 
 /** The scope with its ids forgotten. */
