@@ -5,7 +5,7 @@ export { Replicas } from './discovery/replicas.js';
 export { Health, type Readiness } from './health/health.js';
 export { callFields, openLog } from './log/log.js';
 export { BLOBS, CONTEXT, DATA_SOURCE, ENFORCEMENT, HOST, LEDGER, LOGGER } from './nest/tokens.js';
-export { Outbound, type Destination } from './outbound/outbound.js';
+export { Outbound, type Asked, type Destination } from './outbound/outbound.js';
 export { outboundErrors } from './outbound/outbound.errors.js';
 export type { Migration, MigrationClass } from './postgres/migrations.js';
 export { openPostgres, type PostgresOptions } from './postgres/postgres.js';

@@ -1,8 +1,9 @@
 /** With real connections: what is checked is what is connected to. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { verifies } from '@writ/testkit';
+import { eventually, verifies } from '@writ/testkit';
 import { Outbound, type Resolve } from './outbound.js';
 
 let server: Server;
@@ -12,6 +13,12 @@ const seen: string[] = [];
 beforeAll(async () => {
   server = createServer((request, response) => {
     seen.push(`${request.headers.host} ${request.url}`);
+    if (request.url === '/broken') return void response.write('{"half":', () => request.socket.destroy());
+    if (request.url === '/events') {
+      response.once('close', () => seen.push('left'));
+      return void response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+    }
+    if (request.url === '/large') return void Readable.from(thirtyThreeMib()).pipe(response);
     const to = new URL(request.url ?? '/', 'http://x').searchParams.get('to');
     if (to === null) response.end('hello');
     else response.writeHead(302, { location: to }).end();
@@ -20,6 +27,10 @@ beforeAll(async () => {
   port = (server.address() as AddressInfo).port;
 });
 afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+function* thirtyThreeMib(): Iterable<Buffer> {
+  for (let i = 0; i < 33; i++) yield Buffer.alloc(1024 * 1024, 0x20);
+}
 
 /** Answers differently each time, as whoever owns a name may. */
 const changing =
@@ -62,8 +73,31 @@ describe('a connection', () => {
   test.each(['http://169.254.169.254/', '/b', 'file:///etc/passwd'])('a redirect to %s is not followed', async (to) => {
     await using outbound = new Outbound([`127.0.0.1:${port}`]);
     const before = seen.length;
-    const answer = outbound.fetch(`http://127.0.0.1:${port}/?to=${encodeURIComponent(to)}`, { redirect: 'follow' });
+    const answer = outbound.fetch(`http://127.0.0.1:${port}/?to=${encodeURIComponent(to)}`);
     await expect(answer).rejects.toMatchObject({ code: 'outbound.redirected' });
     expect(seen.length).toBe(before + 1);
+  });
+
+  test('that breaks is told as fetch tells it, with the reason inside', async () => {
+    await using outbound = new Outbound([`127.0.0.1:${port}`]);
+    const broken = outbound.fetch(`http://127.0.0.1:${port}/broken`);
+    await expect(broken).rejects.toMatchObject({ name: 'TypeError', cause: { code: 'UND_ERR_SOCKET' } });
+  });
+
+  test('is given up when the caller does, and when the answer is too large', async () => {
+    await using outbound = new Outbound([`127.0.0.1:${port}`]);
+    const reason = new Error('no more');
+    const given = outbound.fetch(`http://127.0.0.1:${port}/large`, { signal: AbortSignal.abort(reason) });
+    await expect(given).rejects.toBe(reason);
+    await expect(outbound.fetch(`http://127.0.0.1:${port}/large`)).rejects.toThrow('more than 33554432 bytes');
+  });
+
+  test('hands out events as they come, and ends with who reads them', async () => {
+    await using outbound = new Outbound([`127.0.0.1:${port}`]);
+    const { body } = await outbound.fetch(`http://127.0.0.1:${port}/events`);
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    expect(Buffer.from((await reader.read()).value as Uint8Array).toString()).toBe('data: 1\n\n');
+    await reader.cancel();
+    await eventually(() => seen.at(-1) === 'left', { what: 'the server sees the reader leave' });
   });
 });

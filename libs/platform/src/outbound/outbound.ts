@@ -2,9 +2,10 @@ import { lookup, type LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import { DomainError, refuse } from '@writ/ledger/domain';
-import { Agent, buildConnector, fetch } from 'undici';
+import { Agent, buildConnector, request, type Dispatcher } from 'undici';
 import { AllowList } from './allow-list.js';
 import { specialRangeOf } from './addresses.js';
+import { AnswerTooLarge, webAnswer } from './answer.js';
 
 /** Every address of a name. */
 export type Resolve = (host: string) => Promise<LookupAddress[]>;
@@ -16,6 +17,13 @@ export interface Destination {
   readonly addresses: readonly LookupAddress[];
 }
 
+/** What is asked, as `fetch` takes it; a body is text. */
+export interface Asked extends Pick<RequestInit, 'method' | 'headers' | 'signal'> {
+  readonly body?: string | null;
+}
+
+/** Bytes of an answer, or of one event of a stream: what is larger is not read to its end. */
+const MAX_BYTES = 32 * 1024 * 1024;
 const RESOLVE_MS = 5_000;
 const lookUp = promisify(lookup);
 const systemResolver: Resolve = (host) => lookUp(host, { all: true, verbatim: true });
@@ -43,24 +51,35 @@ export class Outbound implements AsyncDisposable {
     return { url, addresses: await this.addressesOf(url.hostname, portOf(url)) };
   }
 
-  /** `fetch`, to where it may go. @throws DomainError `outbound.*`; TypeError as `fetch` where the network fails */
-  readonly fetch = async (address: string | URL, init: RequestInit = {}): Promise<Response> => {
-    const options = { ...init, redirect: 'manual', dispatcher: this.agent };
-    let response: Response;
+  /**
+   * `fetch`, to where it may go; what answers is read to its end first, but for a stream of events.
+   *
+   * @throws DomainError `outbound.*`; AnswerTooLarge; the reason of `signal`; TypeError as `fetch` where the network fails
+   */
+  readonly fetch = async (address: string | URL, asked: Asked = {}): Promise<Response> => {
+    const url = urlOf(address);
     try {
-      response = (await fetch(urlOf(address), options as Parameters<typeof fetch>[1])) as unknown as Response;
+      return await this.send(url, asked);
     } catch (error) {
-      throw (error as Error).cause instanceof DomainError ? (error as Error).cause : error;
+      if (error instanceof DomainError || error instanceof AnswerTooLarge || asked.signal?.aborted) throw error;
+      throw new TypeError('fetch failed', { cause: error });
     }
-    if (response.status < 300 || response.status > 399 || response.status === 304) return response;
-    await response.body?.cancel();
-    const { origin } = urlOf(address);
-    throw refuse('outbound.redirected', `${origin} redirects (${response.status}); give the address that it leads to`);
   };
 
   /** Ends what is open. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.agent.destroy();
+  }
+
+  /** By undici's `request`: its `fetch` costs three times as much. */
+  private async send(url: URL, { method = 'GET', headers, body = null, signal = null }: Asked): Promise<Response> {
+    const named = { ...Object.fromEntries(new Headers(headers)), 'user-agent': 'writ', 'accept-encoding': 'identity' };
+    const options = { method: method as Dispatcher.HttpMethod, headers: named, body, signal, dispatcher: this.agent };
+    const answer = await request(url, options);
+    const { statusCode: status } = answer;
+    if (status < 300 || status > 399 || status === 304) return webAnswer(answer, MAX_BYTES);
+    await answer.body.dump();
+    throw refuse('outbound.redirected', `${url.origin} redirects (${status}); give the address that it leads to`);
   }
 
   private connect(options: buildConnector.Options, done: buildConnector.Callback): void {

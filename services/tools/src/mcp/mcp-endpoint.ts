@@ -43,7 +43,8 @@ export class McpEndpoint implements AsyncDisposable {
       // Whoever did not open it does not learn that it is there.
       return session?.handleRequest(request, options) ?? jsonRpcError(404, -32_001, 'there is no such session', body);
     }
-    if (isInitializeRequest(body)) {
+    // The method first: the SDK's check of a whole message makes an Error for each that is none.
+    if (methodOf(body) === 'initialize' && isInitializeRequest(body)) {
       const session = await this.sessions.open({ ...at, session: true }, caller);
       return session.handleRequest(request, options);
     }
@@ -65,8 +66,9 @@ export class McpEndpoint implements AsyncDisposable {
     caller: ActingCaller,
   ): Promise<string | undefined> {
     if (!headers.has('mcp-protocol-version') || headers.get('mcp-protocol-version')! < '2026-07-28') return undefined;
-    const { method, params } = (body ?? {}) as { method?: unknown; params?: { name?: unknown; arguments?: unknown } };
-    if (method !== 'tools/call' || typeof params?.name !== 'string') return undefined;
+    if (methodOf(body) !== 'tools/call') return undefined;
+    const { params } = body as { params?: { name?: unknown; arguments?: unknown } };
+    if (typeof params?.name !== 'string') return undefined;
     const tool = fullName(at, params.name);
     const definition = tool === undefined ? undefined : await this.parts.calls.known(caller, tool);
     return definition && disagreement(definition.inputSchema, params.arguments, headers);
@@ -100,6 +102,10 @@ const said = {
   prompts: 'promptsChanged',
   resources: 'resourcesChanged',
 } as const satisfies Record<Changed['what'], keyof ServerNotifier>;
+
+function methodOf(body: unknown): unknown {
+  return (body as { method?: unknown } | null | undefined)?.method;
+}
 
 function authInfoOf(caller: ActingCaller & { expires?: Date }, at: At): AuthInfo {
   return {

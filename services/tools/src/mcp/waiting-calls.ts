@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ActingCaller } from '@writ/enforcement';
 import type { Json } from '@writ/ledger/domain';
 
@@ -23,6 +23,7 @@ export class WaitingCalls {
 
   /** The effect that this call is about, if it was asked about before. */
   effectOf(caller: ActingCaller, tool: string, input: Json): string | undefined {
+    if (this.waiting.size === 0) return undefined; // as nearly always, and then no key is made
     const found = this.waiting.get(keyOf(caller, tool, input));
     return found !== undefined && found.untilMs > this.now() ? found.effectId : undefined;
   }
@@ -38,12 +39,10 @@ export class WaitingCalls {
 
   /** It was made, or can be made no more: the next such call is another one. */
   settled(caller: ActingCaller, tool: string, input: Json): void {
-    this.waiting.delete(keyOf(caller, tool, input));
+    if (this.waiting.size > 0) this.waiting.delete(keyOf(caller, tool, input));
   }
 }
 
 function keyOf({ tenant, principal, run }: ActingCaller, tool: string, input: Json): string {
-  return createHash('sha256')
-    .update(JSON.stringify([tenant, principal, run, tool, input]))
-    .digest('base64');
+  return hash('sha256', JSON.stringify([tenant, principal, run, tool, input]), 'base64');
 }

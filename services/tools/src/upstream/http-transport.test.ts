@@ -1,6 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { verifies } from '@writ/testkit';
-import { bounded, mustBeAllowed } from './http-transport.js';
+import { mustBeAllowed } from './http-transport.js';
 
 const codeOf = (url: string): unknown => {
   try {
@@ -35,22 +34,4 @@ test.each([
 
 test('without a list nothing is allowed', () => {
   expect(() => mustBeAllowed(new URL('http://localhost/'), [])).toThrow('not among the hosts');
-});
-
-const answering = (type: string, ...parts: string[]) =>
-  new Response(ReadableStream.from(parts.map((part) => Buffer.from(part))) as ReadableStream, {
-    headers: { 'content-type': type },
-  });
-
-test('an answer, or one event of a stream, that is too large is not read to its end', async () => {
-  verifies('tools.upstream_bound');
-  await expect(bounded(answering('application/json', '{"a":', '"bcdefgh"}'), 10).text()).rejects.toThrow(
-    'more than 10',
-  );
-  expect(await bounded(answering('application/json', '{"a":', '1}'), 10).text()).toBe('{"a":1}');
-  const events = ['data: 1\n\n', 'data: 2\n\n', 'data: 3\n\n'];
-  expect(await bounded(answering('text/event-stream', ...events), 10).text()).toBe(events.join(''));
-  await expect(bounded(answering('text/event-stream', 'data: 1', '2345\n\n'), 10).text()).rejects.toThrow(
-    'more than 10',
-  );
 });

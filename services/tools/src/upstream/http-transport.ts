@@ -1,9 +1,6 @@
 import { StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client';
 import { refuse } from '@writ/ledger/domain';
-import type { Outbound } from '@writ/platform';
-
-/** Bytes of an answer, or of one event of a stream: what is larger is not read to its end. */
-const MAX_BYTES = 32 * 1024 * 1024;
+import type { Asked, Outbound } from '@writ/platform';
 
 /** Where MCP servers over HTTP may be. */
 export interface HttpServers {
@@ -20,7 +17,7 @@ export interface HttpServers {
 export async function httpTransport(address: string, { hosts, outbound }: HttpServers): Promise<Transport> {
   const { url } = await outbound.check(mustBeAllowed(new URL(address), hosts));
   const fetch = async (to: string | URL, init?: RequestInit) =>
-    bounded(await outbound.fetch(mustBeAllowed(new URL(to), hosts), init));
+    outbound.fetch(mustBeAllowed(new URL(to), hosts), init as Asked);
   return new StreamableHTTPClientTransport(url, { fetch });
 }
 
@@ -30,30 +27,4 @@ export function mustBeAllowed(url: URL, hosts: readonly string[]): URL {
   const names = [url.host, `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`];
   if (names.some((name) => hosts.includes(name))) return url;
   throw refuse('tools.host_refused', `${url.host} is not among the hosts that the operator allows`, { host: url.host });
-}
-
-/** A server may not fill this process. Exported for its test. */
-export function bounded(response: Response, maxBytes = MAX_BYTES): Response {
-  const { body, headers } = response;
-  const streams = headers.get('content-type')?.startsWith('text/event-stream') === true;
-  const length = Number(headers.get('content-length') ?? NaN);
-  if (body === null || (!streams && length <= maxBytes)) return response;
-  let since = 0;
-  const counted = new TransformStream<Uint8Array, Uint8Array>({
-    transform(part, controller) {
-      since += part.length;
-      if (since > maxBytes) controller.error(new Error(`it answers more than ${maxBytes} bytes`));
-      else controller.enqueue(part);
-      if (streams && endsEvent(part)) since = 0;
-    },
-  });
-  return new Response(body.pipeThrough(counted), { status: response.status, headers });
-}
-
-const NEWLINE = 0x0a;
-
-/** An empty line ends an event. */
-function endsEvent(part: Uint8Array): boolean {
-  const last = part.at(-1);
-  return last === NEWLINE && (part.at(-2) === NEWLINE || part.at(-3) === NEWLINE);
 }
