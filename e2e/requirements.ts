@@ -663,6 +663,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'a reader gets every commit once and in order, from any commit on, over restarts of the broker',
   },
   { id: 'ledger.chain', promise: 'a commit that does not continue the chain is noticed by whoever reads' },
+  {
+    id: 'ledger.leases',
+    promise: 'a replica keeps its partitions with one word a second, and gives up what others took while it was not heard',
+  },
   { id: 'ledger.hand_over', promise: 'replicas share the partitions and hand them over without losing a command' },
   {
     id: 'ledger.no_stale_answer',

@@ -36,12 +36,12 @@ export class ServiceHost implements Host {
   /** Joins the replicas and begins to compete. */
   async start(): Promise<void> {
     await this.context.checkpoints?.prepare();
-    await this.leases.start(() => this.tick(false));
+    await this.leases.start(() => this.tick());
     this.timer = setInterval(() => {
       void this.leases.heartbeat().catch(() => undefined);
-      this.tick(true);
+      this.tick();
     }, renewMs);
-    this.tick(false);
+    this.tick();
   }
 
   owned(): number[] {
@@ -96,8 +96,8 @@ export class ServiceHost implements Host {
     if (!this.context.source.nc.isClosed()) await this.leases.stop();
   }
 
-  private tick(renew: boolean): void {
-    if (!this.ending.signal.aborted || renew) for (const partition of this.all) partition.tick(renew);
+  private tick(): void {
+    for (const partition of this.all) partition.tick();
   }
 
   private async becomeReady(): Promise<void> {

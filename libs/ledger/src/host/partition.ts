@@ -10,8 +10,6 @@ import type { PartitionHealth } from './spec.js';
 import { Tenure, type TenureContext } from './tenure.js';
 
 const failureBackoffMs = [100, 250, 500, 1000, 2000, 5000];
-/** A renewal that takes longer than this is not waited for. */
-const renewalMs = 1_000;
 
 export interface PartitionContext extends TenureContext {
   leases: Leases;
@@ -22,9 +20,6 @@ export interface PartitionContext extends TenureContext {
 export class Partition {
   readonly address: PartitionAddress;
   private readonly context: PartitionContext;
-  private revision: number | undefined;
-  private renewal: Promise<void> | undefined;
-  private giving = false;
   private tenure: Tenure | undefined;
   private state: PartitionHealth['state'] = 'idle';
   private detail: string | undefined;
@@ -60,13 +55,13 @@ export class Partition {
     };
   }
 
-  /** Called each second, and when something changed: keeps the lease, or competes for it, or hands it over. */
-  tick(renew: boolean): void {
+  /** Called each second, and when something changed: competes for the lease, hands it over, or notices that it is lost. */
+  tick(): void {
     if (this.stopping.signal.aborted) return;
-    const mine = this.context.leases.prefersMe(this.address.partition);
-    if (this.revision !== undefined && renew && !this.giving)
-      this.renewal ??= this.renew(this.revision).finally(() => (this.renewal = undefined));
-    if (!mine) this.tenure?.end();
+    const { leases } = this.context;
+    const { partition } = this.address;
+    const mine = leases.prefersMe(partition);
+    if (!mine || !leases.holds(partition)) this.tenure?.end();
     if (mine)
       this.busy ??= this.compete()
         .catch((error: unknown) => void this.failed(String(error), error))
@@ -79,40 +74,20 @@ export class Partition {
     await this.busy;
   }
 
-  private async renew(revision: number): Promise<void> {
-    try {
-      this.revision = await this.context.leases.renew(this.address.partition, revision);
-      if (this.revision === undefined) this.tenure?.end();
-    } catch {
-      // The broker is away. The lease may run out, and the log's fence decides what that means.
-    }
-  }
-
   private async compete(): Promise<void> {
-    this.revision = await this.context.leases.acquire(this.address.partition);
-    while (this.revision !== undefined && !this.stopping.signal.aborted) {
+    const { leases, log } = this.context;
+    const { partition } = this.address;
+    if (!leases.acquire(partition)) return;
+    while (leases.holds(partition) && !this.stopping.signal.aborted) {
       const failure = await this.own();
       if (failure === undefined) break;
       const backoff = failureBackoffMs[Math.min(this.failures++, failureBackoffMs.length - 1)] as number;
       await pause(backoff, this.stopping.signal);
     }
-    await this.release();
-  }
-
-  private async release(): Promise<void> {
-    // A renewal that is under way changes the revision that the release must name.
     this.takeIn();
-    this.giving = true;
-    const over = new AbortController();
-    await Promise.race([this.renewal, pause(renewalMs, over.signal)]);
-    over.abort();
-    const { revision } = this;
-    this.revision = undefined;
-    this.giving = false;
     this.state = 'idle';
-    if (revision === undefined) return;
-    await this.context.leases.release(this.address.partition, revision);
-    this.context.log.debug({ ...this.address }, 'partition released');
+    leases.release(partition);
+    log.debug({ ...this.address }, 'partition released');
   }
 
   /** One tenure, from its claim to its end. @returns why it must be tried again, where it failed */

@@ -2,13 +2,15 @@ import { jetstream, StorageType } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { LedgerSource } from '../source.js';
-import { partitionLabel, preferredOwner, type ServiceName } from '../domain/partitioning.js';
+import { preferredOwner, type ServiceName } from '../domain/partitioning.js';
 
 const bucket = 'leases';
-/** A lease, or a replica, that is not renewed for this long is gone. */
+/** A replica that was not heard for this long is gone, and its leases with it. */
 export const leaseTtlMs = 3_000;
-/** How often it is renewed. */
+/** How often each tells that it lives, and which partitions it holds. */
 export const renewMs = 1_000;
+/** One that stands in the bucket when we come, and has not been heard yet, was perhaps killed: it has missed one word then. */
+const unheardMs = 2 * renewMs;
 
 /** Opens the bucket of leases. It is in memory, so a broker that restarts forgets the leases and the bucket itself. */
 async function openBucket(nc: NatsConnection, replicas: number): Promise<KV> {
@@ -21,9 +23,18 @@ async function openBucket(nc: NatsConnection, replicas: number): Promise<KV> {
   });
 }
 
+/** Another replica, as it was heard last. */
+interface Other {
+  heardMs: number;
+  /** The partitions that it holds, as it tells them: `0,3,7`. */
+  readonly told: string;
+  readonly holds: ReadonlySet<number>;
+}
+
 /**
- * Who should own, and who owns, the partitions of one service. It is about liveness only: two owners at once are possible
- * (a paused process does not know that its lease ran out), and the log's fence is what makes that harmless.
+ * Who should own, and who owns, the partitions of one service. Each replica says once a second, in one message, that it lives
+ * and what it holds. It is about liveness only: two owners at once are possible (a paused process does not know that the
+ * others take it for dead), and the log's fence is what makes that harmless.
  */
 export class Leases {
   private kv: KV;
@@ -31,13 +42,16 @@ export class Leases {
   private readonly source: LedgerSource;
   private readonly service: ServiceName;
   private readonly me: string;
-  private readonly seenMs = new Map<string, number>();
-  private subscriptions: Subscription[] = [];
+  private readonly mine = new Set<number>();
+  private readonly others = new Map<string, Other>();
+  private subscription: Subscription | undefined;
   private changed: () => void = () => undefined;
   private stopReconnect: () => void = () => undefined;
   private beating: Promise<void> | undefined;
   /** When this replica's own word was last taken. */
   private beatenMs = performance.now();
+  /** Until then whoever took over from us while we were not heard has had the time to say so. */
+  private weakUntilMs = 0;
 
   private constructor(kv: KV, source: LedgerSource, who: { service: ServiceName; me: string; copies: number }) {
     this.kv = kv;
@@ -52,42 +66,59 @@ export class Leases {
     return new Leases(await openBucket(source.nc, copies), source, { service, me, copies });
   }
 
-  /** @param changed called when a replica came or went, or a lease was given up */
+  /** @param changed called when a replica came or went, or holds other partitions than before */
   async start(changed: () => void): Promise<void> {
     this.changed = changed;
     // Writes to a bucket are plain messages; listening to them needs no consumer and survives a broker that lost the bucket.
-    const listen = (pattern: string, heard: (key: string, gone: boolean) => void): Subscription =>
-      this.source.nc.subscribe(`$KV.${bucket}.${pattern}`, {
-        callback: (error, message) => {
-          if (!error)
-            heard(message.subject.split('.').at(-1) as string, message.headers?.get('KV-Operation') === 'DEL');
-        },
-      });
-    this.subscriptions = [
-      listen(`replica.${this.service}.*`, (replica, gone) => this.heard(replica, gone)),
-      listen(`owner.${this.service}.*`, (_, gone) => gone && this.changed()),
-    ];
-    this.stopReconnect = this.source.onReconnect(() => void this.reopen().catch(() => undefined));
+    this.subscription = this.source.nc.subscribe(`$KV.${bucket}.replica.${this.service}.*`, {
+      callback: (error, message) => {
+        if (error) return;
+        const gone = message.headers?.get('KV-Operation') === 'DEL';
+        this.heard(message.subject.split('.').at(-1) as string, gone ? undefined : message.string());
+      },
+    });
+    this.stopReconnect = this.source.onReconnect(() => {
+      this.believeAll();
+      void this.reopen().catch(() => undefined);
+    });
     await this.heartbeat();
     const { state } = await this.source.jsm.streams.info(`KV_${bucket}`, {
       subjects_filter: `$KV.${bucket}.replica.${this.service}.*`,
     });
     const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(`$KV.${bucket}.`.length));
     // One that has left still has a message here: the mark of its deletion, until that expires too.
-    for (const entry of await Promise.all(keys.map((key) => this.kv.get(key))))
-      if (entry?.operation === 'PUT') this.heard(entry.key.split('.').at(-1) as string, false);
+    for (const entry of await Promise.all(keys.map((key) => this.kv.get(key)))) {
+      const replica = entry?.key.split('.').at(-1) as string;
+      if (entry?.operation === 'PUT' && !this.others.has(replica))
+        this.heard(replica, entry.string(), performance.now() - leaseTtlMs + unheardMs);
+    }
   }
 
-  private heard(replica: string, gone: boolean): void {
-    const known = this.seenMs.has(replica);
-    if (gone) this.seenMs.delete(replica);
-    else this.seenMs.set(replica, performance.now());
-    if (known === gone) this.changed();
+  /** @param told undefined: it has left */
+  private heard(replica: string, told: string | undefined, heardMs = performance.now()): void {
+    if (replica === this.me) return;
+    const before = this.others.get(replica)?.told;
+    if (told === undefined) this.others.delete(replica);
+    else {
+      const holds = new Set(told === '' ? [] : told.split(',').map(Number));
+      this.others.set(replica, { heardMs, told, holds });
+      if (this.weak) for (const partition of holds) this.mine.delete(partition);
+    }
+    if (before !== told) this.changed();
   }
 
-  /** Tells the others that this replica lives. */
+  /** Whether the others could take this replica for dead a moment ago: then what they hold, they hold since. */
+  private get weak(): boolean {
+    return !this.fresh || performance.now() < this.weakUntilMs;
+  }
+
+  /** Whether this replica is heard, and so can hear the others. */
+  private get fresh(): boolean {
+    return performance.now() - this.beatenMs <= leaseTtlMs;
+  }
+
+  /** Tells the others that this replica lives, and what it holds. */
   async heartbeat(): Promise<void> {
-    this.seenMs.set(this.me, performance.now());
     if (!this.source.connected()) return;
     // A broker that answers late is not asked more and more often.
     this.beating ??= this.beat().finally(() => (this.beating = undefined));
@@ -108,8 +139,16 @@ export class Leases {
    */
   private beaten(): void {
     const now = performance.now();
-    if (now - this.beatenMs > leaseTtlMs) for (const replica of this.seenMs.keys()) this.seenMs.set(replica, now);
+    if (!this.fresh) {
+      this.believeAll();
+      this.weakUntilMs = now + leaseTtlMs;
+    }
     this.beatenMs = now;
+  }
+
+  private believeAll(): void {
+    const now = performance.now();
+    for (const other of this.others.values()) other.heardMs = now;
   }
 
   /** A restarted broker has no bucket any more. */
@@ -119,54 +158,54 @@ export class Leases {
   }
 
   private async putReplica(): Promise<void> {
-    await this.kv.put(`replica.${this.service}.${this.me}`, '');
+    await this.kv.put(this.key, [...this.mine].join());
     this.beaten();
+  }
+
+  /** What changed is told at once, and not waited for: a second later it is told again. */
+  private tell(): void {
+    if (this.source.connected()) this.source.nc.publish(`$KV.${bucket}.${this.key}`, [...this.mine].join());
   }
 
   /** Whether this replica is the one that should own the partition. */
   prefersMe(partition: number): boolean {
+    return preferredOwner(this.service, partition, [this.me, ...this.living().keys()]) === this.me;
+  }
+
+  private living(): ReadonlyMap<string, Other> {
     const now = performance.now();
-    this.seenMs.set(this.me, now);
-    if (now - this.beatenMs <= leaseTtlMs)
-      for (const [replica, seen] of this.seenMs) if (now - seen > leaseTtlMs) this.seenMs.delete(replica);
-    return preferredOwner(this.service, partition, this.seenMs.keys()) === this.me;
+    if (this.fresh)
+      for (const [replica, { heardMs }] of this.others) if (now - heardMs > leaseTtlMs) this.others.delete(replica);
+    return this.others;
   }
 
-  /** @returns the revision of the new lease; undefined when another holds it or the broker is away */
-  async acquire(partition: number): Promise<number | undefined> {
-    if (!this.source.connected()) return undefined;
-    return this.kv.create(this.key(partition), this.me).catch(() => undefined);
+  /** @returns false when another holds it, or nothing is known because the broker is away */
+  acquire(partition: number): boolean {
+    if (!this.source.connected() || !this.fresh) return false;
+    for (const { holds } of this.living().values()) if (holds.has(partition)) return false;
+    this.mine.add(partition);
+    this.tell();
+    return true;
   }
 
-  /** @returns the new revision; undefined when the lease is lost. @throws when the broker is away: nothing is known */
-  async renew(partition: number, revision: number): Promise<number | undefined> {
-    if (!this.source.connected()) throw new Error('the broker is away');
-    try {
-      return await this.kv.update(this.key(partition), this.me, revision);
-    } catch (error) {
-      // It ran out, or the broker restarted and forgot it: if nobody took it, it is still ours to take.
-      const again = await this.acquire(partition);
-      if (again !== undefined) return again;
-      const holder = await this.kv.get(this.key(partition));
-      if (holder?.operation === 'PUT' && holder.string() !== this.me) return undefined;
-      throw error;
-    }
+  /** Whether it was acquired, and neither released nor lost since. */
+  holds(partition: number): boolean {
+    return this.mine.has(partition);
   }
 
   /** Lets the others have it at once. */
-  async release(partition: number, revision: number): Promise<void> {
-    // A broker that is away lets it run out by itself.
-    if (!this.source.connected()) return;
-    await this.kv.delete(this.key(partition), { previousSeq: revision }).catch(() => undefined);
+  release(partition: number): void {
+    this.mine.delete(partition);
+    this.tell();
   }
 
   async stop(): Promise<void> {
     this.stopReconnect();
-    for (const subscription of this.subscriptions) subscription.unsubscribe();
-    if (this.source.connected()) await this.kv.delete(`replica.${this.service}.${this.me}`).catch(() => undefined);
+    this.subscription?.unsubscribe();
+    if (this.source.connected()) await this.kv.delete(this.key).catch(() => undefined);
   }
 
-  private key(partition: number): string {
-    return `owner.${this.service}.${partitionLabel(partition)}`;
+  private get key(): string {
+    return `replica.${this.service}.${this.me}`;
   }
 }
