@@ -1,9 +1,13 @@
 /** Writ as it is measured: a process for each service, one worker and one client, all of them processes of this machine. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { newKeyPair, Rest } from '../../demo/rest.js';
-import { startStack, type OwnStack } from '../../demo/stack.js';
+import { root, startStack, type OwnStack } from '../../demo/stack.js';
 import { rolesBelow, type Roles } from './processes.js';
 import { startProgram, type Program } from './program.js';
 
@@ -17,6 +21,8 @@ export interface World extends AsyncDisposable {
   readonly person: Rest;
   /** Of every process, with worker and client. */
   readonly roles: Roles;
+  /** One more scheduler, which nobody starts again. @returns what kills it (SIGKILL) */
+  addScheduler(): Promise<() => void>;
 }
 
 const policies = 'permit (principal, action, resource);';
@@ -38,21 +44,45 @@ export async function startWorld(durability: Durability): Promise<World> {
     const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: keyFile };
     const worker = all.use(await startProgram('worker.ts', env));
     const client = all.use(await startProgram('client.ts', env));
-    const whole = all.move();
+    const replicas: number[] = [];
+    const addScheduler = async () => {
+      const [like] = rolesBelow(stack.pid).get('scheduler') ?? [];
+      if (like === undefined) throw new Error('the scheduler is not up');
+      const replica = await startReplica(like);
+      replicas.push(replica.pid);
+      all.defer(replica.kill);
+      return () => {
+        replicas.splice(replicas.indexOf(replica.pid), 1);
+        replica.kill();
+      };
+    };
     return {
       stack,
       worker,
       client,
       person,
       get roles() {
-        return rolesBelow(stack.pid).set('worker', [worker.pid]).set('client', [client.pid]);
+        const roles = rolesBelow(stack.pid).set('worker', [worker.pid]).set('client', [client.pid]);
+        return roles.set('scheduler', [...(roles.get('scheduler') ?? []), ...replicas]);
       },
-      [Symbol.asyncDispose]: () => whole.disposeAsync(),
+      addScheduler,
+      [Symbol.asyncDispose]: () => all.disposeAsync(),
     };
   } catch (error) {
     await all.disposeAsync();
     throw error;
   }
+}
+
+async function startReplica(like: number): Promise<{ pid: number; kill: () => void }> {
+  const environment = readFileSync(`/proc/${like}/environ`, 'utf8').split('\0').filter(Boolean);
+  const env = environment.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
+  const replica = spawn(process.execPath, [path.join(root, 'services/scheduler/dist/main.js')], {
+    env: Object.fromEntries(env),
+    stdio: ['pipe', 'pipe', 'ignore'], // it ends with its standard input, thus with this process
+  });
+  await once(createInterface({ input: replica.stdout }), 'line');
+  return { pid: replica.pid as number, kill: () => void replica.kill('SIGKILL') };
 }
 
 async function peopleOf(stack: OwnStack, folder: string): Promise<{ person: Rest; keyFile: string }> {
