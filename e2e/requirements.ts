@@ -57,6 +57,14 @@ export const requirements: readonly Requirement[] = [
   { id: 'ledger.drain', promise: 'a draining owner answers what it has taken' },
 
   {
+    id: 'scheduler.abort_race',
+    promise: 'what a function gives up in the moment in which it comes true settles once, by what the ledger had first',
+  },
+  {
+    id: 'sdk.steers',
+    promise: 'a message steers a run in the middle of a step: the step is aborted, and a replay takes the same way',
+  },
+  {
     id: 'scheduler.step_lost',
     promise:
       'a step whose worker is silent for longer than its lease is freed, and what that worker brings late is refused',

@@ -307,6 +307,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.CancelReceipt.outcome_unknown": "What was going on and did not tell how it ended.",
   "writ.worker.v1.CancelReceipt.stopped": "What was going on and was stopped: `step lint/1`, `sandbox sbx_...`, ids of children.",
   "writ.worker.v1.Command": "One command, or news about it.",
+  "writ.worker.v1.Command.abort": "The function gives the command up: it waits for it no more (its AbortSignal, or a cancel while a step waits for its next attempt). Answer: `failed`\nwith this error, unless it has come true before, and then what came true: the ledger decides which was first. A step that is being performed is\nnot aborted by this but by its worker, which reports how the attempt ended.",
   "writ.worker.v1.Command.ask": "Answer: `answered`, or `timed_out`.",
   "writ.worker.v1.Command.beat": "Step or call: still working. Not recorded. No answer.",
   "writ.worker.v1.Command.completed": "Step or call: done. Answer: `recorded`.",

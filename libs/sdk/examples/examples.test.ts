@@ -7,6 +7,7 @@ import { booking, cancelled } from './02-retry-and-sleep/main.js';
 import { refund } from './03-message-and-approval/main.js';
 import { fileIssue, filed, inspect } from './04-sandbox-and-tool/main.js';
 import { scout, survey } from './05-children/main.js';
+import { report } from './06-steer/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -72,4 +73,13 @@ test('05 spawns children and adds up what they found', async () => {
   await using t = testWrit({ workflows: [survey, scout], alwaysReplay: true });
   const run = await t.start(survey, { words: ['a', 'b'], text: 'a b a' });
   expect(await run.result()).toMatchObject({ counts: { a: 2, b: 1 } });
+});
+
+test('06 drops the draft under way when a message names another topic', async () => {
+  await using t = testWrit({ workflows: [report] });
+  const run = await t.start(report, { topic: 'everything' }, { id: 'r' });
+  await t.advance(0);
+  await run.send('steer', { topic: 'bees' });
+  expect(await run.result()).toBe('a report on bees');
+  expect(await t.replay(t.history('r'), report)).toEqual({ same: true });
 });

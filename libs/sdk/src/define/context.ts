@@ -57,6 +57,8 @@ export interface Capabilities {
 
 /** How a step is run. */
 export interface StepOptions<T> {
+  /** Gives the step up: aborts the signal of its code, and nothing is tried again. */
+  signal?: AbortSignal;
   retry?: Retry;
   /** Of one attempt. */
   timeout?: Duration;
@@ -79,9 +81,16 @@ export interface Question<S extends Schema> {
   /** Persons (`psn_…`) and groups (`group:support`); default: whoever may decide approvals. */
   approvers?: readonly string[];
   timeout?: Duration;
+  /** Gives the question up. */
+  signal?: AbortSignal;
 }
 
-/** What a workflow works with. Everything awaited here is recorded, and on replay answered from the record. */
+/**
+ * What a workflow works with. Everything awaited here is recorded, and on replay answered from the record.
+ *
+ * Whatever takes a `signal` can be given up by it, most often by an `AbortController` that the workflow makes: it then rejects with the signal's reason. That
+ * is recorded too. If it came true before the abort was recorded it resolves all the same: the ledger decides which was first, the same on replay.
+ */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not "any object"
 export interface Context<M extends Messages = {}> extends Capabilities {
   readonly runId: string;
@@ -115,7 +124,7 @@ export interface Context<M extends Messages = {}> extends Capabilities {
    * @throws DeniedError where a person said no; TimeoutError `approval.expired` where nobody said anything
    */
   ask<S extends Schema = Schema<unknown, true>>(question: Question<S>): Promise<Answer<Out<S>>>;
-  sleep(until: Duration | Date): Promise<void>;
+  sleep(until: Duration | Date, opts?: { signal?: AbortSignal }): Promise<void>;
   /** Tells those who watch the run how it goes. */
   emit(name: string, data: unknown): Promise<void>;
 }

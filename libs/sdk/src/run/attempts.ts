@@ -52,6 +52,13 @@ export class Attempts {
     attempt.abort.abort(reason);
   }
 
+  /** Nobody wants it any more, whoever made it: the run is here now. */
+  end(effect: string, reason: unknown): void {
+    const attempt = this.#live.get(effect);
+    this.forget(effect);
+    attempt?.abort.abort(reason);
+  }
+
   /** The run was lost together with the stream: it may come back here within the grace period. */
   orphan(effect: string, owner: object, reason: unknown): void {
     const attempt = this.#live.get(effect);

@@ -25,12 +25,12 @@ export async function call(scope: RunScope, tool: Tool | string, input: unknown,
   const slot = scope.executor.issue({
     kind: 'call',
     name,
+    signal: opts.signal,
     perform: {
       policy: policyOf(perform.retry),
       ...(perform.retry ? { retry: perform.retry } : {}),
       timeoutMs: limitMs(opts.timeout ?? perform.timeout),
       approvalTimeoutMs: limitMs(opts.timeout),
-      ...(opts.signal ? { signal: opts.signal } : {}),
       attempt: async (ctx, slot) => {
         const effectId = scope.effectId(slot, perform.once ? 1 : ctx.attempt);
         const about = { runId: scope.executor.runId, effectId, approval: slot.approval, signal: ctx.signal };

@@ -86,7 +86,8 @@ function childRun(scope: RunScope, id: string, name: string, messages: Messages)
 async function childResult(scope: RunScope, id: string, name: string, opts: CallOptions = {}): Promise<unknown> {
   assertNotInStep('run.result');
   const wish = { type: 'result', runId: id, timeoutMs: limitMs(opts.timeout) } as const;
-  const outcome = await scope.executor.issue({ kind: 'result', name: `${name}/result`, wish }).outcome;
+  const { signal } = opts;
+  const outcome = await scope.executor.issue({ kind: 'result', name: `${name}/result`, signal, wish }).outcome;
   if (outcome.type === 'timed_out')
     throw new TimeoutError(`the run ${id} did not end in time`, { code: 'run.result_timeout', details: { run: id } });
   return valueOf(outcome);

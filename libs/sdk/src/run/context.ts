@@ -23,7 +23,7 @@ export function contextOf(scope: RunScope): Context<Messages> {
     call: (tool: never, input: unknown, opts?: object) => calm(call(scope, tool, input, opts)),
     wait: (message, opts) => calm(wait(scope, message, opts)),
     ask: (question) => calm(ask(scope, question)),
-    sleep: (until) => calm(sleep(scope, until)),
+    sleep: (until, opts) => calm(sleep(scope, until, opts)),
     emit: (name, data) => calm(emit(scope, name, data)),
     start: (def, input, opts) => calm(start(scope, def, input, opts)),
     sandbox: (opts) => calm(recordedSandbox(scope, opts)),

@@ -1,7 +1,8 @@
-import { CancelledError, WritError } from '../errors/errors.js';
+import { CancelledError, FatalError, WritError } from '../errors/errors.js';
 import type { Attempts } from './attempts.js';
 import { Cancellation } from './cancellation.js';
-import { beginAttempt, cancelledAttempt, refusal, type Performer } from './perform.js';
+import { failureOf } from './failure.js';
+import { beginAttempt, endedAttempt, refusal, type Performer } from './perform.js';
 import {
   keyText,
   type Activation,
@@ -10,13 +11,14 @@ import {
   type Divergence,
   type Done,
   type Entry,
+  type Failure,
   type RunEnd,
   type RunReport,
 } from './record.js';
 import { outsideSteps } from './inside.js';
 import { feed } from './replay.js';
 import { rest } from './rest.js';
-import { callOfApproval, Slot, type Request } from './slot.js';
+import { aborted, callOfApproval, Slot, type Request } from './slot.js';
 
 /** Of a command. */
 const maxNameLength = 256;
@@ -122,7 +124,7 @@ export class RunExecutor {
     for (const slot of this.open()) {
       if (!slot.perform) continue;
       if (lost) this.attempts.orphan(this.#effect(slot), this, reason);
-      else this.#giveUp(slot, reason);
+      else this.#letGo(slot, reason);
     }
     if (!lost) this.cancellation.abort(reason);
   }
@@ -134,6 +136,7 @@ export class RunExecutor {
     this.#counts.set(request.name, occurrence);
     const slot = new Slot(request, occurrence, this.cancellation.requested);
     this.#slots.set(slot.key, slot);
+    if (slot.signal) this.#heed(slot, slot.signal);
     if (!this.replaying) this.#live(slot);
     return slot;
   }
@@ -178,10 +181,11 @@ export class RunExecutor {
   ): void {
     this.cancellation.request(error);
     for (const slot of this.open()) {
+      if (slot.afterCancel) continue;
       if (slot.isOpenWait) slot.reject(error);
       if (!slot.perform || this.replaying) continue;
       if (slot.phase === 'performing') this.#stop(slot, error);
-      else if (slot.phase === 'waiting') this.#send(slot, cancelledAttempt(slot.failures + 1, error));
+      else this.#giveUp(slot, failureOf(error));
     }
   }
 
@@ -199,7 +203,7 @@ export class RunExecutor {
   #approve(entry: Entry): void {
     const { name, outcome } = entry;
     const call = this.#slots.get(callOfApproval(name) ?? '');
-    if (!call?.perform || call.phase === 'settled') return;
+    if (!call?.perform || call.phase === 'settled' || call.givenUp) return;
     call.approval = outcome.type === 'answered' && outcome.answer.approved ? outcome.answer.approvalId : undefined;
     call.refusal = call.approval ? undefined : refusal(call, outcome);
     const { occurrence } = entry;
@@ -221,17 +225,48 @@ export class RunExecutor {
       }
       slot.phase = 'waiting';
       slot.failures = known?.failures ?? 0;
-      if (slot.perform && (known?.due || this.cancellation.requested)) this.#attempt(slot, slot.failures + 1);
+      if (slot.signal?.aborted) this.#giveUp(slot, aborted);
+      else if (slot.perform && known?.due) this.#attempt(slot, slot.failures + 1);
+      else if (slot.perform && this.cancellation.requested) this.#giveUp(slot, failureOf(this.cancellation.error));
     }
   }
 
   #live(slot: Slot): void {
     slot.phase = 'waiting';
     if (slot.wish) this.#push(slot, slot.wish);
+    else if (slot.signal?.aborted) this.#end(slot, slot.failures + 1, aborted);
     else this.#attempt(slot, slot.failures + 1);
+    if (slot.wish && slot.signal?.aborted) this.#giveUp(slot, aborted);
+  }
+
+  /** The function may give the command up by its signal; while results are replayed the record says whether it did. */
+  #heed(slot: Slot, signal: AbortSignal): void {
+    const abort = () => {
+      if (this.replaying || this.#dropped || slot.phase === 'settled') return;
+      if (slot.phase === 'performing') slot.abort?.abort(new FatalError(aborted.message, { code: aborted.code }));
+      else this.#giveUp(slot, aborted);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    const release = () => signal.removeEventListener('abort', abort);
+    slot.outcome.then(release, release);
+  }
+
+  /** Nobody waits for it any more, and nothing is performed for it. What came true before that is recorded counts all the same. */
+  #giveUp(slot: Slot, error: Failure): void {
+    if (slot.givenUp) return;
+    slot.givenUp = true;
+    // Before its call: a replay finds the wait for an approval by the call that waits for it.
+    const approval = slot.perform && this.#approvalOf(slot);
+    if (approval) this.#giveUp(approval, error);
+    this.#push(slot, { type: 'abort', error });
+  }
+
+  #approvalOf(call: Slot): Slot | undefined {
+    return [...this.#slots.values()].find(({ kind, name }) => kind === 'approval' && callOfApproval(name) === call.key);
   }
 
   #again(slot: Slot, attempt: number): void {
+    if (slot.givenUp) return;
     this.attempts.forget(this.#effect(slot));
     this.#attempt(slot, attempt);
   }
@@ -243,7 +278,7 @@ export class RunExecutor {
     if (slot.refusal) return this.#send(slot, slot.refusal);
     if (this.cancellation.requested && !slot.afterCancel) {
       this.cancellation.outcomeUnknown.add(slot);
-      return this.#send(slot, cancelledAttempt(attempt, this.cancellation.error));
+      return this.#end(slot, attempt, failureOf(this.cancellation.error));
     }
     slot.phase = 'performing';
     this.#performing++;
@@ -274,6 +309,12 @@ export class RunExecutor {
     this.#push(slot, { type: 'beat', attempt, leaseMs, policy: slot.perform?.policy ?? {}, progress });
   }
 
+  /** Without an attempt of its own; one that an earlier life of the run here left over stops. */
+  #end(slot: Slot, attempt: number, error: Failure): void {
+    this.attempts.end(this.#effect(slot), new FatalError(error.message, { code: error.code }));
+    this.#send(slot, endedAttempt(attempt, error));
+  }
+
   #send(slot: Slot, done: Done): void {
     slot.phase = 'waiting';
     if (done.type === 'completed') slot.sent = done.value;
@@ -290,7 +331,7 @@ export class RunExecutor {
     slot.abort?.abort(error);
   }
 
-  #giveUp(slot: Slot, reason: unknown): void {
+  #letGo(slot: Slot, reason: unknown): void {
     this.attempts.giveUp(this.#effect(slot), this, reason);
   }
 
@@ -331,7 +372,7 @@ export class RunExecutor {
   async #finish(end: RunEnd): Promise<void> {
     this.#dropped = true; // entries that still come change nothing
     for (const slot of this.open())
-      if (slot.phase === 'performing') this.#giveUp(slot, new CancelledError('the run has ended'));
+      if (slot.phase === 'performing') this.#letGo(slot, new CancelledError('the run has ended'));
     await this.port.beforeEnd?.();
     this.#report(end);
   }

@@ -1,12 +1,12 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { Logger } from '../define/context.js';
-import { CancelledError, FatalError, TimeoutError, WritError } from '../errors/errors.js';
+import { TimeoutError, WritError } from '../errors/errors.js';
 import type { AskFirst, LiveAttempt } from './attempts.js';
 import type { Timers } from './effects.js';
 import { failureOf } from './failure.js';
 import { insideStep } from './inside.js';
 import { Pulse } from './pulse.js';
-import type { Done, Outcome } from './record.js';
+import type { Done, Failure, Outcome } from './record.js';
 import { deniedBy } from './refusal.js';
 import { verdictOf, type Verdict } from './retry.js';
 import type { Performance, Slot } from './slot.js';
@@ -46,10 +46,6 @@ async function makeAttempt(
       ? by.timers.after(perform.timeoutMs, () => abort.abort(timedOut(slot, perform.timeoutMs)))
       : () => {};
   pulse.listen();
-  const abortByCaller = () =>
-    abort.abort(new FatalError('the caller aborted it', { code: 'request.cancelled', cause: perform.signal?.reason }));
-  if (perform.signal?.aborted) abortByCaller();
-  perform.signal?.addEventListener('abort', abortByCaller, { once: true });
   try {
     const code = runCode(by, slot, perform, attempt, { abort, pulse });
     const result = await Promise.race([code, aborted(abort.signal)]);
@@ -59,7 +55,6 @@ async function makeAttempt(
   } finally {
     stopTimer();
     pulse.stop();
-    perform.signal?.removeEventListener('abort', abortByCaller);
   }
 }
 
@@ -123,9 +118,9 @@ function judge(by: Performer, slot: Slot, { retry }: Performance, attempt: numbe
   }
 }
 
-/** The report of a step that the cancellation of its run ended. */
-export function cancelledAttempt(attempt: number, reason: WritError = new CancelledError()): Done {
-  return { type: 'failed', attempt, error: failureOf(reason), retryable: false, policy: {} };
+/** The report of an attempt that is not made, or not to its end, and not made again. */
+export function endedAttempt(attempt: number, error: Failure): Done {
+  return { type: 'failed', attempt, error, retryable: false, policy: {} };
 }
 
 /** How a call ends whose approval ended without a yes. */
@@ -134,5 +129,5 @@ export function refusal(call: Slot, outcome: Outcome): Done {
     outcome.type === 'answered'
       ? deniedBy(outcome.answer, call.name)
       : new TimeoutError(`nobody approved '${call.name}' in time`, { code: 'approval.expired' });
-  return { type: 'failed', attempt: call.failures + 1, error: failureOf(error), retryable: false, policy: {} };
+  return endedAttempt(call.failures + 1, failureOf(error));
 }

@@ -90,9 +90,15 @@ export interface Beat {
   readonly progress: Bytes;
 }
 
+/** The function waits for it no more; what comes true before this is recorded counts all the same. */
+export interface Abort {
+  readonly type: 'abort';
+  readonly error: Failure;
+}
+
 /** One command, or news about it. */
 export interface Command extends Key {
-  readonly what: Wish | Done | Beat;
+  readonly what: Wish | Done | Beat | Abort;
 }
 
 /** What a person said. */

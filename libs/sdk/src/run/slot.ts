@@ -13,15 +13,19 @@ export interface Performance {
   readonly timeoutMs: number;
   /** The longest silence of one attempt. */
   readonly silenceMs?: number;
-  /** Of the caller; aborts the attempt for good. */
-  readonly signal?: AbortSignal;
   readonly approvalTimeoutMs?: number;
 }
 
 /** What the function wishes, before it has a number. */
-export type Request = { readonly kind: Key['kind']; readonly name: string } & (
-  { readonly wish: Wish } | { readonly perform: Performance }
-);
+export type Request = {
+  readonly kind: Key['kind'];
+  readonly name: string;
+  /** Of the function: gives the command up. */
+  readonly signal?: AbortSignal | undefined;
+} & ({ readonly wish: Wish } | { readonly perform: Performance });
+
+/** How a command ends that its function gave up. */
+export const aborted = { code: 'run.aborted', message: 'the function gave it up' } as const;
 
 /** One command of a run, from its issue to its end. */
 export class Slot implements Key {
@@ -30,12 +34,15 @@ export class Slot implements Key {
   readonly occurrence: number;
   readonly wish: Wish | undefined;
   readonly perform: Performance | undefined;
+  readonly signal: AbortSignal | undefined;
   readonly outcome: Promise<Outcome>;
   phase: 'held' | 'waiting' | 'performing' | 'settled' = 'held';
   /** Attempts that failed so far. */
   failures = 0;
   /** What was reported as its value: the entry says only `recorded`. */
   sent: Bytes;
+  /** The scheduler was told that nobody waits for it any more: nothing more is done for it. */
+  givenUp = false;
   /** What its last attempt said last about itself. */
   progress: Bytes;
   /** Given by a person, for a call that needs it. */
@@ -57,6 +64,7 @@ export class Slot implements Key {
     this.occurrence = occurrence;
     this.wish = 'wish' in request ? request.wish : undefined;
     this.perform = 'perform' in request ? request.perform : undefined;
+    this.signal = request.signal;
     this.outcome = new Promise((resolve, reject) => {
       this.#settle = resolve;
       this.#reject = reject;
@@ -71,7 +79,10 @@ export class Slot implements Key {
 
   settle(outcome: Outcome): void {
     this.phase = 'settled';
-    this.#settle(outcome);
+    // The function gets the reason that it gave, as from everything else that takes a signal.
+    if (this.signal?.aborted && outcome.type === 'failed' && outcome.error.code === aborted.code)
+      this.#reject(this.signal.reason);
+    else this.#settle(outcome);
   }
 
   reject(error: unknown): void {

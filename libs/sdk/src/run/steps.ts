@@ -30,6 +30,7 @@ export async function step<T>(
   const slot = executor.issue({
     kind: 'step',
     name,
+    signal: opts.signal,
     perform: {
       policy: policyOf(opts.retry),
       ...(opts.retry ? { retry: opts.retry } : {}),
@@ -55,11 +56,11 @@ export async function effect<T>(
   const slot = scope.executor.issue({
     kind: 'call',
     name,
+    signal: opts.signal,
     perform: {
       policy: policyOf(opts.retry),
       ...(opts.retry ? { retry: opts.retry } : {}),
       timeoutMs: limitMs(opts.timeout),
-      ...(opts.signal ? { signal: opts.signal } : {}),
       attempt: async ({ signal }, slot) => ({ value: await perform({ effectId: scope.effectId(slot, 1), signal }) }),
     },
   });

@@ -4,26 +4,26 @@ import { durationMs, type Duration } from '../define/duration.js';
 import { parse, type DescribedSchema, type Schema } from '../define/schema.js';
 import { TimeoutError, WritError } from '../errors/errors.js';
 import { assertNotInStep } from './inside.js';
-import type { Outcome, Wish } from './record.js';
+import type { Wish } from './record.js';
 import { deniedBy } from './refusal.js';
 import type { RunScope } from './scope.js';
-import type { Slot } from './slot.js';
 import { limitMs, valueOf } from './steps.js';
 
 const optional = (value: unknown) => (value === undefined ? undefined : encodeBytes(value));
 
 /** `ctx.sleep` */
-export async function sleep(scope: RunScope, until: Duration | Date): Promise<void> {
+export async function sleep(
+  scope: RunScope,
+  until: Duration | Date,
+  opts: { signal?: AbortSignal } = {},
+): Promise<void> {
   assertNotInStep('ctx.sleep');
   const wish: Wish =
     until instanceof Date
       ? { type: 'sleep-until', atMs: until.getTime() }
       : { type: 'sleep', durationMs: durationMs(until) };
-  await scope.executor.issue({ kind: 'sleep', name: 'sleep', wish }).outcome;
+  valueOf(await scope.executor.issue({ kind: 'sleep', name: 'sleep', signal: opts.signal, wish }).outcome);
 }
-
-/** Waits for messages that the function gave up by its own signal: the next wait of that name takes them over, so that no message is lost. */
-const abandoned = new WeakMap<RunScope, Map<string, Slot[]>>();
 
 /** `ctx.wait` */
 export async function wait(scope: RunScope, message: string, opts: CallOptions = {}): Promise<unknown> {
@@ -32,37 +32,12 @@ export async function wait(scope: RunScope, message: string, opts: CallOptions =
     throw new WritError(`the workflow '${scope.definition.name}' declares no message '${message}'`, {
       code: 'input.invalid',
     });
-  const left = abandoned.get(scope)?.get(message)?.shift();
-  const slot =
-    left ??
-    scope.executor.issue({
-      kind: 'message',
-      name: message,
-      wish: { type: 'wait', message, timeoutMs: limitMs(opts.timeout) },
-    });
-  const outcome = await untilAborted(slot, opts.signal, () => abandon(scope, message, slot));
+  const wish: Wish = { type: 'wait', message, timeoutMs: limitMs(opts.timeout) };
+  const { outcome: settled } = scope.executor.issue({ kind: 'message', name: message, signal: opts.signal, wish });
+  const outcome = await settled;
   if (outcome.type === 'timed_out')
     throw new TimeoutError(`no message '${message}' came in time`, { code: 'run.wait_timeout', details: { message } });
   return parse(scope.messages[message], valueOf(outcome), `the message '${message}'`);
-}
-
-function abandon(scope: RunScope, message: string, slot: Slot): void {
-  const byName = abandoned.get(scope) ?? new Map<string, Slot[]>();
-  abandoned.set(scope, byName.set(message, [...(byName.get(message) ?? []), slot]));
-}
-
-function untilAborted(slot: Slot, signal: AbortSignal | undefined, onAbort: () => void): Promise<Outcome> {
-  if (!signal) return slot.outcome;
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      if (slot.phase === 'settled') return;
-      onAbort();
-      reject(signal.reason);
-    };
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    slot.outcome.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 /** `ctx.ask` */
@@ -78,7 +53,8 @@ export async function ask<S extends Schema>(scope: RunScope, question: Question<
       approvers: question.approvers ?? [],
     },
   };
-  const outcome = await scope.executor.issue({ kind: 'approval', name: 'ask', wish }).outcome;
+  const { signal } = question;
+  const outcome = await scope.executor.issue({ kind: 'approval', name: 'ask', signal, wish }).outcome;
   if (outcome.type === 'failed') valueOf(outcome);
   if (outcome.type !== 'answered')
     throw new TimeoutError(`nobody answered '${question.title}' in time`, {

@@ -12,6 +12,7 @@ import {
   type Bytes,
   type Command,
   type Entry,
+  type Failure,
   type Key,
   type Outcome,
   type PersonAnswer,
@@ -175,6 +176,7 @@ export class TestScheduler {
 
   #take(run: TestRun, command: Command): void {
     const { what } = command;
+    if (what.type === 'abort') return this.#aborted(run, command, what.error);
     if (what.type === 'beat') return void (what.progress && run.progress.set(keyText(command), what.progress));
     if (run.open.has(keyText(command)) && what.type !== 'completed' && what.type !== 'failed') return;
     switch (what.type) {
@@ -189,6 +191,13 @@ export class TestScheduler {
       default:
         return this.#wait(run, command);
     }
+  }
+
+  /** What has come true already counts. */
+  #aborted(run: TestRun, key: Key, error: Failure): void {
+    if (run.journal.some((entry) => keyText(entry) === keyText(key))) return;
+    this.record(run, 'run.aborted.v1', { ...keyOf(key), error: { code: error.code, message: error.message } });
+    this.settle(run, key, { type: 'failed', error });
   }
 
   #failed(run: TestRun, command: Command): void {

@@ -132,6 +132,8 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
       return { case: 'start', value: await startOut(what, place) };
     case 'result':
       return { case: 'result', value: { runId: what.runId, timeoutMs: ms(what.timeoutMs) } };
+    case 'abort':
+      return { case: 'abort', value: failureOut(what.error) };
     case 'beat': {
       const { attempt, leaseMs, policy, progress } = what;
       const value = { attempt, leaseMs: ms(leaseMs), policy: policyOut(policy) };

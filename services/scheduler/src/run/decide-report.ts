@@ -57,6 +57,8 @@ function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference
   const there = known ?? open?.kind;
   if (command.type === 'result' && !run.children.some(({ id }) => id === command.child))
     return unknownChild(run, command);
+  // What has come true is on its way to the worker: the abort came too late.
+  if (command.type === 'abort' && (there === undefined || there === kind)) return undefined;
   if (there === undefined || (known === undefined && there === kind && mayAnswer(open as Open, command)))
     return undefined;
   const text =
@@ -90,6 +92,9 @@ function take(draft: Draft, command: WorkerCommand): void {
     events.push({ type: 'run.step_completed.v1', subject, data });
   } else if (command.type === 'failed') {
     events.push(failed(draft, command, key));
+  } else if (command.type === 'abort') {
+    if (recordedKind(run.done, keyOf(kind, name, occurrence)) === undefined)
+      events.push({ type: 'run.aborted.v1', subject, data: { ...key, error: command.error } });
   } else if (open) {
     return; // it waits for it already
   } else if (command.type === 'child') {

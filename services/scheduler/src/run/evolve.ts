@@ -1,5 +1,5 @@
 import { fnv1a32, type Capability, type LedgerEvent } from '@writ/ledger/domain';
-import { keyOf } from './command-key.js';
+import { keyOf, recordedKind } from './command-key.js';
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import type { RunIndex } from './run-index.js';
@@ -200,6 +200,10 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   'run.timer_fired.v1': (run, data, at) => {
     if (openAt(run, data.name, data.occurrence) < 0) return;
     settle(run, at, data, { type: data.kind === 'sleep' ? 'fired' : 'timedOut' });
+  },
+  'run.aborted.v1': (run, data, at) => {
+    if (recordedKind(run.done, keyOf(data.kind, data.name, data.occurrence)) !== undefined) return; // in the same commit, before
+    settle(run, at, data, { type: 'failed', error: data.error });
   },
   'run.message_received.v1': (run, data, at) => {
     const open = run.opens.find(({ kind, on }) => kind === 'message' && on === data.message);

@@ -23,6 +23,7 @@ const said: fc.Arbitrary<WorkerCommand> = fc.oneof(
   fc.record({ type: fc.constant('wait' as const), kind: fc.constant('message' as const), ...key, message: name, timeoutMs: fc.integer({ min: 1, max: 300 }) }),
   fc.record({ type: fc.constant('child' as const), kind: fc.constant('child' as const), ...key, child: fc.constantFrom('c0', 'c1'), workflow: fc.constant('c'), input: content, attach: fc.boolean(), cancelWithParent: fc.boolean() }),
   fc.record({ type: fc.constant('result' as const), kind: fc.constant('result' as const), ...key, child: fc.constantFrom('c0', 'c1') }),
+  fc.record({ type: fc.constant('abort' as const), kind: fc.constantFrom('step' as const, 'sleep' as const, 'message' as const, 'child' as const), ...key, error: fc.constant({ code: 'run.aborted', message: 'm' }) }),
   fc.record({ type: fc.constant('emit' as const), kind: fc.constant('emit' as const), ...key, content }),
 ); // prettier-ignore
 const end = fc.oneof(

@@ -111,7 +111,8 @@ export type WorkerCommand =
       cancelWithParent: boolean;
     })
   | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
-  | (Key<'emit'> & { type: 'emit'; content: Content });
+  | (Key<'emit'> & { type: 'emit'; content: Content })
+  | (Key<CommandKind> & { type: 'abort'; error: Failure });
 
 /** Commands of the aggregate `run`. The first group is about its subject; the second about many runs of one tenant in one partition. */
 export type RunCommand =

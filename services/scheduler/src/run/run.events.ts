@@ -118,6 +118,8 @@ export const runEvents = {
     idle: z.boolean().optional(),
   }),
   'run.timer_fired.v1': z.object({ ...key }),
+  /** The function gave up a wait, or a step that waited for its next attempt. */
+  'run.aborted.v1': z.object({ ...key, error: Failure }),
   'run.message_received.v1': z.object({ message: z.string(), ...content }),
   'run.answered.v1': z.object({
     ...key,

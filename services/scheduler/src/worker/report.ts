@@ -88,6 +88,11 @@ function commandOf(command: Command, run: string): WorkerCommand {
       };
     case 'emit':
       return { type: 'emit', kind: agreed(command, 'emit'), ...key, content: contentOf(what.value) };
+    case 'abort': {
+      const kind = kindNames[command.kind];
+      if (!kind) throw bad(`${name}/${occurrence} is given up and is of no kind`);
+      return { type: 'abort', kind, ...key, error: errorOf(what.value) };
+    }
     default:
       throw bad(`the command ${name}/${occurrence} says nothing`);
   }

@@ -217,7 +217,10 @@ export class FakeScheduler {
       this.settle(run, { ...key, outcome: { case: 'retry', value: what.value.attempt + 1 } });
     else if (what.case === 'failed' && what.value.error)
       this.settle(run, { ...key, outcome: { case: 'failed', value: what.value.error } });
-    else if (what.case === 'sleep') this.settle(run, { ...key, outcome: { case: 'fired', value: true } });
+    else if (what.case === 'abort') {
+      if (run.pending.has(`${name}#${occurrence}`))
+        this.settle(run, { ...key, outcome: { case: 'failed', value: what.value } });
+    } else if (what.case === 'sleep') this.settle(run, { ...key, outcome: { case: 'fired', value: true } });
     else run.pending.set(`${name}#${occurrence}`, { kind, name, occurrence });
   }
 
