@@ -13,7 +13,7 @@ import { pause } from '../pause.js';
 import type { Reactor } from './reactor.js';
 
 const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
-/** While it is busy its checkpoint is written this often; what is handled again after a crash is harmless. */
+/** Its checkpoint is written so long after what it handled; what is handled again after a crash is harmless. */
 const checkpointMs = 250;
 const stopMs = 2_000;
 
@@ -42,7 +42,7 @@ export class ReactorRunner {
   private readonly abort = new AbortController();
   private commit = 0;
   private written = 0;
-  private writtenAt = 0;
+  private writing: NodeJS.Timeout | undefined;
   private parkedEvents = 0;
   private failing: string | undefined;
   private readonly running: Promise<void>;
@@ -98,11 +98,12 @@ export class ReactorRunner {
         const commits = await cursor.next(signal);
         if (commits.length === 0) break;
         if (!(await this.take(commits))) break;
-        const now = performance.now();
-        if (this.commit >= this.tail.head || now - this.writtenAt > checkpointMs) await this.checkpoint();
+        this.checkpointSoon();
       }
     } finally {
       cursor.close();
+      clearTimeout(this.writing);
+      this.writing = undefined;
       await this.checkpoint().catch(() => undefined);
     }
   }
@@ -124,12 +125,22 @@ export class ReactorRunner {
     this.parkedEvents = Object.keys(state.subjects ?? {}).length;
   }
 
+  /** Never at each commit: that would be a second write to the broker's disk for each of them. */
+  private checkpointSoon(): void {
+    this.writing ??= setTimeout(() => {
+      this.writing = undefined;
+      this.checkpoint().catch((error: unknown) => {
+        this.log.warn({ ...this.address, reactor: this.name, err: error }, 'a checkpoint is written later');
+        if (!this.abort.signal.aborted) this.checkpointSoon();
+      });
+    }, checkpointMs);
+  }
+
   private async checkpoint(): Promise<void> {
     if (this.written === this.commit) return;
     const { commit } = this;
     await this.kv.put(stateKey('reactor', this.address, this.name), String(commit));
     this.written = commit;
-    this.writtenAt = performance.now();
   }
 
   /** @returns whether all of it was handled */
