@@ -374,6 +374,10 @@ export const requirements: readonly Requirement[] = [
     id: 'audit.proof',
     promise: 'every event becomes a leaf whose proof verifies with a program that is not ours alone',
   },
+  {
+    id: 'audit.no_false_alarm',
+    promise: 'a broker that is slow, or a copy of it that lags behind, is not taken for one that has lost something',
+  },
   { id: 'audit.flipped_byte', promise: 'a flipped byte is detected and named' },
   { id: 'audit.dropped_commit', promise: 'a commit that the broker dropped, and a tail that was cut, are named' },
   {

@@ -42,6 +42,9 @@ export class BlobCorrupt extends Error {
   }
 }
 
+/** A bucket is made at the start of everything, together with all streams, and that goes to the disk. */
+const makeTimeoutMs = 20_000;
+
 /** Content-addressed storage on the JetStream object store. A hash is all the address and all the proof that a blob has. */
 export class Blobs {
   private readonly js: JetStreamClient;
@@ -59,9 +62,13 @@ export class Blobs {
   /** Opens the bucket and makes it where it is missing. The connection stays the caller's. */
   static async open(nc: NatsConnection, options: BlobsOptions = {}): Promise<Blobs> {
     const bucket = options.bucket ?? 'blobs';
-    const js = jetstream(nc);
-    const store = await new Objm(js).create(bucket, { storage: StorageType.File, replicas: options.replicas ?? 1 });
-    return new Blobs(js, await jetstreamManager(nc), store, bucket);
+    const [patient, js] = [
+      jetstream(nc, { timeout: makeTimeoutMs, checkAPI: false }),
+      jetstream(nc, { checkAPI: false }),
+    ];
+    await new Objm(patient).create(bucket, { storage: StorageType.File, replicas: options.replicas ?? 1 });
+    const jsm = await jetstreamManager(nc, { checkAPI: false });
+    return new Blobs(js, jsm, await new Objm(js).open(bucket, false), bucket);
   }
 
   /** Stores what is not there yet; the same content twice is one blob. A stream is read once and never held in memory. */

@@ -1,3 +1,4 @@
+export { openBucket } from './broker/buckets.js';
 export { steadyNow } from './clock.js';
 export type { CommandClient, CommandResult, OutgoingCommand, SendOptions } from './commands/client.js';
 export type { ConsumerHealth, Host, HostHealth, HostSpec, PartitionHandle, PartitionHealth } from './host/spec.js';

@@ -1,7 +1,8 @@
 import { StorageType, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import { Kvm, type KV } from '@nats-io/kv';
+import type { KV } from '@nats-io/kv';
 import { createInbox, type NatsConnection } from '@nats-io/nats-core';
 import { Blobs } from '@writ/blobs';
+import { makeTimeoutMs, openBucket } from './broker/buckets.js';
 import { connectBroker } from './broker/connect.js';
 import { answerInbox } from './commands/answers.js';
 import { Frames } from './commands/frames.js';
@@ -20,7 +21,7 @@ import { LogFollower } from './log/follower.js';
 import { CommitReader } from './log/reader.js';
 import type { WorkObserver } from './observe.js';
 import type { LedgerSource } from './source.js';
-import { ensureStream, lastCommit, logEnd } from './log/streams.js';
+import { ensureStream, logEnd } from './log/streams.js';
 import { Snapshots } from './owner/snapshots.js';
 import { pause } from './pause.js';
 import { inboxPrefix, snapshots } from './permissions.js';
@@ -58,8 +59,6 @@ export interface LedgerOptions {
 const drainMs = 3_000;
 /** In a cluster whoever should answer may be gone, and then another one answers soon. */
 const clusterApiTimeoutMs = 2_000;
-/** Streams are made at the start of everything, all at once, and that goes to the disk. */
-const makeTimeoutMs = 20_000;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** One connection to the ledger. */
@@ -126,8 +125,9 @@ export class Ledger implements AsyncDisposable {
     });
     try {
       const server = serverInfo(nc, options.durability);
+      await jetstreamManager(nc, { timeout: makeTimeoutMs }); // in a cluster it is there when its servers have elected
       const patience = (options.streamReplicas ?? 1) > 1 ? { timeout: clusterApiTimeoutMs } : {};
-      return new Ledger(nc, await jetstreamManager(nc, patience), server, options);
+      return new Ledger(nc, await jetstreamManager(nc, { ...patience, checkAPI: false }), server, options);
     } catch (error) {
       await nc.close();
       throw error;
@@ -197,9 +197,13 @@ export class Ledger implements AsyncDisposable {
     }
   }
 
-  /** The partition's last commit; 0 when it is empty. */
-  async last(service: ServiceName, partition: number): Promise<number> {
-    return lastCommit(this.jsm, { service, partition });
+  /**
+   * The partition's last commit; 0 when it is empty.
+   * @param seen a commit that was acknowledged; the new leader of a cluster gets a moment until it has it
+   * @throws Error where nobody leads it for sure
+   */
+  async last(service: ServiceName, partition: number, seen = 0): Promise<number> {
+    return logEnd(this.source, { service, partition }, seen);
   }
 
   /** Stops hosts and followers, answers what they have taken, and closes the connection. */
@@ -239,7 +243,7 @@ export class Ledger implements AsyncDisposable {
   private async openBuckets(service: ServiceName): Promise<{ state: KV; snapshots: Snapshots }> {
     const replicas = this.streamReplicas;
     const [state, blobs] = await Promise.all([
-      new Kvm(this.nc).create(stateBucket, { history: 1, storage: StorageType.File, replicas }),
+      openBucket(this.nc, stateBucket, { history: 1, storage: StorageType.File, replicas }),
       Blobs.open(this.nc, { bucket: snapshots(service), replicas }),
     ]);
     return { state, snapshots: new Snapshots(state, blobs) };

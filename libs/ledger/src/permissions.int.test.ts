@@ -184,7 +184,10 @@ describe.each(await testedServers())('the credentials of each service on nats-se
 function forbiddenTo(user: BrokerUser): { publish: string[]; subscribe: string[] } {
   const others = brokerUsers.filter((each) => each !== user);
   const otherOwners = owners.filter((each) => each !== user);
-  const isAsked = { identity: ['scheduler'], policy: brokerUsers } as Record<string, readonly BrokerUser[]>;
+  const isAsked = { identity: ['scheduler'], scheduler: ['identity'], policy: brokerUsers } as Record<
+    string,
+    readonly BrokerUser[]
+  >;
   const reads = { audit: owners, gateway: owners } as Record<string, readonly string[]>;
   const unread = otherOwners.filter((each) => !(reads[user] ?? ['identity', 'policy']).includes(each));
   const createOf = (stream: string) => `$JS.API.CONSUMER.CREATE.${stream}`;

@@ -1,4 +1,4 @@
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { actionAggregate, type Enforcement } from '@writ/enforcement';
 import type { CommandClient, HostSpec, Logger } from '@writ/ledger';
 import { aggregates, streamName, type AnyAggregate } from '@writ/ledger/domain';
@@ -44,10 +44,10 @@ export class Scheduler {
   constructor({ ledger, log, blobs, dataSource, metrics, enforcement }: ServiceContext<SchedulerConfig>) {
     const { nc } = ledger;
     this.log = log;
-    const direct = jetstreamManager(nc).then((manager) => manager.direct);
-    direct.catch(() => undefined);
+    const manager = jetstreamManager(nc, { checkAPI: false });
+    manager.catch(() => undefined);
     const history = new LedgerHistory(
-      async (partition, seq) => (await (await direct).getMessage(streamName('scheduler', partition), { seq }))?.data,
+      async (partition, commit) => commitBody(await manager, streamName('scheduler', partition), commit),
       (partition, from, to) => ledger.read('scheduler', partition, { from: from - 1, to }),
     );
     this.runs = ledger.commands('scheduler');
@@ -108,4 +108,15 @@ export class Scheduler {
     this.sessions.stop();
     this.dispatcher.stop();
   }
+}
+
+/** Any copy of the stream may answer; one that lags behind does not have it yet, so the leader has the last word. */
+async function commitBody(
+  { direct, streams }: JetStreamManager,
+  stream: string,
+  commit: number,
+): Promise<Uint8Array | undefined> {
+  const query = { seq: commit };
+  const found = (await direct.getMessage(stream, query)) ?? (await streams.getMessage(stream, query));
+  return found?.data;
 }

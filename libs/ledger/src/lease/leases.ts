@@ -1,6 +1,7 @@
-import { jetstream, StorageType } from '@nats-io/jetstream';
-import { Kvm, type KV } from '@nats-io/kv';
+import { StorageType } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
+import { openBucket, type Patience } from '../broker/buckets.js';
 import type { LedgerSource } from '../source.js';
 import { preferredOwner, type ServiceName } from '../domain/partitioning.js';
 
@@ -12,15 +13,14 @@ export const renewMs = 1_000;
 /** One that stands in the bucket when we come, and has not been heard yet, was perhaps killed: it has missed one word then. */
 const unheardMs = 2 * renewMs;
 
+/** An answer that a restart of the broker has swallowed is not waited for longer. */
+const patience = { makeMs: 1_000, useMs: 1_000 };
+
 /** Opens the bucket of leases. It is in memory, so a broker that restarts forgets the leases and the bucket itself. */
-async function openBucket(nc: NatsConnection, replicas: number): Promise<KV> {
+async function openLeases(nc: NatsConnection, replicas: number, waiting: Patience): Promise<KV> {
+  const options = { ttl: leaseTtlMs, history: 1, storage: StorageType.Memory, replicas };
   // Without its bucket a write is not refused at once: our own listening to it counts as somebody who may answer.
-  return new Kvm(jetstream(nc, { timeout: 1_000 })).create(bucket, {
-    ttl: leaseTtlMs,
-    history: 1,
-    storage: StorageType.Memory,
-    replicas,
-  });
+  return openBucket(nc, bucket, options, waiting);
 }
 
 /** Another replica, as it was heard last. */
@@ -63,7 +63,7 @@ export class Leases {
 
   /** @param copies of the bucket in a cluster */
   static async open(source: LedgerSource, service: ServiceName, me: string, copies: number): Promise<Leases> {
-    return new Leases(await openBucket(source.nc, copies), source, { service, me, copies });
+    return new Leases(await openLeases(source.nc, copies, { useMs: patience.useMs }), source, { service, me, copies });
   }
 
   /** @param changed called when a replica came or went, or holds other partitions than before */
@@ -153,7 +153,7 @@ export class Leases {
 
   /** A restarted broker has no bucket any more. */
   private async reopen(): Promise<void> {
-    this.kv = await openBucket(this.source.nc, this.copies);
+    this.kv = await openLeases(this.source.nc, this.copies, patience);
     await this.putReplica();
   }
 

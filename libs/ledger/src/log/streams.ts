@@ -100,14 +100,17 @@ export async function lastCommit(jsm: JetStreamManager, address: PartitionAddres
 }
 
 /**
- * The same, for a caller who has seen commit `seen`: in a cluster a new leader may need a moment until it has taken in all
- * that was acknowledged. What is still missing after that is lost.
+ * The same, for a caller who has seen commit `seen`: in a cluster there may be no leader for a moment, and a new one needs another
+ * until it has taken in all that was acknowledged. What is still missing after that is lost.
  */
 export async function logEnd({ jsm, replicated }: LedgerSource, address: PartitionAddress, seen: number) {
-  for (const until = performance.now() + (replicated ? takeInMs : 0); ; await sleep(takeInStepMs)) {
-    const last = await lastCommit(jsm, address);
-    if (last >= seen || performance.now() >= until) return last;
-  }
+  for (const until = performance.now() + (replicated ? takeInMs : 0); ; await sleep(takeInStepMs))
+    try {
+      const last = await lastCommit(jsm, address);
+      if (last >= seen || performance.now() >= until) return last;
+    } catch (error) {
+      if (performance.now() >= until) throw error;
+    }
 }
 
 export function isApiError(error: unknown, code: number): boolean {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jetstream, StorageType } from '@nats-io/jetstream';
-import { Kvm, type KV } from '@nats-io/kv';
+import { StorageType } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { openBucket } from '@writ/ledger';
 
 /** Where a replica of a service is reached. */
 export interface Announcement {
@@ -25,13 +26,9 @@ const PATIENCE_MS = 1500;
  * therefore forgets the bucket itself; whoever announces next makes it again.
  * @param copies of it in a cluster
  */
-export function openServices(nc: NatsConnection, copies = 1): Promise<KV> {
-  return new Kvm(jetstream(nc, { timeout: PATIENCE_MS })).create(SERVICES_BUCKET, {
-    ttl: TTL_MS,
-    history: 1,
-    storage: StorageType.Memory,
-    replicas: copies,
-  });
+export function openServices(nc: NatsConnection, copies = 1, patience: { makeMs?: number } = {}): Promise<KV> {
+  const options = { ttl: TTL_MS, history: 1, storage: StorageType.Memory, replicas: copies };
+  return openBucket(nc, SERVICES_BUCKET, options, { ...patience, useMs: PATIENCE_MS });
 }
 
 /** Subject of an entry: a write to a bucket is a plain message. */
@@ -65,7 +62,7 @@ export async function announce(
       } catch (error) {
         if (!failed && !stopping.signal.aborted) onError(error);
         failed = true;
-        bucket = await openServices(nc, copies).catch(() => bucket);
+        bucket = await openServices(nc, copies, { makeMs: PATIENCE_MS }).catch(() => bucket);
       }
     }
   })();

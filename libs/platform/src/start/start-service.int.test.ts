@@ -283,7 +283,7 @@ describe('starting and stopping', () => {
     const replicas = await Replicas.follow(seen.ledger.nc);
     await backends.nats.kill();
     await backends.nats.restart();
-    const bucket = await eventually(() => openServices(seen.ledger.nc));
+    const bucket = await eventually(() => openServices(seen.ledger.nc, 1, { makeMs: 1_000 }));
     await eventually(async () => (await bucket.get('item-keeper.one'))?.json());
     expect(replicas.up('item-keeper')).toEqual([addressOf(service)]);
     await eventually(async () => (await getJson(`${service.httpUrl}/health/ready`)).status === 200);

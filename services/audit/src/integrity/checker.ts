@@ -93,7 +93,7 @@ export class IntegrityChecker {
     const known = new Map(recorded.map((each) => [each.commit, each]));
     const [stored, proven]: [CommitHash[], CommitHash[]] = [[], []];
     const derived = new Ranges(place);
-    for await (const commit of readStored(this.ledger, place)) {
+    for await (const commit of readStored(this.ledger, place, head)) {
       stored.push({ commit: commit.commit, hash: commit.hash });
       const entry = known.get(commit.commit);
       const hash = entry && (await this.proven(commit, entry, derived));
