@@ -19,6 +19,8 @@ import { root } from './places.mjs';
 const members = ['nats', 'nats-2', 'nats-3'];
 /** In a container everything listens everywhere, and only its networks lead there. */
 const place = { host: '0.0.0.0', port: 4222, storeDir: '/data', durability: 'fsync' };
+/** For the health check inside its container, and for nobody else. */
+const monitor = '127.0.0.1:8222';
 
 const { values } = parseArgs({
   options: {
@@ -34,12 +36,11 @@ chmodSync(folder, 0o700);
 const users = [{ user: 'writ', password: password('nats-operator', 0o600) }].concat(
   brokerUsers.map((user) => ({ user, password: password(`nats-${user}`), permissions: servicePermissions(user) })),
 );
-write('nats.conf', natsConfiguration({ ...place, name: 'nats', users }));
+write('nats.conf', natsConfiguration({ ...place, name: 'nats', users, monitor }));
 const routes = members.map((name) => `nats://${name}:6222`);
-for (const name of members) {
-  const cluster = { name: 'writ', port: 6222, routes, monitorPort: 8222 };
-  write(`${name}.cluster.conf`, natsConfiguration({ ...place, name, users, cluster }));
-}
+const membership = { name: 'writ', port: 6222, routes, password: password('nats-member', 0o600) };
+for (const name of members)
+  write(`${name}.cluster.conf`, natsConfiguration({ ...place, name, users, monitor, cluster: membership }));
 
 const postgres = password('postgres-password');
 write('postgres-url', `postgres://writ:${postgres}@postgres:5432/writ`);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort } from './free-port.js';
@@ -37,6 +37,7 @@ export async function startNatsCluster(options: NatsClusterOptions): Promise<Nat
   const routes = members.map(({ host, ports }) => `nats://${host}:${ports.route}`);
   // Names that are the same when the cluster is started again on its data, and no other cluster's on this machine.
   const name = `writ-${createHash('sha256').update(path.resolve(dataDir)).digest('hex').slice(0, 12)}`;
+  const password = randomBytes(24).toString('base64url');
   const started = await Promise.allSettled(
     members.map(({ ports, ...place }, index) =>
       startNats({
@@ -45,7 +46,8 @@ export async function startNatsCluster(options: NatsClusterOptions): Promise<Nat
         dataDir: path.join(dataDir, `${index + 1}`),
         name: `${name}-${index + 1}`,
         port: ports.client,
-        cluster: { name, port: ports.route, routes, monitorPort: ports.monitor },
+        monitor: `${place.host}:${ports.monitor}`,
+        cluster: { name, port: ports.route, routes, password },
       }),
     ),
   );

@@ -21,6 +21,8 @@ export interface NatsConfiguration {
   durability: 'fsync' | 'flush';
   users?: readonly NatsUser[] | undefined;
   cluster?: NatsMembership | undefined;
+  /** `host:port` of its HTTP monitor, which asks nobody for a password; default: none. */
+  monitor?: string | undefined;
   /** What streams may take on the disk, bytes; default: what NATS finds, three quarters of what is free. */
   maxFileStore?: number | undefined;
 }
@@ -32,9 +34,14 @@ export interface NatsMembership {
   /** Where the others reach it: `nats://host:port` of each member's `port`, its own may be among them. */
   port: number;
   routes: readonly string[];
-  /** Of its HTTP monitor, which says whether it has found the others. */
-  monitorPort: number;
+  /**
+   * What another server must know to join: it may then say anything for any user. Without one everybody who reaches the port
+   * may, so a server whose users have permissions needs it wherever others reach that port.
+   */
+  password?: string | undefined;
 }
+
+const MEMBER = 'member';
 
 /** The text of a configuration file; NATS reads JSON as its own format. */
 export function natsConfiguration(spec: NatsConfiguration): string {
@@ -52,6 +59,7 @@ export function natsConfiguration(spec: NatsConfiguration): string {
       ...(spec.durability === 'fsync' ? { sync_interval: 'always' } : {}),
     },
     ...authorization(spec.users ?? []),
+    ...(spec.monitor === undefined ? {} : { http: spec.monitor }),
     ...membership(spec.host, spec.cluster),
   };
   return `${JSON.stringify(settings, undefined, 2)}\n`;
@@ -70,6 +78,9 @@ function authorization(users: readonly NatsUser[]): Record<string, unknown> {
 
 function membership(host: string, cluster: NatsMembership | undefined): Record<string, unknown> {
   if (!cluster) return {};
-  const { name, port, routes, monitorPort } = cluster;
-  return { http: `${host}:${monitorPort}`, cluster: { name, listen: `${host}:${port}`, routes } };
+  const { name, port, routes, password } = cluster;
+  const listen = { name, listen: `${host}:${port}` };
+  if (password === undefined) return { cluster: { ...listen, routes } };
+  const known = routes.map((route) => route.replace('//', `//${MEMBER}:${password}@`));
+  return { cluster: { ...listen, routes: known, authorization: { user: MEMBER, password, timeout: 30 } } };
 }

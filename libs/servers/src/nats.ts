@@ -30,6 +30,8 @@ export interface NatsOptions {
   /** A member of a cluster keeps its name, or the others take it for a new one. Default: a new name. */
   name?: string;
   cluster?: NatsMembership;
+  /** `host:port` of its HTTP monitor; default: none. */
+  monitor?: string;
   /** Runs the server in it: a network namespace's name, as `ip netns` knows it. Needs root. */
   namespace?: string;
 }
@@ -55,9 +57,9 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
   let port = options.port;
   const launch = async (): Promise<ServerProcess> => {
     const config = path.join(dataDir, 'nats.conf');
-    const { users, cluster, maxFileStore, storeDir = path.join(dataDir, 'jetstream') } = options;
+    const { users, cluster, monitor, maxFileStore, storeDir = path.join(dataDir, 'jetstream') } = options;
     const place = { host, port: port ?? -1, storeDir, portsDir: dataDir };
-    const text = natsConfiguration({ name, ...place, durability, users, cluster, maxFileStore });
+    const text = natsConfiguration({ name, ...place, durability, users, cluster, monitor, maxFileStore });
     await writeFile(config, text, { mode: 0o600 });
     const launched = await ServerProcess.start({
       name: 'nats-server',

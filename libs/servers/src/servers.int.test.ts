@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { findOldNatsServer, runningNats, runningPostgres, startNats, startPostgres } from './index.js';
+import { findOldNatsServer, freePort, runningNats, runningPostgres, startNats, startPostgres } from './index.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -39,6 +40,18 @@ function alive(pid: number): boolean {
   return status !== '' && !/\) Z /.test(status);
 }
 
+/** Says what a server says that joins by its route, and then asks for a sign of life. @returns the refusal */
+async function joining(port: number, credentials: { user?: string; pass?: string }): Promise<string | undefined> {
+  const socket = connect({ host: '127.0.0.1', port });
+  const greeting = { verbose: false, pedantic: false, name: 'NINTRUDER', cluster: 'c', ...credentials };
+  let said = '';
+  socket.on('data', (data) => (said += data.toString())).on('error', () => {});
+  socket.write(`CONNECT ${JSON.stringify(greeting)}\r\nPING\r\n`);
+  await until(() => /^(-ERR|PONG)/m.test(said));
+  socket.destroy();
+  return /^-ERR '(.*)'/m.exec(said)?.[1];
+}
+
 describe('nats-server', () => {
   test('it serves, is found by another process, survives a kill and a pause, and is gone after stop', async () => {
     const dataDir = path.join(folder, 'nats');
@@ -66,6 +79,16 @@ describe('nats-server', () => {
     await server.stop(); // a paused server, too
     expect(server.running).toBe(false);
     expect(existsSync(path.join(dataDir, 'nats.json'))).toBe(false);
+  });
+
+  test('who wants to join a cluster as a server of it must know its password', async () => {
+    const [port, dataDir, password] = [await freePort(), path.join(folder, 'member'), 'of-the-members'];
+    const cluster = { name: 'c', port, routes: [`nats://127.0.0.1:${port}`], password };
+    const server = await startNats({ dataDir, cluster });
+    expect(await joining(port, {})).toBe('Authorization Violation');
+    expect(await joining(port, { user: 'member', pass: 'guessed' })).toBe('Authorization Violation');
+    expect(await joining(port, { user: 'member', pass: password })).toBeUndefined();
+    await server.stop();
   });
 
   test('an older server gives flush and says so', async () => {
