@@ -15,6 +15,10 @@ export const requirements: readonly Requirement[] = [
     id: 'ledger.group_commit',
     promise: 'what comes while a publish is under way shares the next commit, in order, each with its own answer',
   },
+  {
+    id: 'ledger.lanes',
+    promise: 'what is started together is committed together, and over time every partition has its share',
+  },
   { id: 'ledger.too_large', promise: 'a change larger than a commit is refused clearly, and the owner lives on' },
   {
     id: 'ledger.fence',

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { lanes } from './lanes.js';
 
 /** What an id is of. The list is open: a service may have a kind of its own. */
 export type IdPrefix =
@@ -35,6 +36,22 @@ export function newId(prefix: IdPrefix): string {
   const h = (i: number) => hex[pool[at + i] as number] as string;
   const variant = hex[((pool[at] as number) & 0x3f) | 0x80] as string;
   return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${low}-${variant}${h(1)}-${h(2)}${h(3)}${h(4)}${h(5)}${h(6)}${h(7)}`;
+}
+
+/** More than one, so that one partition decides while another one is written. */
+const lanesAtOnce = 2;
+const laneMs = 1000;
+/** Each process begins somewhere else, so that many of them use all partitions. */
+const firstLane = Math.floor(Math.random() * lanes);
+let laned = 0;
+
+/**
+ * A new id that ends in a lane: at any moment they live in a few partitions, whose commits then hold many events each (one
+ * write to the disk costs as much as a hundred of them), and over a few seconds in all.
+ */
+export function newLanedId(prefix: 'run'): string {
+  const lane = (firstLane + Math.floor(Date.now() / laneMs) * lanesAtOnce + (laned++ % lanesAtOnce)) % lanes;
+  return `${newId(prefix)}-p${hex[lane] as string}`;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { laneOf } from './lanes.js';
+
 /** How many partitions each service has. It is part of every id's address: changing it needs a new ledger. */
 export const partitionsOf = {
   identity: 1,
@@ -29,9 +31,11 @@ function overBytes(bytes: Uint8Array): number {
   return hash >>> 0;
 }
 
-/** The partition that owns an aggregate, from 0. */
+/** The partition that owns an aggregate, from 0: the one of its lane where its id names one, else of its hash. */
 export function partitionOf(tenant: string, subject: string, partitions: number): number {
-  return partitions === 1 ? 0 : fnv1a32(`${tenant}/${subject}`) % partitions;
+  if (partitions === 1) return 0;
+  const lane = laneOf(subject);
+  return (lane < 0 ? fnv1a32(`${tenant}/${subject}`) : lane) % partitions;
 }
 
 /** `07`: how a partition is written in subjects, positions and sources. */

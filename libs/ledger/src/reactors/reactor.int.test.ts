@@ -108,6 +108,19 @@ describe('a reactor', () => {
     expect(later.map(({ id }) => id).filter((id) => handled.some((event) => event.id === id))).toEqual([]);
   });
 
+  test('writes its checkpoint now and then, not for each event: it costs as much as a commit', async () => {
+    const host = await start(doubling());
+    const jsm = await jetstreamManager(ledger.nc);
+    const written = async () => (await jsm.streams.info(stateStream)).state.last_seq;
+    const before = await written();
+    for (let i = 0; i < 40; i++) {
+      await send(1);
+      await caughtUp(host);
+    }
+    expect(await written()).toBeLessThan(before + 20);
+    await eventually(async () => (await written()) > before);
+  });
+
   test('a failure is repeated and holds later events back; a refusal sets its event aside', async () => {
     verifies('ledger.reactor_retry');
     const order: string[] = [];

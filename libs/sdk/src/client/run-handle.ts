@@ -10,7 +10,7 @@ import { errorOf } from '../errors/error-of.js';
 import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
 import { checkStartOptions } from '../run/child.js';
 import { watch } from './events.js';
-import { newId } from './ids.js';
+import { newId, newRunId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
 import { outageMs, pause, type Session } from './session.js';
 
@@ -29,7 +29,7 @@ export async function startRun(
   await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
   const request = {
     workflow: workflow.name,
-    id: opts.id ?? newId('run'),
+    id: opts.id ?? newRunId(),
     onConflict: opts.onConflict ?? '',
     queue: opts.queue ?? '',
     version: def.version ?? '',

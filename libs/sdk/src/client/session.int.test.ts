@@ -73,7 +73,7 @@ describe('a client', () => {
     const run = await writ.start(greet, { name: 'ada' }, { grant: [{ actions: ['run.read'] }], onConflict: 'attach' });
     expect(await run.result()).toEqual(new Date(5));
     expect(new Set(requests.map(({ id }) => id))).toEqual(new Set([run.id]));
-    expect(run.id).toMatch(/^run_[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(run.id).toMatch(/^run_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}-p[0-9a-f]{2}$/);
     expect(requests[1]).toMatchObject({
       workflow: 'greet',
       version: '3',

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { checkerOf, type Caller } from '@writ/api';
 import { isRunId, principalOf } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
-import { DomainError, newId, refuse } from '@writ/ledger/domain';
+import { DomainError, newLanedId, refuse } from '@writ/ledger/domain';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { StartRunRequestSchema, type StartRunRequest } from '@writ/proto/run/v1/run';
 import type { Content } from '../run/run.events.js';
@@ -61,7 +61,7 @@ export class Starts {
       );
     const { tenant, actor, trace } = caller;
     const input = await readPayload(this.scheduler.values, tenant, request.input, request.jsonInput);
-    const run = id || newId('run');
+    const run = id || newLanedId('run');
     const as = startAs(request, caller);
     await this.permit(caller, run, { workflow, queue, input });
     const parent = as.parent === undefined ? undefined : await this.scheduler.lookup.facts(tenant, as.parent);
