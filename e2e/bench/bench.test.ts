@@ -2,7 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { eventually } from '@writ/testkit';
 import { quantile, summarise } from './bench.js';
+import { ClosedLoop } from './workflows/closed-loop.js';
+import { barChart } from './workflows/picture.js';
 
 const run = promisify(execFile);
 const main = path.join(import.meta.dirname, 'main.mjs');
@@ -22,6 +25,35 @@ describe('the figures', () => {
 
   test('a quantile lies between its neighbours', () => {
     expect([quantile([1, 2, 3, 4], 0.5), quantile([7], 0.99), quantile([], 0.5)]).toEqual([2.5, 7, NaN]);
+  });
+});
+
+describe('a closed loop', () => {
+  test('has as many under way as it was told, and counts from one mark to the next', async () => {
+    let [underWay, most] = [0, 0];
+    const loop = new ClosedLoop(async () => {
+      most = Math.max(most, ++underWay);
+      await new Promise(setImmediate);
+      underWay--;
+    }, 3);
+    await eventually(() => loop.mark().completed > 0);
+    await loop.end();
+    loop.mark();
+    expect(loop.mark().completed).toBe(0);
+    expect({ underWay, most }).toEqual({ underWay: 0, most: 3 });
+  });
+});
+
+describe('the picture', () => {
+  test('has a bar for each value, on the scale of its group, and safe labels', () => {
+    const bars = [
+      { label: 'a & <b>', value: 100, color: '#000000' },
+      { label: 'half', value: 50, color: '#111111' },
+    ];
+    const svg = barChart('title', [{ title: 'group', bars }]);
+    const widths = [...svg.matchAll(/width="(\d+)" height="20"/g)].map(([, width]) => Number(width));
+    expect(widths[0]).toBe(2 * (widths[1] as number));
+    expect(svg).toContain('a &amp; &lt;b>');
   });
 });
 
@@ -48,5 +80,12 @@ describe('the command', () => {
   test('without a name it lists them; a name that there is not fails', async () => {
     expect((await run(process.execPath, [main])).stderr).toMatch(/servers +what the embedded stack waits for/);
     await expect(run(process.execPath, [main, 'none'])).rejects.toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test('a part that there is not fails before anything is measured, and says which there are', async () => {
+    await expect(run(process.execPath, [main, 'servers', '--only', 'x'])).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no part x; its parts: none/),
+    });
   });
 });
