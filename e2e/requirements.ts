@@ -755,6 +755,30 @@ export const requirements: readonly Requirement[] = [
     id: 'scheduler.readable_difference',
     promise: 'what the code does otherwise than the record is shown to a person as a diff, with what to do',
   },
+  {
+    id: 'sdk.starts_together',
+    promise: 'what one client starts at the same time goes in one call, and each start has an outcome of its own',
+  },
+  {
+    id: 'sdk.one_stream_of_ends',
+    promise: 'a client waits for the ends of all its runs over one stream, which is made again when it breaks',
+  },
+  {
+    id: 'scheduler.many_starts',
+    promise: 'of 10,000 starts in one call each is started or refused by itself, and a repeat starts none of them again',
+  },
+  {
+    id: 'scheduler.many_ends',
+    promise: 'the ends of many runs come over one stream from whichever replica owns them, also when that changes',
+  },
+  {
+    id: 'scheduler.grant_when_needed',
+    promise: 'a run gets a grant when somebody first has to act in it, within what its start allowed, and none after its end',
+  },
+  {
+    id: 'scheduler.revoked_ungranted',
+    promise: 'a revocation stops runs that never had a grant, also one whose start was on its way when it was heard',
+  },
   { id: 'scheduler.strict_replay', promise: 'a strict replay performs nothing and tells the first difference' },
   { id: 'scheduler.stale_attempt', promise: 'of two workers with one run only the one that has it now is believed' },
   { id: 'scheduler.tenant_isolation', promise: 'a worker gets and touches no run of another tenant' },

@@ -10,7 +10,7 @@ import { sandboxClient } from '../worker/sandbox-client.js';
 import { serve } from '../worker/worker.js';
 import { watch } from './events.js';
 import type { StartOptions } from './run.js';
-import { jsonValue, runHandle, startRun } from './run-handle.js';
+import { jsonValue, RunClient, runHandle, startRun } from './run-handle.js';
 import { keyFile, Session } from './session.js';
 import type { EventFilter, ServeOptions, Worker, Writ } from './writ.js';
 
@@ -41,6 +41,7 @@ export function connect(opts: ConnectOptions = {}): Writ {
     project: opts.project ?? (WRIT_PROJECT || undefined),
     fetch: opts.fetch ?? globalThis.fetch,
   });
+  const runs = new RunClient(session);
   const workers = new Set<Worker>();
   const close = async () => {
     await Promise.all([...workers].map((worker) => worker[Symbol.asyncDispose]()));
@@ -48,8 +49,8 @@ export function connect(opts: ConnectOptions = {}): Writ {
   };
   opts.signal?.addEventListener('abort', () => void close(), { once: true });
   return {
-    start: (def: Workflow, input: unknown, options?: StartOptions) => startRun(session, def, input, options),
-    run: (id: string, def?: Workflow) => runHandle(session, id, def),
+    start: (def: Workflow, input: unknown, options?: StartOptions) => startRun(runs, def, input, options),
+    run: (id: string, def?: Workflow) => runHandle(runs, id, def),
     sandbox: (options?: SandboxOptions) => openSandbox(sandboxClient(session), options),
     async serve(options: ServeOptions) {
       const worker = await serve(session, options);

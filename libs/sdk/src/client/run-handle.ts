@@ -1,5 +1,5 @@
 import { fromJson, toJson, type JsonValue } from '@bufbuild/protobuf';
-import { durationFromMs, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
+import { timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
 import { RunService, RunState, type Payload } from '@writ/proto/run/v1/run';
 import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.js';
 import type { CallOptions } from '../define/context.js';
@@ -9,17 +9,31 @@ import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } f
 import { errorOf } from '../errors/error-of.js';
 import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
 import { checkStartOptions } from '../run/child.js';
+import { Ends } from './ends.js';
 import { watch } from './events.js';
 import { newId, newRunId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
-import { outageMs, pause, type Session } from './session.js';
+import type { Session } from './session.js';
+import { errorOfProblem, Starts } from './starts.js';
 
-const [shortPollMs, longPollMs] = [1_000, 30_000];
-const ends = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
+/** Node's timers take 31 bits of milliseconds. */
+const longestMs = 2 ** 31 - 1;
+const endTypes = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
+
+/** What starts runs and waits for them: many of a client go together. */
+export class RunClient {
+  readonly starts: Starts;
+  readonly ends: Ends;
+
+  constructor(readonly session: Session) {
+    this.starts = new Starts(session);
+    this.ends = new Ends(session);
+  }
+}
 
 /** `writ.start` */
 export async function startRun(
-  session: Session,
+  client: RunClient,
   workflow: Workflow,
   input: unknown,
   opts: StartOptions = {},
@@ -27,29 +41,31 @@ export async function startRun(
   checkStartOptions(opts, 'client');
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
+  const data = input === undefined ? undefined : encodeBytes(input);
   const request = {
     workflow: workflow.name,
     id: opts.id ?? newRunId(),
     onConflict: opts.onConflict ?? '',
     queue: opts.queue ?? '',
     version: def.version ?? '',
-    ...(input === undefined ? {} : { input: { data: encodeBytes(input) } }),
+    ...(data && { input: { data } }),
     ...(opts.at ? { startTime: timestampFromDate(opts.at) } : {}),
     grant: (opts.grant ?? []).map(({ actions, resources }) => ({
       actions: [...actions],
       resources: [...(resources ?? [])],
     })),
   };
-  const { id } = await session.call(RunService.method.startRun, request, { signal: opts.signal });
-  return runHandle(session, id, workflow);
+  const { id } = await client.starts.start(request, data?.length ?? 0, opts.signal);
+  return runHandle(client, id, workflow);
 }
 
 /** A handle on a run; asks nothing until it is used. */
-export function runHandle(session: Session, id: string, workflow?: Workflow): Run<unknown> {
+export function runHandle(client: RunClient, id: string, workflow?: Workflow): Run<unknown> {
+  const { session } = client;
   const messages: Messages = (workflow && definitionOf<WorkflowDefinition>(workflow).messages) ?? {};
   return {
     id,
-    result: (opts) => awaitResult(session, id, opts),
+    result: (opts) => awaitResult(client, id, opts),
     async send(message, data, opts = {}) {
       if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
       const payload = data === undefined ? {} : { data: { data: encodeBytes(data) } };
@@ -75,47 +91,36 @@ export function runHandle(session: Session, id: string, workflow?: Workflow): Ru
 async function* runEvents(session: Session, id: string) {
   for await (const event of watch(session, { run: id, after: 'start' })) {
     yield event;
-    if (event.subject === id && ends.has(event.type)) return;
+    if (event.subject === id && endTypes.has(event.type)) return;
   }
 }
 
-async function awaitResult(session: Session, id: string, opts: CallOptions = {}): Promise<unknown> {
-  const until = opts.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + durationMs(opts.timeout);
-  let pollMs = longPollMs;
-  for (;;) {
-    const response = await patiently(until, opts.signal, async () => {
-      const wait = durationFromMs(Math.max(0, Math.min(pollMs, until - Date.now())));
-      // Where services come and go a long poll is always cut; a short one learns that the platform is there.
-      pollMs = shortPollMs;
-      const answer = await session.call(RunService.method.getRunResult, { id, wait }, { signal: opts.signal });
-      pollMs = longPollMs;
-      return answer;
-    });
-    if (response.state === RunState.SUCCEEDED) {
-      if (response.result) return decodeBytes(await resultBytes(session, id, response.result, opts.signal));
-      return response.jsonResult && decode(toJson(ValueSchema, response.jsonResult) as Encoded);
-    }
-    if (response.state === RunState.CANCELLED)
-      throw new CancelledError(response.error?.message || `the run ${id} was cancelled`);
-    if (response.state === RunState.FAILED) {
-      const { code = 'run.failed', message = 'the run failed', details = {} } = response.error ?? {};
-      throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });
-    }
-    if (Date.now() >= until) throw new TimeoutError(`the run ${id} did not end in time`, { details: { run: id } });
-  }
+async function awaitResult({ session, ends }: RunClient, id: string, opts: CallOptions = {}): Promise<unknown> {
+  const { state, result, error, problem } = await inTime(id, opts, (signal) => ends.wait(id, signal));
+  if (problem) throw errorOfProblem(problem);
+  if (state === RunState.SUCCEEDED) return result && decodeBytes(await resultBytes(session, id, result, opts.signal));
+  if (state === RunState.CANCELLED) throw new CancelledError(error?.message || `the run ${id} was cancelled`);
+  const { code = 'run.failed', message = 'the run failed', details = {} } = error ?? {};
+  throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });
 }
 
-/** Who waits for a run of days does not give up because the platform restarts. */
-async function patiently<T>(until: number, signal: AbortSignal | undefined, ask: () => Promise<T>): Promise<T> {
-  let patience: number | undefined;
-  for (;;)
-    try {
-      return await ask();
-    } catch (error) {
-      patience ??= Math.min(until, Date.now() + outageMs);
-      if (!WritError.is(error) || !error.retryable || signal?.aborted || Date.now() >= patience) throw error;
-      await pause(1_000, signal);
-    }
+/** @throws TimeoutError */
+async function inTime<T>(
+  id: string,
+  { timeout, signal }: CallOptions,
+  wait: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (timeout === undefined) return wait(signal);
+  const late = new AbortController();
+  const timeoutMs = Math.min(durationMs(timeout), longestMs);
+  const timer = setTimeout(() => {
+    late.abort(new TimeoutError(`the run ${id} did not end in time`, { details: { run: id } }));
+  }, timeoutMs);
+  try {
+    return await wait(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** One that is too large for an answer comes in pieces. */

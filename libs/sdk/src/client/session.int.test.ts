@@ -8,13 +8,20 @@ import {
   type CheckDecisionRequest,
   type DecideApprovalRequest,
 } from '@writ/proto/policy/v1/policy';
-import { RunService, RunState, type SendMessageRequest, type StartRunRequest } from '@writ/proto/run/v1/run';
+import {
+  RunService,
+  RunState,
+  type SendMessageRequest,
+  type StartRunRequest,
+  type StartRunsRequest,
+} from '@writ/proto/run/v1/run';
 import { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import { verifies } from '@writ/testkit';
 import * as z from 'zod';
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import { workflow } from '../define/workflow.js';
 import type { WritError } from '../errors/errors.js';
+import { ends } from '../worker/fake/fake-ends.js';
 import { FakeRefusal, grpcFake, type FakeService } from '../worker/fake/grpc-fake.js';
 import { connect } from './connect.js';
 import { Session } from './session.js';
@@ -55,19 +62,15 @@ const greet = workflow({
 describe('a client', () => {
   test('starts a run with an id of its own, so that a repeat is harmless, and waits for the result', async () => {
     const requests: StartRunRequest[] = [];
-    let waits = 0;
     const { writ } = await platform([
       RunService,
       {
-        startRun: (request: StartRunRequest) => {
-          requests.push(request);
+        startRuns: ({ items }: StartRunsRequest) => {
+          requests.push(...items);
           if (requests.length === 1) throw new FakeRefusal('ledger.unavailable', 'later', true);
-          return { id: request.id };
+          return { items: items.map(({ id }) => ({ outcome: { case: 'run', value: { id } } })) };
         },
-        getRunResult: () =>
-          ++waits < 3
-            ? { state: RunState.RUNNING }
-            : { state: RunState.SUCCEEDED, result: { data: encodeBytes(new Date(5)) } },
+        awaitRuns: ends(({ id }) => ({ id, state: RunState.SUCCEEDED, result: { data: encodeBytes(new Date(5)) } })),
       },
     ]);
     const run = await writ.start(greet, { name: 'ada' }, { grant: [{ actions: ['run.read'] }], onConflict: 'attach' });
@@ -106,30 +109,12 @@ describe('a client', () => {
       { state: RunState.CANCELLED, error: { code: 'run.cancelled', message: 'enough' } },
       { name: 'CancelledError', message: 'enough' },
     ],
-    [{ state: RunState.WAITING }, { name: 'TimeoutError', code: 'request.deadline_exceeded' }],
-  ])('gives the end %j as an error of its kind', async (response, error) => {
-    const { writ } = await platform([RunService, { getRunResult: () => response }]);
-    await expect(writ.run('r').result({ timeout: 20 })).rejects.toMatchObject(error);
+    [{ problem: { code: 'run.not_found', detail: 'there is no run r' } }, { code: 'run.not_found' }],
+    [undefined, { name: 'TimeoutError', code: 'request.deadline_exceeded' }],
+  ])('gives the end %j as an error of its kind', async (end, error) => {
+    const { writ } = await platform([RunService, { awaitRuns: ends(({ id }) => end && { id, ...end }) }]);
+    await expect(writ.run('r').result({ timeout: end ? '10s' : 20 })).rejects.toMatchObject(error);
   });
-
-  test('asks for a short moment after a long poll was cut, to learn whether the platform is there', async () => {
-    const waits: number[] = [];
-    const { writ } = await platform([
-      RunService,
-      {
-        getRunResult: ({ wait }: { wait?: { seconds: bigint } }) => {
-          waits.push(Number(wait?.seconds));
-          // Five are one call: it gives up, and is made again.
-          if (waits.length <= 5) throw new FakeRefusal('gateway.no_service', 'cut', true);
-          return waits.length < 8
-            ? { state: RunState.RUNNING }
-            : { state: RunState.SUCCEEDED, result: { data: encodeBytes('there') } };
-        },
-      },
-    ]);
-    expect(await writ.run('r').result()).toBe('there');
-    expect(waits).toEqual([30, 30, 30, 30, 30, 1, 30, 30]);
-  }, 30_000);
 
   test('checks a message before it sends it', async () => {
     const sent: SendMessageRequest[] = [];
@@ -155,7 +140,7 @@ describe('a client', () => {
   });
 
   test('stops waiting when its signal says so', async () => {
-    const { writ } = await platform([RunService, { getRunResult: () => new Promise(() => {}) }]);
+    const { writ } = await platform([RunService, { awaitRuns: ends(() => undefined) }]);
     await expect(writ.run('r').result({ signal: AbortSignal.timeout(50) })).rejects.toMatchObject({
       name: 'TimeoutError',
       code: 23,

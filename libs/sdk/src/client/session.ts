@@ -38,7 +38,8 @@ export interface Calling {
   readonly timeoutMs?: number | undefined;
 }
 
-const maxAttempts = 5;
+/** What may heal is tried so often. */
+export const maxAttempts = 5;
 const [firstDelayMs, maxDelayMs] = [100, 3_000];
 /** An outage of the platform that is waited out: by who awaits a run, and by what a run does. */
 export const outageMs = 120_000;
@@ -59,6 +60,11 @@ const reachMs = 2_000;
 type Frames<T> = AsyncGenerator<T, void, undefined>;
 /** A stream with its first answer, or what became of it once a service may have seen it. */
 type Opened<T> = { readonly frames: Frames<T>; readonly first: IteratorResult<T, void> } | { readonly broke: unknown };
+
+/** Before the next attempt, with jitter. */
+export function retryDelayMs(attempt: number): number {
+  return Math.min(firstDelayMs * 3 ** (attempt - 1), maxDelayMs) * (0.75 + Math.random() / 2);
+}
 
 /** Reads what `readKeyFile` does, once. */
 export const keyFile = (path: string) => {
@@ -177,6 +183,18 @@ export class Session {
     }
   }
 
+  /** @throws the reason of the signal */
+  pause(ms: number, signal?: AbortSignal): Promise<void> {
+    return (this.options.pause ?? pause)(ms, signal);
+  }
+
+  /** A stream ended with this error. @returns whether another token may do */
+  refused(error: WritError, token: string): boolean {
+    if (!staleToken.has(error.code)) return false;
+    this.#own.drop(token);
+    return true;
+  }
+
   close(): void {
     this.#channel?.open.close();
     this.#channel = undefined;
@@ -193,8 +211,7 @@ export class Session {
       } catch (error) {
         const patient = WritError.is(error) && away.has(error.code) && performance.now() < patientUntil;
         if (!this.#mayTryAgain(error, token, patient ? 1 : attempt, calling)) throw error;
-        const delayMs = Math.min(firstDelayMs * 3 ** (attempt - 1), maxDelayMs);
-        await (this.options.pause ?? pause)(delayMs * (0.75 + Math.random() / 2), calling.signal);
+        await this.pause(retryDelayMs(attempt), calling.signal);
       }
     }
   }

@@ -480,12 +480,12 @@ test('a cancellation reaches the call of a tool and the process in a sandbox', a
 test('errors of the wire carry their code, details and hint', async () => {
   const { writ } = await platform([], {
     runs: {
-      getRunResult: () => {
+      cancelRun: () => {
         throw new FakeRefusal('run.not_found', "there is no run 'x'", false, { hint: 'look', n: '{"a":1}' });
       },
     },
   });
-  await expect(writ.run('x').result()).rejects.toMatchObject({
+  await expect(writ.run('x').cancel()).rejects.toMatchObject({
     code: 'run.not_found',
     message: "there is no run 'x'",
     hint: 'look',

@@ -67,4 +67,21 @@ describe('a partition that comes to a scheduler', () => {
     expect(partition.run('gone').ended).toBe(false);
     revoked.stop();
   });
+
+  test('stops a run whose start was on its way when the revocation was heard', async () => {
+    verifies('scheduler.revoked_ungranted');
+    const { partition, revoked, revocations, told } = given(async function* () {});
+    revoked.follow(revocations, () => {});
+    for (const tell of told) tell(agent('agt_3'));
+    const start = (id: string, more: object) => {
+      partition.send(id, startOf('w', { ungranted: true, ...more }));
+      revoked.committed({ partition: 0, events: partition.eventsOf(id) });
+    };
+    start('late', { agent: 'agt_3' });
+    start('below', { agent: 'agt_4', onBehalfOf: ['agt_3'] });
+    start('another', { agent: 'agt_4' });
+    await eventually(() => partition.run('late').ended && partition.run('below').ended);
+    expect(partition.run('another').ended).toBe(false);
+    revoked.stop();
+  });
 });
