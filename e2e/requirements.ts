@@ -737,6 +737,11 @@ export const requirements: readonly Requirement[] = [
     promise: 'a snapshot is only a cache: a wrong or an old one changes nothing but the time to recover',
   },
   { id: 'ledger.upcast', promise: 'every version of an event ever written is read as of today' },
+  {
+    id: 'run.cancel_while_retrying',
+    promise:
+      'a cancel gives up steps that wait for their next attempt, each recorded once, and the run does not diverge',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

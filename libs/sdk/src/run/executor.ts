@@ -223,7 +223,7 @@ export class RunExecutor {
         this.#live(slot);
         continue;
       }
-      slot.phase = 'waiting';
+      slot.phase = known && slot.perform ? 'sent' : 'waiting';
       slot.failures = known?.failures ?? 0;
       if (slot.signal?.aborted) this.#giveUp(slot, aborted);
       else if (slot.perform && known?.due) this.#attempt(slot, slot.failures + 1);
@@ -268,6 +268,7 @@ export class RunExecutor {
   #again(slot: Slot, attempt: number): void {
     if (slot.givenUp) return;
     this.attempts.forget(this.#effect(slot));
+    if (this.#isGivenUp(slot)) return this.#send(slot, endedAttempt(attempt, failureOf(this.cancellation.error)));
     this.#attempt(slot, attempt);
   }
 
@@ -276,7 +277,7 @@ export class RunExecutor {
     if (!perform || this.#holding) return;
     slot.failures = attempt - 1;
     if (slot.refusal) return this.#send(slot, slot.refusal);
-    if (this.cancellation.requested && !slot.afterCancel) {
+    if (this.#isGivenUp(slot)) {
       this.cancellation.outcomeUnknown.add(slot);
       return this.#end(slot, attempt, failureOf(this.cancellation.error));
     }
@@ -297,7 +298,7 @@ export class RunExecutor {
         this.waitForApproval(slot, done.approvalId);
         return this.#flushSoon();
       }
-      const afterAbort = this.cancellation.requested && !slot.afterCancel && done.type === 'failed';
+      const afterAbort = this.#isGivenUp(slot) && done.type === 'failed';
       this.#send(slot, afterAbort ? { ...done, retryable: false } : done);
     });
   }
@@ -309,6 +310,10 @@ export class RunExecutor {
     this.#push(slot, { type: 'beat', attempt, leaseMs, policy: slot.perform?.policy ?? {}, progress });
   }
 
+  #isGivenUp({ afterCancel }: Slot): boolean {
+    return this.cancellation.requested && !afterCancel;
+  }
+
   /** Without an attempt of its own; one that an earlier life of the run here left over stops. */
   #end(slot: Slot, attempt: number, error: Failure): void {
     this.attempts.end(this.#effect(slot), new FatalError(error.message, { code: error.code }));
@@ -316,7 +321,7 @@ export class RunExecutor {
   }
 
   #send(slot: Slot, done: Done): void {
-    slot.phase = 'waiting';
+    slot.phase = 'sent';
     if (done.type === 'completed') slot.sent = done.value;
     this.#push(slot, done);
   }

@@ -36,7 +36,8 @@ export class Slot implements Key {
   readonly perform: Performance | undefined;
   readonly signal: AbortSignal | undefined;
   readonly outcome: Promise<Outcome>;
-  phase: 'held' | 'waiting' | 'performing' | 'settled' = 'held';
+  /** `sent`: how its attempt ended is on its way, or with the scheduler; an entry says what comes of it. */
+  phase: 'held' | 'waiting' | 'performing' | 'sent' | 'settled' = 'held';
   /** Attempts that failed so far. */
   failures = 0;
   /** What was reported as its value: the entry says only `recorded`. */

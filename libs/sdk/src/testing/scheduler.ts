@@ -94,6 +94,17 @@ export class TestScheduler {
       timeMs: this.options.clock.now(),
       outcome: { type: 'cancel', reason },
     });
+    this.#giveUp(run);
+  }
+
+  /** Steps that wait for another attempt, or for a person. */
+  #giveUp(run: TestRun): void {
+    for (const open of [...run.open.values()]) {
+      if ((open.kind !== 'step' && open.kind !== 'call') || (open.stopTimer === noTimer && !open.exhausted)) continue;
+      const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
+      this.record(run, 'run.step_failed.v1', { ...keyOf(open), attempt: open.failures + 1, error });
+      this.settle(run, open, { type: 'failed', error });
+    }
   }
 
   /** @returns false where no run waits for this approval */
@@ -233,6 +244,7 @@ export class TestScheduler {
   }
 
   #tryAgain(run: TestRun, open: OpenCommand): void {
+    open.stopTimer = noTimer;
     open.due = true;
     const outcome = { type: 'retry', attempt: open.failures + 1 } as const;
     this.#deliver(run, { ...keyOf(open), timeMs: this.options.clock.now(), outcome });
@@ -342,13 +354,14 @@ export class TestScheduler {
   }
 }
 
+const noTimer = (): void => {};
 const opened = (key: Key, since: number): OpenCommand => ({
   ...keyOf(key),
   failures: 0,
   excused: 0,
   since,
   due: false,
-  stopTimer: () => {},
+  stopTimer: noTimer,
 });
 const keyOf = ({ kind, name, occurrence }: Key): Key => ({ kind, name, occurrence });
 const valueOf = (bytes: Bytes): { value?: unknown } =>

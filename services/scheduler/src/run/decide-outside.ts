@@ -34,11 +34,21 @@ export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: numbe
       deadline: new Date(nowMs + command.graceMs).toISOString(),
       ...(children.length > 0 && { children }),
     };
-    events.push({ type: 'run.cancel_requested.v1', subject: run.id, data });
+    events.push({ type: 'run.cancel_requested.v1', subject: run.id, data }, ...givenUp(run, nowMs));
   }
   if (run.untouched || run.paused) events.push(cancelled(run, reason, [], []));
   else if (command.force || command.revoked) events.push(cancelled(run, reason, [], unknownOf(run)));
   return events;
+}
+
+/** Steps that wait for another attempt, or for a person: nobody makes one any more. Those that are being made their worker stops. */
+function givenUp(run: RunRecord, nowMs: number): RunEvent[] {
+  return run.opens.flatMap(({ kind, name, occurrence, untilMs, trying }) => {
+    if (!trying || (trying.exhausted === undefined && untilMs <= nowMs)) return [];
+    const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
+    const data = { kind, name, occurrence, attempt: trying.failures + 1, error };
+    return [{ type: 'run.step_failed.v1', subject: run.id, data }];
+  });
 }
 
 /** What nobody can tell about a run that is ended over its worker's head. */

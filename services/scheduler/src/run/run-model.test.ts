@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import { FakePartition, startOf } from '../testing/fake-partition.js';
 import type { ReportItem, WorkerCommand } from './run.commands.js';
 import type { Refused } from './run-model.js';
@@ -194,6 +195,23 @@ describe('time', () => {
 
 describe('a cancel', () => {
   const cancel = { type: 'cancel', reason: 'enough', force: false, graceMs: 1000 } as const;
+
+  test('gives up a step that waits for its next attempt, and leaves one that is being tried to its worker', () => {
+    verifies('run.cancel_while_retrying');
+    started();
+    report('r', [failure('due', 1)]);
+    partition.nowMs += 1000;
+    report('r', [failure('later', 1)]);
+    expect(partition.send('r', cancel)).toEqual([
+      ['cancel_requested', expect.objectContaining({ reason: 'enough' })],
+      ['step_failed', expect.objectContaining({ name: 'later', attempt: 2 })],
+    ]);
+    expect(noted().slice(-2)).toMatchObject([
+      { kind: 'cancel' },
+      { name: 'later', outcome: { type: 'failed', error: { code: 'run.cancelled' } } },
+    ]);
+    expect(report('r', [failure('due', 2)], { entries: 2 })[0]?.[1]).not.toHaveProperty('retryAt');
+  });
 
   test('of a run with children waits for them, and the receipt has them', () => {
     started();
