@@ -784,6 +784,10 @@ export const requirements: readonly Requirement[] = [
     id: 'scheduler.revoked_ungranted',
     promise: 'a revocation stops runs that never had a grant, also one whose start was on its way when it was heard',
   },
+  {
+    id: 'policy.remembered_decision',
+    promise: 'a decision is reused only where policies and all that they see are the same, and is then the same',
+  },
   { id: 'scheduler.strict_replay', promise: 'a strict replay performs nothing and tells the first difference' },
   { id: 'scheduler.stale_attempt', promise: 'of two workers with one run only the one that has it now is believed' },
   { id: 'scheduler.tenant_isolation', promise: 'a worker gets and touches no run of another tenant' },

@@ -206,3 +206,30 @@ describe('a decision', () => {
     expect(second.decide(request({ path: 'report.md' })).outcome).toBe('ask');
   });
 });
+
+test('a decision that was remembered is the one that would be taken', () => {
+  verifies('policy.remembered_decision');
+  const text = `${permitReport}
+    permit(principal == Writ::Agent::"agt_2", action == Writ::Action::"run.start", resource == Writ::Workflow::"review");
+    forbid(principal, action == Writ::Action::"run.start", resource) when { context.arguments.queue == "closed" };`;
+  const remembering = evaluator(text);
+  const starts = ['agt_1', 'agt_2'].flatMap((id) =>
+    ['open', 'closed'].flatMap((queue) =>
+      [1, 2].map((input) =>
+        request(
+          { queue, input },
+          {
+            principal: { type: 'Agent', id, tenant: 'tnt_1', depth: 0 },
+            action: 'run.start',
+            resource: { type: 'Workflow', id: 'review' },
+          },
+        ),
+      ),
+    ),
+  );
+  const calls = ['report.md', 'other.md'].flatMap((path) => [request({ path }), request({ path, mode: 1 })]);
+  for (let round = 0; round < 3; round++)
+    for (const each of [...starts, ...calls])
+      for (const approved of [false, true])
+        expect(remembering.decide(each, approved)).toEqual(evaluator(text).decide(each, approved));
+});

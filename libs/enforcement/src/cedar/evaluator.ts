@@ -1,5 +1,6 @@
-import { statefulIsAuthorized, type Response } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Response } from '@cedar-policy/cedar-wasm/nodejs';
 import { NotCanonical } from '../canonical-json.js';
+import { Answers } from './answers.js';
 import type { ArgumentsType } from './argument-type.js';
 import { ArgumentMismatch } from './cedar-value.js';
 import type { Policy } from './policy.js';
@@ -13,6 +14,7 @@ import { denied, type Reason, type Verdict } from './verdict.js';
  */
 export class Evaluator implements Disposable {
   private readonly slices: Slices;
+  private readonly answers = new Answers();
 
   /** `tools`: the argument types of the tenant's registered tools by `<server>/<tool>`. @throws CedarError for policies that do not parse */
   constructor(policies: readonly Policy[], tools: ReadonlyMap<string, ArgumentsType>) {
@@ -23,7 +25,7 @@ export class Evaluator implements Disposable {
   decide(request: PolicyRequest, approved = false): Verdict {
     try {
       const slice = this.slices.of(request);
-      const response = authorize(request, slice, approved);
+      const response = this.authorize(request, slice, approved);
       return 'outcome' in response ? response : this.verdict(request, slice, response, approved);
     } catch (problem) {
       if (problem instanceof ArgumentMismatch || problem instanceof NotCanonical)
@@ -37,6 +39,15 @@ export class Evaluator implements Disposable {
 
   [Symbol.dispose](): void {
     this.slices[Symbol.dispose]();
+  }
+
+  private authorize(request: PolicyRequest, slice: Slice, approved: boolean): Response | Verdict {
+    const type = slice.argumentsOf(request.arguments);
+    // Everything in it has its type by the way it was made, so Cedar is not given a schema to check it by: that doubles the cost.
+    const asked = cedarRequest(request, { type, declared: slice.declared, approved });
+    const answer = this.answers.of(slice, { ...asked, validateRequest: false });
+    if (answer.type === 'success') return answer.response;
+    return denied('policy.arguments_invalid', answer.errors.map((error) => error.message).join('; '));
   }
 
   private verdict(
@@ -64,15 +75,6 @@ export class Evaluator implements Disposable {
     if (decision === 'deny') return { outcome: 'deny', reasons: [notPermitted(request, slice), ...failed.map(broken)] };
     return permitted(determining, request, approved);
   }
-}
-
-function authorize(request: PolicyRequest, slice: Slice, approved: boolean): Response | Verdict {
-  const type = slice.argumentsOf(request.arguments);
-  // Everything in it has its type by the way it was made, so Cedar is not given a schema to check it by: that doubles the cost.
-  const asked = cedarRequest(request, { type, declared: slice.declared, approved });
-  const answer = statefulIsAuthorized({ ...asked, preparsedPolicySetId: slice.policySet, validateRequest: false });
-  if (answer.type === 'success') return answer.response;
-  return denied('policy.arguments_invalid', answer.errors.map((error) => error.message).join('; '));
 }
 
 function permitted(policies: readonly Policy[], request: PolicyRequest, approved: boolean): Verdict {
