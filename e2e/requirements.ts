@@ -69,6 +69,16 @@ export const requirements: readonly Requirement[] = [
     promise: 'a message steers a run in the middle of a step: the step is aborted, and a replay takes the same way',
   },
   {
+    id: 'scheduler.undo_outlives_deadline',
+    promise:
+      'what a cancelled run takes back is not cut short by the deadline of the cancel, and its receipt says what was',
+  },
+  {
+    id: 'sdk.undo',
+    promise:
+      'what a run did is taken back last first, tried again also after a cancel, and the receipt says what could not be',
+  },
+  {
     id: 'scheduler.step_lost',
     promise:
       'a step whose worker is silent for longer than its lease is freed, and what that worker brings late is refused',
@@ -681,7 +691,8 @@ export const requirements: readonly Requirement[] = [
   { id: 'ledger.chain', promise: 'a commit that does not continue the chain is noticed by whoever reads' },
   {
     id: 'ledger.leases',
-    promise: 'a replica keeps its partitions with one word a second, and gives up what others took while it was not heard',
+    promise:
+      'a replica keeps its partitions with one word a second, and gives up what others took while it was not heard',
   },
   { id: 'ledger.hand_over', promise: 'replicas share the partitions and hand them over without losing a command' },
   {

@@ -11,6 +11,7 @@ import { watch } from './run.watch.js';
 
 type Run = Answer<typeof routes.listRuns>['runs'][number];
 type Result = Answer<typeof routes.getRunResult>;
+type Receipt = Pick<Answer<typeof routes.cancelRun>, 'stopped' | 'undone' | 'outcomeUnknown'>;
 
 /** `RUN_STATE_WAITING` is `waiting`. */
 export const stateOf = (state: string): string => state.replace(/^RUN_STATE_/, '').toLowerCase();
@@ -66,6 +67,7 @@ export async function get(call: Call, id: string): Promise<void> {
     entries,
     difference,
     progress,
+    receipt,
   } = run;
   call.out.thing(body, {
     name: run.id,
@@ -82,6 +84,7 @@ export async function get(call: Call, id: string): Promise<void> {
       ['entries', entries],
       ['under way', progress.map(underWay).join('\n')],
       ['error', error && `${error.message} (${error.code})`],
+      ['left behind', receipt && receiptText(receipt).join('\n')],
       ['difference', difference && `  (- the record, + the code that the workers have now)\n${difference}`],
     ],
   });
@@ -184,10 +187,17 @@ export async function send(
 
 export async function cancel(call: Call, id: string, options: { reason: string; force: boolean }): Promise<void> {
   const body = await (await call.api()).call(routes.cancelRun, { id, ...options });
-  const { stopped, outcomeUnknown } = body;
-  const more = stopped.length > 0 ? `; stopped with it: ${stopped.join(', ')}` : '';
-  const unknown = outcomeUnknown.length > 0 ? `; may or may not have happened: ${outcomeUnknown.join(', ')}` : '';
-  call.out.receipt(body, id, `cancelled${more}${unknown}`);
+  const said = receiptText(body);
+  const undoing = body.undoing.length > 0 ? [`being taken back still: ${body.undoing.join(', ')}`] : [];
+  call.out.receipt(body, id, [undoing.length > 0 ? 'is cancelled' : 'cancelled', ...said, ...undoing].join('; '));
+}
+
+function receiptText({ stopped, undone, outcomeUnknown }: Receipt): string[] {
+  return [
+    ...(stopped.length > 0 ? [`stopped with it: ${stopped.join(', ')}`] : []),
+    ...(undone.length > 0 ? [`taken back: ${undone.join(', ')}`] : []),
+    ...(outcomeUnknown.length > 0 ? [`may or may not have happened: ${outcomeUnknown.join(', ')}`] : []),
+  ];
 }
 
 export async function replay(call: Call, id: string): Promise<number> {

@@ -78,7 +78,8 @@ export function runHandle(client: RunClient, id: string, workflow?: Workflow): R
     },
     async cancel({ reason = '', force = false, signal } = {}) {
       const receipt = await session.call(RunService.method.cancelRun, { id, reason, force }, { signal });
-      return { stopped: receipt.stopped, outcomeUnknown: receipt.outcomeUnknown };
+      const { stopped, undone, outcomeUnknown } = receipt;
+      return { stopped, undone, outcomeUnknown };
     },
     async resume({ signal } = {}) {
       await session.call(RunService.method.resumeRun, { id }, { signal });

@@ -30,8 +30,11 @@ export interface StartOptions {
 
 /** What a cancellation reached. */
 export interface CancelReceipt {
+  /** What was going on: `step lint/1`, `sandbox sbx_…`, ids of children. */
   readonly stopped: readonly string[];
-  /** Effects that may or may not have happened. */
+  /** Steps that were taken back, last first: `step book/1`. */
+  readonly undone: readonly string[];
+  /** What may or may not have happened, and what could not be taken back: `undo book/1`. */
   readonly outcomeUnknown: readonly string[];
 }
 

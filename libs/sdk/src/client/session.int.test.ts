@@ -132,10 +132,10 @@ describe('a client', () => {
   test('finds the platform again that came back elsewhere', async () => {
     const answers: FakeService = [RunService, { cancelRun: () => ({ stopped: ['step a/1'] }) }];
     const { writ, server, start, door } = await platform(answers);
-    expect(await writ.run('r').cancel()).toEqual({ stopped: ['step a/1'], outcomeUnknown: [] });
+    expect(await writ.run('r').cancel()).toEqual({ stopped: ['step a/1'], undone: [], outcomeUnknown: [] });
     server.stop();
     await start(answers);
-    expect(await writ.run('r').cancel()).toEqual({ stopped: ['step a/1'], outcomeUnknown: [] });
+    expect(await writ.run('r').cancel()).toEqual({ stopped: ['step a/1'], undone: [], outcomeUnknown: [] });
     expect(door.asked).toBeGreaterThanOrEqual(2);
   });
 

@@ -67,9 +67,15 @@ export interface StepOptions<T> {
    * whole worker is silent, on another one, and what the first one still brings is refused.
    */
   heartbeat?: Duration;
-  /** Runs, last step first, when the run fails or is cancelled after this step succeeded. */
-  undo?: (value: T, ctx: StepContext) => Promise<void>;
+  /** Takes the step back when the run fails or is cancelled after it succeeded; last step first. */
+  undo?: Undo<T> | { run: Undo<T>; retry?: Retry; timeout?: Duration };
 }
+
+/**
+ * Takes a step back. It is a step itself, `undo <name>/<occurrence>`: recorded, tried again by a policy of its own (by default 5 attempts of at most 5
+ * minutes each), and carried on by another worker if this one dies. A cancel, also a second one, does not stop it and its deadline does not count for it.
+ */
+export type Undo<T> = (value: T, ctx: StepContext) => Promise<void>;
 
 /** A question to people. */
 export interface Question<S extends Schema> {

@@ -37,7 +37,7 @@ export class Cancellation {
   }
 
   /** @param open what has no end now that the function has ended */
-  receipt(open: readonly Slot[]): Receipt {
+  receipt(open: readonly Slot[]): Pick<Receipt, 'stopped' | 'outcomeUnknown'> {
     const unknown = new Set([...this.outcomeUnknown, ...open.filter((slot) => slot.phase === 'performing')]);
     const name = (slot: Slot) => `${slot.kind} ${slot.name}/${slot.occurrence}`;
     return {

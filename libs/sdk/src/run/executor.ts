@@ -63,6 +63,9 @@ export class RunExecutor {
   #flushing = false;
   /** The scheduler was told that this run waits; an entry ends that. */
   #idleTold = false;
+  /** Steps that take back what the function did; a cancel must know of them, whichever comes first. */
+  #undoing: readonly string[] = [];
+  #undoingTold = true;
 
   constructor(
     readonly activation: Activation,
@@ -134,7 +137,7 @@ export class RunExecutor {
     checkName(request.name);
     const occurrence = (this.#counts.get(request.name) ?? 0) + 1;
     this.#counts.set(request.name, occurrence);
-    const slot = new Slot(request, occurrence, this.cancellation.requested);
+    const slot = new Slot(request, occurrence, this.cancellation.requested || request.shielded === true);
     this.#slots.set(slot.key, slot);
     if (slot.signal) this.#heed(slot, slot.signal);
     if (!this.replaying) this.#live(slot);
@@ -180,6 +183,7 @@ export class RunExecutor {
     error: WritError = new CancelledError(reason ? `the run is cancelled: ${reason}` : undefined),
   ): void {
     this.cancellation.request(error);
+    this.#undoingTold = false;
     for (const slot of this.open()) {
       if (slot.afterCancel) continue;
       if (slot.isOpenWait) slot.reject(error);
@@ -187,6 +191,13 @@ export class RunExecutor {
       if (slot.phase === 'performing') this.#stop(slot, error);
       else this.#giveUp(slot, failureOf(error));
     }
+  }
+
+  /** The function has ended badly; what it did is taken back by these steps. */
+  undo(steps: readonly string[]): void {
+    this.#undoing = steps;
+    this.#undoingTold = false;
+    this.#flushSoon();
   }
 
   /** The wait for the approval of a call, under the name that the protocol gives it. */
@@ -227,7 +238,8 @@ export class RunExecutor {
       slot.failures = known?.failures ?? 0;
       if (slot.signal?.aborted) this.#giveUp(slot, aborted);
       else if (slot.perform && known?.due) this.#attempt(slot, slot.failures + 1);
-      else if (slot.perform && this.cancellation.requested) this.#giveUp(slot, failureOf(this.cancellation.error));
+      else if (slot.perform && this.cancellation.requested && !slot.afterCancel)
+        this.#giveUp(slot, failureOf(this.cancellation.error));
     }
   }
 
@@ -369,7 +381,7 @@ export class RunExecutor {
     if (this.#dropped) return;
     if (this.end) return this.#finish(this.end);
     const idle = this.#performing === 0 && this.open().length > 0;
-    if (this.#commands.length === 0 && (!idle || this.#idleTold)) return;
+    if (this.#commands.length === 0 && this.#undoingTold && (!idle || this.#idleTold)) return;
     this.#idleTold = idle;
     this.#report(undefined, idle);
   }
@@ -383,6 +395,9 @@ export class RunExecutor {
   }
 
   #report(end: RunEnd | undefined, idle = false): void {
-    this.port.report({ commands: this.#commands.splice(0), ...(end ? { end } : {}), idle, entries: this.#delivered });
+    const undoing = this.#undoingTold || this.#undoing.length === 0 ? {} : { undoing: this.#undoing };
+    this.#undoingTold = true;
+    const commands = this.#commands.splice(0);
+    this.port.report({ commands, ...(end ? { end } : {}), idle, entries: this.#delivered, ...undoing });
   }
 }

@@ -155,6 +155,8 @@ export interface Activation {
 /** What was stopped by a cancellation, and what did not tell how it ended. */
 export interface Receipt {
   readonly stopped: readonly string[];
+  readonly undone: readonly string[];
+  /** With what could not be taken back. */
   readonly outcomeUnknown: readonly string[];
 }
 
@@ -178,7 +180,7 @@ export interface Divergence {
 /** How a run ends under this attempt. */
 export type RunEnd =
   | { readonly type: 'completed'; readonly value: Bytes }
-  | { readonly type: 'failed'; readonly error: Failure }
+  | { readonly type: 'failed'; readonly error: Failure; readonly receipt?: Receipt }
   | { readonly type: 'cancelled'; readonly receipt: Receipt }
   | { readonly type: 'diverged'; readonly divergence: Divergence };
 
@@ -190,6 +192,8 @@ export interface RunReport {
   readonly idle: boolean;
   /** Entries that came after the activation and are taken account of here. */
   readonly entries: number;
+  /** The function has ended badly, and these steps take back what it did. */
+  readonly undoing?: readonly string[];
 }
 
 /** `name#2`, for the maps and for people. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Logger, StepContext, StepOptions } from '../define/context.js';
-import type { Messages, WorkflowDefinition } from '../define/workflow.js';
+import type { Logger, StepContext } from '../define/context.js';
+import type { Duration } from '../define/duration.js';
+import type { Messages, Retry, WorkflowDefinition } from '../define/workflow.js';
 import type { Effects } from './effects.js';
 import type { RunExecutor } from './executor.js';
 import { logger, type LogSink } from './log.js';
@@ -10,15 +11,16 @@ import type { Slot } from './slot.js';
 const maxEffectId = 255;
 
 /** How to take back a step that succeeded. */
-export interface Undo {
+export interface Undoing {
   readonly slot: Slot;
   readonly run: (ctx: StepContext) => Promise<void>;
-  readonly opts: Pick<StepOptions<never>, 'retry' | 'timeout'>;
+  readonly retry?: Retry | undefined;
+  readonly timeout?: Duration | undefined;
 }
 
 /** What the parts of one run's context work on. */
 export class RunScope {
-  readonly undos: Undo[] = [];
+  readonly undos: Undoing[] = [];
   /** Sandboxes that this run created and did not stop. */
   readonly sandboxes = new Set<string>();
 

@@ -22,6 +22,8 @@ export type Request = {
   readonly name: string;
   /** Of the function: gives the command up. */
   readonly signal?: AbortSignal | undefined;
+  /** A cancel of the run does not stop it. */
+  readonly shielded?: boolean;
 } & ({ readonly wish: Wish } | { readonly perform: Performance });
 
 /** How a command ends that its function gave up. */
@@ -57,7 +59,7 @@ export class Slot implements Key {
   constructor(
     request: Request,
     occurrence: number,
-    /** Issued when the run was already cancelled: clean-up, which works as always. */
+    /** Issued when the run was already cancelled, or shielded from that: clean-up, which works as always. */
     readonly afterCancel: boolean,
   ) {
     this.kind = request.kind;

@@ -1,5 +1,5 @@
 import { decodeBytes } from '../codec/codec.js';
-import type { StepContext, StepOptions } from '../define/context.js';
+import type { StepContext, StepOptions, Undo } from '../define/context.js';
 import { durationMs, type Duration } from '../define/duration.js';
 import type { Retry } from '../define/workflow.js';
 import { errorOfFailure } from './failure.js';
@@ -41,7 +41,10 @@ export async function step<T>(
   });
   const value = valueOf(await slot.outcome) as T;
   const { undo } = opts;
-  if (undo) undos.push({ slot, run: (ctx) => undo(value, ctx), opts });
+  if (undo) {
+    const { run, retry, timeout }: Exclude<typeof undo, Undo<T>> = typeof undo === 'function' ? { run: undo } : undo;
+    undos.push({ slot, run: (ctx) => run(value, ctx), retry, timeout });
+  }
   return value;
 }
 

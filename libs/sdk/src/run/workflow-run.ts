@@ -1,30 +1,38 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import { parse } from '../define/schema.js';
-import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
+import { CancelledError, TimeoutError } from '../errors/errors.js';
 import { contextOf } from './context.js';
 import { failureOf } from './failure.js';
 import type { RunEnd } from './record.js';
-import type { RunScope, Undo } from './scope.js';
+import type { RunScope, Undoing } from './scope.js';
 import { policyOf, runDelayMs } from './retry.js';
 import { limitMs, valueOf } from './steps.js';
 
+/** Of one attempt to take a step back: what hangs must not keep a cancelled run for ever. */
+const undoTimeout = '5m';
+
 /** Runs the workflow's function to its end, tries it again where its definition says so, and takes back what it must. Never throws. */
 export async function runToEnd(scope: RunScope): Promise<RunEnd> {
-  const { definition, executor } = scope;
+  const { executor } = scope;
   limitTime(scope);
   try {
     const value = await tryFunction(scope);
     return { type: 'completed', value: value === undefined ? undefined : encodeBytes(value) };
   } catch (thrown) {
     const error = executor.cancellation.requested ? executor.cancellation.error : thrown;
-    const notUndone = await undoAll(scope);
+    const { undone, notUndone } = await undoAll(scope);
     if (error instanceof CancelledError && executor.cancellation.requested) {
-      const receipt = executor.cancellation.receipt(executor.open());
-      return { type: 'cancelled', receipt: { ...receipt, outcomeUnknown: [...receipt.outcomeUnknown, ...notUndone] } };
+      const { stopped, outcomeUnknown } = executor.cancellation.receipt(executor.open());
+      const sandboxes = [...scope.sandboxes].map((id) => `sandbox ${id}`);
+      const receipt = {
+        stopped: [...stopped, ...sandboxes],
+        undone,
+        outcomeUnknown: [...outcomeUnknown, ...notUndone],
+      };
+      return { type: 'cancelled', receipt };
     }
-    if (notUndone.length > 0)
-      scope.log.error('what the run did could not be taken back', { notUndone, workflow: definition.name });
-    return { type: 'failed', error: failureOf(error) };
+    if (undone.length + notUndone.length === 0) return { type: 'failed', error: failureOf(error) };
+    return { type: 'failed', error: failureOf(error), receipt: { stopped: [], undone, outcomeUnknown: notUndone } };
   }
 }
 
@@ -63,27 +71,35 @@ function limitTime({ definition, executor }: RunScope): void {
 }
 
 /** Takes back what succeeded, last first. An undo that fails for good does not stop the others. */
-async function undoAll(scope: RunScope): Promise<string[]> {
-  const failed: string[] = [];
-  for (let undo = scope.undos.pop(); undo; undo = scope.undos.pop())
+async function undoAll(scope: RunScope): Promise<{ undone: string[]; notUndone: string[] }> {
+  const undone: string[] = [];
+  const notUndone: string[] = [];
+  const undos = scope.undos.splice(0).reverse();
+  if (undos.length > 0) scope.executor.undo(undos.map(nameOf));
+  for (const undo of undos)
     try {
       await undoOne(scope, undo);
+      undone.push(`step ${undo.slot.name}/${undo.slot.occurrence}`);
     } catch (error) {
-      failed.push(`undo ${undo.slot.key}`);
-      scope.log.error(`undo of step '${undo.slot.key}' failed`, {
-        error: WritError.is(error) ? error.code : String(error),
-      });
+      notUndone.push(nameOf(undo));
+      const { code, message } = failureOf(error);
+      scope.log.error(`step '${undo.slot.key}' could not be taken back`, { code, message });
     }
-  return failed;
+  return { undone, notUndone };
 }
 
-async function undoOne(scope: RunScope, undo: Undo): Promise<void> {
+/** Of the command that takes a step back. */
+const nameOf = ({ slot }: Undoing) => `undo ${slot.name}/${slot.occurrence}`.slice(0, 256);
+
+async function undoOne(scope: RunScope, undo: Undoing): Promise<void> {
   const slot = scope.executor.issue({
     kind: 'step',
-    name: `undo ${undo.slot.name}/${undo.slot.occurrence}`.slice(0, 256),
+    name: nameOf(undo),
+    shielded: true,
     perform: {
-      policy: policyOf(undo.opts.retry),
-      timeoutMs: limitMs(undo.opts.timeout),
+      policy: policyOf(undo.retry),
+      ...(undo.retry ? { retry: undo.retry } : {}),
+      timeoutMs: limitMs(undo.timeout ?? undoTimeout),
       attempt: async (ctx) => ({ value: await undo.run(ctx) }),
     },
   });

@@ -100,7 +100,8 @@ export class TestScheduler {
   /** Steps that wait for another attempt, or for a person. */
   #giveUp(run: TestRun): void {
     for (const open of [...run.open.values()]) {
-      if ((open.kind !== 'step' && open.kind !== 'call') || (open.stopTimer === noTimer && !open.exhausted)) continue;
+      if ((open.kind !== 'step' && open.kind !== 'call') || open.name.startsWith('undo ')) continue;
+      if (open.stopTimer === noTimer && !open.exhausted) continue;
       const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
       this.record(run, 'run.step_failed.v1', { ...keyOf(open), attempt: open.failures + 1, error });
       this.settle(run, open, { type: 'failed', error });
@@ -217,7 +218,7 @@ export class TestScheduler {
     const now = this.options.clock.now();
     const open = run.open.get(keyText(command)) ?? opened(command, now);
     open.failures = what.attempt;
-    const again = what.retryable && run.cancelReason === undefined;
+    const again = what.retryable;
     const delayMs = again ? retryDelayMs(command, open, now) : undefined;
     const exhausted = again && delayMs === undefined && what.policy.pause === true;
     this.record(run, 'run.step_failed.v1', {
@@ -345,8 +346,10 @@ export class TestScheduler {
       this.record(run, 'run.succeeded.v1', valueOf(end.value));
       run.finish({ state: 'succeeded', value: end.value });
     } else if (end.type === 'failed') {
-      this.record(run, 'run.failed.v1', { error: { code: end.error.code, message: end.error.message } });
-      run.finish({ state: 'failed', error: end.error });
+      const { error, receipt } = end;
+      const left = receipt ? { undone: receipt.undone, outcomeUnknown: receipt.outcomeUnknown } : {};
+      this.record(run, 'run.failed.v1', { error: { code: error.code, message: error.message }, ...left });
+      run.finish({ state: 'failed', error, ...(receipt ? { receipt } : {}) });
     } else {
       this.record(run, 'run.cancelled.v1', { reason: run.cancelReason ?? '', ...end.receipt });
       run.finish({ state: 'cancelled', receipt: end.receipt });

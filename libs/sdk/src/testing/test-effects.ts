@@ -40,7 +40,7 @@ export class TestEffects implements Effects {
 
   cancel(runId: string, opts: { reason?: string }): Promise<CancelReceipt> {
     this.runs?.cancel(runId, opts.reason ?? '');
-    return Promise.resolve({ stopped: [runId], outcomeUnknown: [] });
+    return Promise.resolve({ stopped: [runId], undone: [], outcomeUnknown: [] });
   }
 
   sandboxes(): SandboxPort {

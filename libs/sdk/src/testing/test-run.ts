@@ -32,7 +32,9 @@ export interface OpenCommand extends Key {
 
 /** How a run ended, for those who wait for it. */
 export type TestEnd =
-  { state: 'succeeded'; value: Bytes } | { state: 'failed'; error: Failure } | { state: 'cancelled'; receipt: Receipt };
+  | { state: 'succeeded'; value: Bytes }
+  | { state: 'failed'; error: Failure; receipt?: Receipt }
+  | { state: 'cancelled'; receipt: Receipt };
 
 /** One run as the in-process scheduler keeps it. */
 export class TestRun {

@@ -370,7 +370,7 @@ describe('cancelling', () => {
     await rest(5);
     const receipt = run.cancel({ reason: 'enough' });
     await t.advance('1s');
-    expect(await receipt).toEqual({ stopped: ['step long/1'], outcomeUnknown: [] });
+    expect(await receipt).toEqual({ stopped: ['step long/1'], undone: ['step book/1'], outcomeUnknown: [] });
     expect(seen).toEqual(['sleep cancelled', 'signal', 'clean up false', 'undo B1 b/undo book/1#1']);
     await expect(run.result()).rejects.toMatchObject({ code: 'run.cancelled', name: 'CancelledError' });
     expect(await t.replay(t.history('b'), busy)).toEqual({ same: true });
@@ -402,7 +402,7 @@ describe('cancelling', () => {
     await using t = testWrit({ workflows: [child, parent] });
     const run = await t.start(parent, undefined);
     await t.advance(0);
-    expect(await run.cancel()).toEqual({ stopped: [], outcomeUnknown: [] });
+    expect(await run.cancel()).toEqual({ stopped: [], undone: [], outcomeUnknown: [] });
     expect(await run.result()).toBe('carried on');
   });
 });
@@ -415,10 +415,9 @@ describe('a run that fails', () => {
       async run(ctx) {
         for (const name of ['flight', 'hotel', 'car'])
           await ctx.step(name, () => name, {
-            retry: { attempts: 1 },
             undo: async (value) => {
               undone.push(value);
-              if (value === 'hotel') throw new Error('hotel is closed');
+              if (value === 'hotel') throw new FatalError('hotel is closed');
             },
           });
         throw new FatalError('card declined', { code: 'mine.declined' });

@@ -47,6 +47,7 @@ export interface TestWrit extends Writ {
   history(runId: string): History;
 }
 
+const noReceipt = { stopped: [], undone: [], outcomeUnknown: [] };
 const unsupported = (what: string) => new WritError(`${what} is not there in tests`, { code: 'unsupported' });
 
 class InProcess {
@@ -113,7 +114,7 @@ class InProcess {
         const run = scheduler.run(id);
         scheduler.cancel(id, opts.reason ?? '');
         while (!run.end) await untilAborted(run.change(), opts.signal);
-        return run.end.state === 'cancelled' ? run.end.receipt : { stopped: [], outcomeUnknown: [] };
+        return run.end.state === 'succeeded' ? noReceipt : (run.end.receipt ?? noReceipt);
       },
       resume: async () => scheduler.resume(id),
       replay: () => this.replay(historyOf(scheduler.run(id)), scheduler.run(id).workflow, def),

@@ -471,6 +471,7 @@ test('a cancellation reaches the call of a tool and the process in a sandbox', a
   expect(end.case === 'cancelled' && end.value.stopped.toSorted()).toEqual([
     'call sandbox: sleep/1',
     'call slow/tool/1',
+    'sandbox sbx_1',
     'step in a step/1',
   ]);
   expect(end.case === 'cancelled' && end.value.outcomeUnknown).toEqual([]);

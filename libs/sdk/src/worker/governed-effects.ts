@@ -107,11 +107,11 @@ export class GovernedEffects implements Effects {
 
   async cancel(runId: string, opts: { reason?: string; force?: boolean }, about: EffectAbout): Promise<CancelReceipt> {
     const request = { id: runId, reason: opts.reason ?? '', force: opts.force ?? false };
-    const { stopped, outcomeUnknown } = await this.session.call(RunService.method.cancelRun, request, {
+    const { stopped, undone, outcomeUnknown } = await this.session.call(RunService.method.cancelRun, request, {
       run: about.runId,
       signal: about.signal,
     });
-    return { stopped, outcomeUnknown };
+    return { stopped, undone, outcomeUnknown };
   }
 
   sandboxes(runId: string): SandboxPort {

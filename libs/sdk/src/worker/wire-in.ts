@@ -128,7 +128,7 @@ export async function replayEndIn(end: Replay['end'], fetch: Fetch): Promise<Run
     case 'failed':
       return { type: 'failed', error: await failureIn(end.value, fetch) };
     case 'cancelled':
-      return { type: 'cancelled', receipt: { stopped: [], outcomeUnknown: [] } };
+      return { type: 'cancelled', receipt: { stopped: [], undone: [], outcomeUnknown: [] } };
     case undefined:
       return undefined;
   }

@@ -17,6 +17,7 @@ import type {
   DivergentStep,
   Failure,
   Key,
+  Receipt,
   RetryPolicy,
   RunEnd,
   RunReport,
@@ -65,7 +66,9 @@ export async function reportsOut(
   }
   const last = parts.at(-1) ?? { report: { attempt, commands: [], entries: report.entries }, bytes: 100 };
   last.report.idle = report.idle;
+  if (report.undoing) (parts[0] ?? last).report.undoing = [...report.undoing];
   if (report.end) last.report.end = await endOut(report.end, place);
+  if (report.end?.type === 'failed' && report.end.receipt) last.report.receipt = receiptOut(report.end.receipt);
   return parts.length > 0 ? parts : [last];
 }
 
@@ -169,14 +172,17 @@ async function endOut(end: RunEnd, place: Place): Promise<NonNullable<Report['en
     case 'failed':
       return { case: 'failed', value: failureOut(end.error) };
     case 'cancelled':
-      return {
-        case: 'cancelled',
-        value: { stopped: [...end.receipt.stopped], outcomeUnknown: [...end.receipt.outcomeUnknown] },
-      };
+      return { case: 'cancelled', value: receiptOut(end.receipt) };
     case 'diverged':
       return { case: 'diverged', value: divergenceOut(end.divergence) };
   }
 }
+
+const receiptOut = ({ stopped, undone, outcomeUnknown }: Receipt) => ({
+  stopped: [...stopped],
+  undone: [...undone],
+  outcomeUnknown: [...outcomeUnknown],
+});
 
 async function completedOut(value: Bytes, place: Place): Promise<NonNullable<Report['end']>> {
   try {

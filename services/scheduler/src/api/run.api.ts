@@ -22,7 +22,7 @@ import {
 import type { SchedulerConfig } from '../config.js';
 import { SCHEDULER, SCHEDULER_CONFIG } from './tokens.js';
 import type { Scheduler } from '../scheduler.js';
-import type { RunCommand } from '../run/run.commands.js';
+import type { Receipt, RunCommand } from '../run/run.commands.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
 import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
@@ -143,9 +143,10 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     const { tenant, signal } = caller;
     const position = await this.sent(caller, id, { type: 'cancel', reason: reason || 'cancelled', force, graceMs });
     const { end } = await this.scheduler.lookup.end(tenant, id, Math.min(graceMs + viewWaitMs, longestWaitMs), signal);
-    if (end?.type !== 'run.cancelled.v1') return { stopped: [], outcomeUnknown: end ? [] : [id], position };
-    const { stopped, outcomeUnknown } = end.data as unknown as RunEventData<'run.cancelled.v1'>;
-    return { stopped, outcomeUnknown, position };
+    const { stopped = [], outcomeUnknown = [], undone = [] } = (end?.data ?? {}) as Partial<Receipt>;
+    if (end) return { stopped, outcomeUnknown, undone, position };
+    const undoing = (await this.scheduler.lookup.facts(tenant, id))?.undoing ?? [];
+    return { stopped, outcomeUnknown: undoing.length > 0 ? [] : [id], undone, undoing, position };
   }
 
   async resumeRun({ id }: ResumeRunRequest, caller: Caller) {
@@ -239,5 +240,6 @@ function runOf(row: RunRow) {
     ...(row.error && { error: errorOf(row.error) }),
     entries: row.entries,
     difference: row.waits.diff ?? '',
+    ...(row.waits.receipt && { receipt: row.waits.receipt }),
   };
 }

@@ -16,6 +16,8 @@ export interface RunFacts {
   depth: number;
   /** Commits that hold its events; of a run that has ended, the last one. */
   commits: number[];
+  /** What it still takes back after a cancel. */
+  undoing?: string[];
   /** What steps under way said last about themselves. */
   progress?: BeatFacts[];
 }

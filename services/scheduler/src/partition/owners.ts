@@ -1,6 +1,7 @@
 import { RequestError, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
 import { refuse, type LedgerEvent } from '@writ/ledger/domain';
+import { openUndos } from '../run/decide-outside.js';
 import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
 import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
@@ -205,7 +206,8 @@ function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | 
   const commits = acknowledged(owner, run.commits);
   const facts = { state, live: live !== undefined, digest, workflow, queue, agent, parent, onBehalfOf, depth, commits };
   const progress = owner.leases.facts(run);
-  return progress.length > 0 ? { ...facts, progress } : facts;
+  const undoing = openUndos(run);
+  return { ...facts, ...(progress.length > 0 && { progress }), ...(undoing.length > 0 && { undoing }) };
 }
 
 /** Without what is still being committed. */

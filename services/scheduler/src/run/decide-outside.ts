@@ -1,5 +1,7 @@
 import { refuse } from '@writ/ledger/domain';
-import type { RunCommand } from './run.commands.js';
+import { keyOf, recordedKind } from './command-key.js';
+import { undoneOf } from './evolve.js';
+import type { Receipt, RunCommand } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { cancelled } from './ending.js';
 import { openAt, openChildren, type RunRecord } from './run-record.js';
@@ -36,27 +38,44 @@ export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: numbe
     };
     events.push({ type: 'run.cancel_requested.v1', subject: run.id, data }, ...givenUp(run, nowMs));
   }
-  if (run.untouched || run.paused) events.push(cancelled(run, reason, [], []));
-  else if (command.force || command.revoked) events.push(cancelled(run, reason, [], unknownOf(run)));
+  if (run.untouched || run.paused) events.push(cancelled(run, reason, nothing));
+  else if (command.force || command.revoked)
+    events.push(cancelled(run, reason, { ...receiptOf(run), outcomeUnknown: unknownOf(run) }));
   return events;
 }
 
-/** Steps that wait for another attempt, or for a person: nobody makes one any more. Those that are being made their worker stops. */
+/** Steps that wait for another attempt, or for a person: nobody makes one any more. Those that are being made their worker stops; what takes something back goes on. */
 function givenUp(run: RunRecord, nowMs: number): RunEvent[] {
   return run.opens.flatMap(({ kind, name, occurrence, untilMs, trying }) => {
-    if (!trying || (trying.exhausted === undefined && untilMs <= nowMs)) return [];
+    if (!trying || (trying.exhausted === undefined && untilMs <= nowMs) || name.startsWith('undo ')) return [];
     const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
     const data = { kind, name, occurrence, attempt: trying.failures + 1, error };
     return [{ type: 'run.step_failed.v1', subject: run.id, data }];
   });
 }
 
-/** What nobody can tell about a run that is ended over its worker's head. */
+const nothing = { stopped: [], outcomeUnknown: [] };
+
+/** What is known of a run that is ended over its worker's head. */
+function receiptOf({ cancel, done }: RunRecord): Omit<Receipt, 'outcomeUnknown'> {
+  const { stopped = [], undone = [], undoing = [] } = cancel ?? {};
+  const taken = undoing.filter((name) => recordedKind(done, keyOf('step', name, 1)) !== undefined);
+  return { stopped: stopped ?? [], undone: [...undone, ...taken.map((name) => name.replace(/^undo /, 'step '))] };
+}
+
+/** What nobody can tell about it. */
 export function unknownOf(run: RunRecord): string[] {
   const children = openChildren(run).map(({ id }) => id);
   const { live } = run;
-  const working = run.cancel?.stopped === undefined && (live ? !live.idle : !run.idle);
-  return [...(working ? [`what run ${run.id} was doing`] : []), ...(run.cancel?.outcomeUnknown ?? []), ...children];
+  const { stopped, outcomeUnknown = [], undoing = [] } = run.cancel ?? {};
+  const working = stopped === undefined && undoing.length === 0 && (live ? !live.idle : !run.idle);
+  return [...(working ? [`what run ${run.id} was doing`] : []), ...openUndos(run), ...outcomeUnknown, ...children];
+}
+
+/** Steps that are to take something back and have not. */
+export function openUndos({ cancel, done }: RunRecord): string[] {
+  const undoing = cancel?.stopped === undefined ? cancel?.undoing : undefined;
+  return (undoing ?? []).filter((name) => recordedKind(done, keyOf('step', name, 1)) === undefined);
 }
 
 export function decideResume(run: RunRecord): RunEvent[] {
@@ -91,7 +110,10 @@ export function decideChildEnded(run: RunRecord, { outcome }: Of<'child_ended'>)
   const { cancel } = run;
   if (cancel?.stopped && openChildren(run).length === 1) {
     const stopped = outcome.state === 'cancelled' ? [...cancel.stopped, child.id] : cancel.stopped;
-    events.push(cancelled(run, cancel.reason, stopped, [...cancel.outcomeUnknown, ...(outcome.outcomeUnknown ?? [])]));
+    const outcomeUnknown = [...cancel.outcomeUnknown, ...(outcome.outcomeUnknown ?? [])];
+    events.push(
+      cancelled(run, cancel.reason, { stopped, outcomeUnknown, undone: [...cancel.undone, ...undoneOf(outcome)] }),
+    );
   }
   return events;
 }
@@ -118,8 +140,7 @@ export function decideAnswer(run: RunRecord, command: Of<'answer'>): RunEvent[] 
 export function decideTimers(run: RunRecord, nowMs: number): RunEvent[] {
   if (run.ended) return [];
   if (run.cancel && run.cancel.deadlineMs <= nowMs) {
-    const { reason, stopped = [] } = run.cancel;
-    return [cancelled(run, reason, stopped, unknownOf(run))];
+    return [cancelled(run, run.cancel.reason, { ...receiptOf(run), outcomeUnknown: unknownOf(run) })];
   }
   return run.opens
     .filter(({ kind, untilMs }) => untilMs > 0 && untilMs <= nowMs && kind !== 'step' && kind !== 'call')

@@ -19,6 +19,9 @@ interface Draft {
  */
 export function decideReport(run: RunRecord, item: ReportItem, nowMs: number): RunEvent[] {
   const draft: Draft = { run, nowMs, events: [], keys: [] };
+  const { undoing = [] } = item;
+  if (undoing.length > 0 && run.cancel?.undoing.length === 0)
+    draft.events.push({ type: 'run.undoing.v1', subject: run.id, data: { steps: undoing } });
   for (const command of item.commands) {
     const difference = contradiction(draft, command);
     if (difference) return [...draft.events, paused(run, difference)];
@@ -38,14 +41,23 @@ function endOf(run: RunRecord, end: End): RunEvent {
     case 'completed':
       return { type: 'run.succeeded.v1', subject, data: { ...end.content, ...ending(run) } };
     case 'failed':
-      return { type: 'run.failed.v1', subject, data: { error: end.error, ...ending(run) } };
+      return { type: 'run.failed.v1', subject, data: failedBy(end, run) };
     case 'cancelled':
       // Without a cancel it is a worker that gave up by itself; the receipt stands all the same.
-      if (!run.cancel) return cancelled(run, 'the workflow cancelled itself', end.stopped, end.outcomeUnknown);
-      return stopped(run, end.stopped, end.outcomeUnknown);
+      return run.cancel ? stopped(run, end) : cancelled(run, 'the workflow cancelled itself', end);
     case 'diverged':
       return paused(run, end.difference);
   }
+}
+
+function failedBy({ error, receipt }: Extract<End, { type: 'failed' }>, run: RunRecord) {
+  const { undone = [], outcomeUnknown = [] } = receipt ?? {};
+  return {
+    error,
+    ...(undone.length > 0 && { undone }),
+    ...(outcomeUnknown.length > 0 && { outcomeUnknown }),
+    ...ending(run),
+  };
 }
 
 /** Compares a command with what is recorded under its name and occurrence. */
@@ -148,8 +160,7 @@ function failed(
 ): Extract<RunEvent, { type: 'run.step_failed.v1' }> {
   const { attempt, error, policy, retryable, retryAfterMs } = command;
   const data = { ...key, attempt, error };
-  // After a cancel nothing is tried again: the clean-up must come to an end.
-  if (!retryable || run.cancel) return { type: 'run.step_failed.v1', subject: run.id, data };
+  if (!retryable) return { type: 'run.step_failed.v1', subject: run.id, data };
   const { excused = 0, sinceMs = nowMs } = run.opens[openAt(run, key.name, key.occurrence)]?.trying ?? {};
   const of = `${run.id}/${key.name}/${key.occurrence}/${attempt}`;
   const failed = { failures: attempt - excused, elapsedMs: nowMs - sinceMs, of, retryAfterMs };

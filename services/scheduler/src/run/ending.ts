@@ -1,3 +1,4 @@
+import type { Receipt } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { openChildren, type RunRecord } from './run-record.js';
 
@@ -31,7 +32,7 @@ export function ending(run: RunRecord): Ending {
 }
 
 /** A cancel is over. The receipt names the children that ended by it among what was stopped. */
-export function cancelled(run: RunRecord, reason: string, stopped: string[], outcomeUnknown: string[]): RunEvent {
+export function cancelled(run: RunRecord, reason: string, { stopped, outcomeUnknown, undone = [] }: Receipt): RunEvent {
   const children = run.children.filter((child) => child.outcome?.state === 'cancelled').map(({ id }) => id);
   return {
     type: 'run.cancelled.v1',
@@ -40,14 +41,25 @@ export function cancelled(run: RunRecord, reason: string, stopped: string[], out
       reason,
       stopped: [...new Set([...stopped, ...children])],
       outcomeUnknown: [...new Set(outcomeUnknown)],
+      ...(undone.length > 0 && { undone }),
       ...ending(run),
     },
   };
 }
 
 /** The function has ended after a cancel: the run ends now, or when the last child has. */
-export function stopped(run: RunRecord, what: string[], outcomeUnknown: string[]): RunEvent {
+export function stopped(run: RunRecord, receipt: Receipt): RunEvent {
+  const { stopped: what, outcomeUnknown, undone = [] } = receipt;
   if (openChildren(run).length > 0)
-    return { type: 'run.stopped.v1', subject: run.id, data: { stopped: what, outcomeUnknown } };
-  return cancelled(run, run.cancel?.reason ?? '', what, [...(run.cancel?.outcomeUnknown ?? []), ...outcomeUnknown]);
+    return {
+      type: 'run.stopped.v1',
+      subject: run.id,
+      data: { stopped: what, outcomeUnknown, ...(undone.length > 0 && { undone }) },
+    };
+  const { reason = '', outcomeUnknown: before = [], undone: undoneBefore = [] } = run.cancel ?? {};
+  return cancelled(run, reason, {
+    stopped: what,
+    outcomeUnknown: [...before, ...outcomeUnknown],
+    undone: [...undoneBefore, ...undone],
+  });
 }

@@ -239,7 +239,10 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     const child = run.children.find(({ id }) => id === data.child);
     if (!child) return;
     child.outcome = data;
-    if (run.cancel && data.outcomeUnknown) run.cancel.outcomeUnknown.push(...data.outcomeUnknown);
+    if (run.cancel) {
+      run.cancel.outcomeUnknown.push(...(data.outcomeUnknown ?? []));
+      run.cancel.undone.push(...undoneOf(data));
+    }
     for (const open of run.opens.filter(({ kind, on }) => kind === 'result' && on === data.child))
       settle(run, at, open, resultOf(data));
   },
@@ -250,13 +253,19 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
       deadlineMs: Date.parse(data.deadline),
       stopped: undefined,
       outcomeUnknown: [],
+      undone: [],
+      undoing: [],
     };
     note(run, at, { kind: 'cancel', name: 'cancel', occurrence: 1 }, { type: 'cancel', reason: data.reason });
+  },
+  'run.undoing.v1': (run, { steps }) => {
+    if (run.cancel) Object.assign(run.cancel, { undoing: steps, deadlineMs: Infinity });
   },
   'run.stopped.v1': (run, data, at) => {
     if (run.cancel) {
       run.cancel.stopped = data.stopped;
       run.cancel.outcomeUnknown.push(...data.outcomeUnknown);
+      run.cancel.undone.push(...(data.undone ?? []));
     }
     run.opens = noneOf();
     run.idle = true;
@@ -304,6 +313,11 @@ export const evolvedTypes = Object.keys(evolvers) as RunEventType[];
 
 function contentOf({ value, blob }: { value?: unknown; blob?: unknown }): { value?: never; blob?: never } {
   return (blob !== undefined ? { blob } : value === undefined ? {} : { value }) as never;
+}
+
+/** What a child took back, as its parent says it. */
+export function undoneOf({ child, undone = [] }: { child: string; undone?: string[] | undefined }): string[] {
+  return undone.map((step) => (step.includes(': ') ? step : `${child}: ${step}`));
 }
 
 function resultOf(outcome: RunEventData<'run.child_ended.v1'>): EntryOutcome {

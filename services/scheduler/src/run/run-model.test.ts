@@ -168,12 +168,6 @@ describe('a step that fails', () => {
     expect(delays).toEqual([1000, 2000, undefined]);
     expect(noted().at(-1)).toMatchObject({ outcome: { type: 'failed' } });
   });
-
-  test('is not tried again when the run is being cancelled', () => {
-    started();
-    partition.send('r', { type: 'cancel', reason: 'x', force: false, graceMs: 10 });
-    expect(report('r', [failure('a', 1)], { entries: 1 })[0]?.[1]).not.toHaveProperty('retryAt');
-  });
 });
 
 describe('time', () => {
@@ -210,7 +204,7 @@ describe('a cancel', () => {
       { kind: 'cancel' },
       { name: 'later', outcome: { type: 'failed', error: { code: 'run.cancelled' } } },
     ]);
-    expect(report('r', [failure('due', 2)], { entries: 2 })[0]?.[1]).not.toHaveProperty('retryAt');
+    expect(report('r', [failure('due', 2, false)], { entries: 2 })[0]?.[1]).not.toHaveProperty('retryAt');
   });
 
   test('of a run with children waits for them, and the receipt has them', () => {

@@ -51,6 +51,9 @@ export interface Cancelling {
   /** Set when the function has ended; the run ends when its children have. */
   stopped: string[] | undefined;
   outcomeUnknown: string[];
+  undone: string[];
+  /** Steps that take back what the function did, which has ended. */
+  undoing: string[];
 }
 
 /** The assignment of a run to a worker. It is known to the owner alone and never recorded. */

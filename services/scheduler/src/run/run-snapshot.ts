@@ -54,11 +54,11 @@ function rowOf(run: RunRecord): Row {
     untilMs,
     tryingRow(trying),
   ]);
-  const cancel = run.cancel ? { ...run.cancel, outcomeUnknown: [...run.cancel.outcomeUnknown] } : null;
+  const cancel = run.cancel && structuredClone(run.cancel);
   return [
     run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
     run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
-    run.children.map((child) => ({ ...child })), [...run.notify], cancel, run.endedMs, [...run.onBehalfOf],
+    run.children.map((child) => ({ ...child })), [...run.notify], cancel ?? null, run.endedMs, [...run.onBehalfOf],
     run.granted,
   ]; // prettier-ignore
 }
@@ -112,7 +112,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
   run.messages = listOf(messages);
   run.children = listOf(children.map((child) => ({ ...child, outcome: child.outcome ?? undefined })));
   run.notify = listOf(notify);
-  run.cancel = cancel ? { ...cancel, stopped: cancel.stopped ?? undefined } : undefined;
+  run.cancel = cancel ? cancelOf(cancel) : undefined;
   run.endedMs = endedMs;
   run.granted = granted;
   return run;
@@ -124,6 +124,11 @@ function listOf<T>(list: T[]): T[] {
 
 function openOf([kind, name, occurrence, on, untilMs, trying]: OpenRow): Open {
   return { kind, name, occurrence, on: on ?? undefined, untilMs, trying: tryingOf(trying) };
+}
+
+/** JSON knows neither undefined nor infinity. */
+function cancelOf({ stopped, deadlineMs, ...cancel }: Cancelling): Cancelling {
+  return { ...cancel, stopped: stopped ?? undefined, deadlineMs: deadlineMs ?? Infinity };
 }
 
 /** Also as the view has it. */

@@ -5,6 +5,7 @@ import type { CommandKind, Content, Difference, Failure } from './run.events.js'
 export type Outcome = { child: string; state: 'succeeded' | 'failed' | 'cancelled' } & Content & {
     error?: Failure | undefined;
     outcomeUnknown?: string[] | undefined;
+    undone?: string[] | undefined;
   };
 
 /** Start a run under the command's subject as its id. */
@@ -40,6 +41,8 @@ export interface ReportItem {
   idle: boolean;
   /** Entries that the worker had seen under this attempt, the journal excepted. */
   entries: number;
+  /** Steps that take back what the function did, which has ended badly. */
+  undoing?: string[];
   /** Signs of life; for the owner, not for the ledger. */
   beats?: Beat[];
 }
@@ -54,10 +57,18 @@ export interface Beat extends Key<'step' | 'call'> {
   progress?: Json;
 }
 
+/** What the end of a run left behind. */
+export interface Receipt {
+  stopped: string[];
+  outcomeUnknown: string[];
+  /** Steps that were taken back. */
+  undone?: string[];
+}
+
 export type End =
   | { type: 'completed'; content: Content }
-  | { type: 'failed'; error: Failure }
-  | { type: 'cancelled'; stopped: string[]; outcomeUnknown: string[] }
+  | { type: 'failed'; error: Failure; receipt?: Receipt }
+  | ({ type: 'cancelled' } & Receipt)
   | { type: 'diverged'; difference: Difference };
 
 interface Key<K extends CommandKind> {

@@ -154,6 +154,7 @@ export const runEvents = {
     ...content,
     error: Failure.optional(),
     outcomeUnknown: z.array(z.string()).optional(),
+    undone: z.array(z.string()).optional(),
   }),
   'run.emitted.v1': z.object({ ...key, ...content }),
   'run.cancel_requested.v1': z.object({
@@ -165,18 +166,32 @@ export const runEvents = {
     /** Children that have not ended: they are cancelled with it. */
     children: z.array(z.string()).optional(),
   }),
+  /** After a cancel the function has ended, and these steps take back what it did: the deadline of the cancel is no more. */
+  'run.undoing.v1': z.object({ steps: z.array(z.string()) }),
   /** After a cancel the function has ended; children have not all. */
-  'run.stopped.v1': z.object({ stopped: z.array(z.string()), outcomeUnknown: z.array(z.string()) }),
+  'run.stopped.v1': z.object({
+    stopped: z.array(z.string()),
+    outcomeUnknown: z.array(z.string()),
+    undone: z.array(z.string()).optional(),
+  }),
   /** A person is needed. */
   'run.paused.v1': z.object({ reason: z.enum(['diverged']), difference: Difference.optional() }),
   /** A person lets it go on; steps that were exhausted are tried again. */
   'run.resumed.v1': z.object({}),
   'run.succeeded.v1': z.object({ ...content, ...ending }),
-  'run.failed.v1': z.object({ error: Failure, ...ending }),
+  'run.failed.v1': z.object({
+    error: Failure,
+    /** What was taken back, last first, and what could not be. */
+    undone: z.array(z.string()).optional(),
+    outcomeUnknown: z.array(z.string()).optional(),
+    ...ending,
+  }),
   'run.cancelled.v1': z.object({
     reason: z.string(),
     stopped: z.array(z.string()),
     outcomeUnknown: z.array(z.string()),
+    /** Steps that were taken back, last first. */
+    undone: z.array(z.string()).optional(),
     ...ending,
   }),
 } as const;

@@ -191,6 +191,6 @@ function endCommand({ type, subject: child, data }: LedgerEvent): RunCommand {
     const { error } = data as unknown as RunEventData<'run.failed.v1'>;
     return { type: 'child_ended', outcome: { child, state: 'failed', error } };
   }
-  const { outcomeUnknown } = data as unknown as RunEventData<'run.cancelled.v1'>;
-  return { type: 'child_ended', outcome: { child, state: 'cancelled', outcomeUnknown } };
+  const { outcomeUnknown, undone } = data as unknown as RunEventData<'run.cancelled.v1'>;
+  return { type: 'child_ended', outcome: { child, state: 'cancelled', outcomeUnknown, ...(undone && { undone }) } };
 }

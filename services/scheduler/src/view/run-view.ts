@@ -1,5 +1,6 @@
 import type { Projection } from '@writ/ledger';
 import { evolve } from '../run/evolve.js';
+import type { Receipt } from '../run/run.commands.js';
 import { endTypes } from '../partition/end-waiters.js';
 import type { Failure, RunEventData } from '../run/run.events.js';
 import { RunIndex } from '../run/run-index.js';
@@ -46,6 +47,8 @@ interface Waits {
   paused: string | null;
   /** Absent in rows that an older version wrote. */
   diff?: string;
+  /** Of a run that has ended. */
+  receipt?: Receipt;
 }
 
 const counted = new Set([
@@ -90,9 +93,11 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     if (event.type === 'run.resumed.v1') Object.assign(row.waits, { paused: null, diff: '' });
     if (event.type === 'run.failed.v1') row.error = (event.data as unknown as RunEventData<'run.failed.v1'>).error;
     if (event.type === 'run.step_failed.v1' && !('retryAt' in (event.data as object))) row.entries++;
+    const receipt = receiptOf(event.data as Partial<Receipt>);
     if (endTypes.has(event.type)) row.ended_ms = Date.parse(event.time);
     const run = index.get(event.tenant, event.subject);
     if (run) describe(row, run);
+    if (run?.ended && receipt) row.waits.receipt = receipt;
   }
   return [...changed];
 }
@@ -130,6 +135,12 @@ function recordOf(row: RunRow): RunRecord {
       outcome: ended ? { child, state: 'succeeded' } : undefined,
     }));
   return run;
+}
+
+/** What the end of a run says that it left behind. */
+function receiptOf({ stopped = [], outcomeUnknown = [], undone = [] }: Partial<Receipt>): Receipt | undefined {
+  if (stopped.length + outcomeUnknown.length + undone.length === 0) return undefined;
+  return { stopped, outcomeUnknown, undone };
 }
 
 function describe(row: RunRow, run: RunRecord): void {

@@ -1,6 +1,13 @@
 import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/domain';
-import { Kind, type Command, type Grant, type Report, type StepFailure } from '@writ/proto/worker/v1/worker';
-import type { Beat, End, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
+import {
+  Kind,
+  type CancelReceipt,
+  type Command,
+  type Grant,
+  type Report,
+  type StepFailure,
+} from '@writ/proto/worker/v1/worker';
+import type { Beat, End, Receipt, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
 import type { CommandKind, Content, Difference } from '../run/run.events.js';
 import { isRunId } from '@writ/enforcement';
 import { fitsInline, maxInlineBytes, maxInlineDepth } from '../values/inline.js';
@@ -32,9 +39,18 @@ export function reportItem(report: Report, run: string): ReportItem {
   for (const command of report.commands)
     if (command.what.case === 'beat' || command.what.case === 'heartbeat') (beats ??= []).push(beatOf(command));
     else commands.push(commandOf(command, run));
-  const end = endOf(report.end);
+  const end = endOf(report);
   const { attempt, idle, entries } = report;
-  return { run, attempt, commands, ...(end && { end }), idle, entries, ...(beats && { beats }) };
+  return {
+    run,
+    attempt,
+    commands,
+    ...(end && { end }),
+    idle,
+    entries,
+    ...(beats && { beats }),
+    ...(report.undoing.length > 0 && { undoing: report.undoing.map(short) }),
+  };
 }
 
 function beatOf(command: Command): Beat {
@@ -179,20 +195,27 @@ export function errorOf(error: WireFailure | undefined) {
   };
 }
 
-function endOf(end: Report['end']): End | undefined {
+function endOf({ end, receipt }: Report): End | undefined {
   switch (end.case) {
     case 'completed':
       return { type: 'completed', content: contentOf(end.value) };
     case 'failed':
-      return { type: 'failed', error: errorOf(end.value) };
+      return { type: 'failed', error: errorOf(end.value), ...(receipt && { receipt: receiptOf(receipt) }) };
     case 'cancelled':
-      return { type: 'cancelled', stopped: end.value.stopped, outcomeUnknown: end.value.outcomeUnknown };
+      return { type: 'cancelled', ...receiptOf(end.value) };
     case 'diverged':
       return { type: 'diverged', difference: differenceOf(end.value) };
     default:
       return undefined;
   }
 }
+
+function receiptOf({ stopped, outcomeUnknown, undone }: CancelReceipt): Receipt {
+  return { stopped, outcomeUnknown, ...(undone.length > 0 && { undone }) };
+}
+
+/** A command has such a name. */
+const short = (name: string) => name.slice(0, 256);
 
 export function differenceOf({ position, expected, actual, text, diff }: Divergence): Difference {
   const step = (said: Divergence_Step | undefined) =>

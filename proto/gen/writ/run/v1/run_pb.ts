@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLiAgoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcyKGAQoMU3RlcFByb2dyZXNzEgwKBHN0ZXAYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRItCgliZWF0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCHByb2dyZXNzGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiUKB1BheWxvYWQSDAoEZGF0YRgBIAEoDBIMCgRibG9iGAIgASgJIvICCg9TdGFydFJ1blJlcXVlc3QSHAoId29ya2Zsb3cYASABKAlCCrpIB3IFEAEYyAESIwoFaW5wdXQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEhQKAmlkGAMgASgJQgi6SAVyAxjIARIqCgtvbl9jb25mbGljdBgEIAEoCUIVukgSchBSAFIEZmFpbFIGYXR0YWNoEhcKBXF1ZXVlGAUgASgJQgi6SAVyAxjIARIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZ2VudBgHIAEoCRI1CgVncmFudBgIIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASDgoGcGFyZW50GAkgASgJEg8KB3ZlcnNpb24YCiABKAkSKgoKanNvbl9pbnB1dBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4ibQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIi4KFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiYKFVJlYWRSdW5SZXN1bHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCK7AQoSU2VuZE1lc3NhZ2VSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhsKB21lc3NhZ2UYAiABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiJwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJTChBDYW5jZWxSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMSDQoFZm9yY2UYAyABKAgiTwoRQ2FuY2VsUnVuUmVzcG9uc2USDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSEAoIcG9zaXRpb24YAyABKAkiKgoQUmVzdW1lUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASIlChFSZXN1bWVSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXBsYXlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIrIBChFSZXBsYXlSdW5SZXNwb25zZRIMCgRzYW1lGAEgASgIEhgKEGZpcnN0X2RpZmZlcmVuY2UYAiABKAkSKAoIZXhwZWN0ZWQYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJgoGYWN0dWFsGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg8KB2VudHJpZXMYBSABKAUSEgoKbGl2ZV9jYWxscxgGIAEoBSqxAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFQoRUlVOX1NUQVRFX1dBSVRJTkcQAxIXChNSVU5fU1RBVEVfU1VDQ0VFREVEEAQSFAoQUlVOX1NUQVRFX0ZBSUxFRBAFEhcKE1JVTl9TVEFURV9DQU5DRUxMRUQQBjKMCgoKUnVuU2VydmljZRJpCghTdGFydFJ1bhIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2UiIOLHGAlydW4uc3RhcnSC0+STAg06ASoiCC92MS9ydW5zEnIKCVN0YXJ0UnVucxIdLndyaXQucnVuLnYxLlN0YXJ0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZSIm4scYCXJ1bi5zdGFydILT5JMCEzoBKiIOL3YxL3J1bnM6c3RhcnQSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEn0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBJcCglBd2FpdFJ1bnMSHS53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UiDOLHGAhydW4ucmVhZCgBMAEShgEKDVJlYWRSdW5SZXN1bHQSIS53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVxdWVzdBoiLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXNwb25zZSIs4scYCHJ1bi5yZWFkgtPkkwIaEhgvdjEvcnVucy97aWR9OnJlYWRSZXN1bHQwARJ7CgtTZW5kTWVzc2FnZRIfLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2UiKeLHGAhydW4uc2VuZILT5JMCFzoBKiISL3YxL3J1bnMve2lkfTpzZW5kEnkKCUNhbmNlbFJ1bhIdLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06Y2FuY2VsEnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKJAwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdCJDCgdSZWNlaXB0Eg8KB3N0b3BwZWQYASADKAkSDgoGdW5kb25lGAIgAygJEhcKD291dGNvbWVfdW5rbm93bhgDIAMoCSKGAQoMU3RlcFByb2dyZXNzEgwKBHN0ZXAYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRItCgliZWF0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCHByb2dyZXNzGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiUKB1BheWxvYWQSDAoEZGF0YRgBIAEoDBIMCgRibG9iGAIgASgJIvICCg9TdGFydFJ1blJlcXVlc3QSHAoId29ya2Zsb3cYASABKAlCCrpIB3IFEAEYyAESIwoFaW5wdXQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEhQKAmlkGAMgASgJQgi6SAVyAxjIARIqCgtvbl9jb25mbGljdBgEIAEoCUIVukgSchBSAFIEZmFpbFIGYXR0YWNoEhcKBXF1ZXVlGAUgASgJQgi6SAVyAxjIARIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZ2VudBgHIAEoCRI1CgVncmFudBgIIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASDgoGcGFyZW50GAkgASgJEg8KB3ZlcnNpb24YCiABKAkSKgoKanNvbl9pbnB1dBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4ibQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIi4KFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiYKFVJlYWRSdW5SZXN1bHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCK7AQoSU2VuZE1lc3NhZ2VSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhsKB21lc3NhZ2UYAiABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiJwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJTChBDYW5jZWxSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMSDQoFZm9yY2UYAyABKAgicAoRQ2FuY2VsUnVuUmVzcG9uc2USDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSEAoIcG9zaXRpb24YAyABKAkSDgoGdW5kb25lGAQgAygJEg8KB3VuZG9pbmcYBSADKAkiKgoQUmVzdW1lUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASIlChFSZXN1bWVSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXBsYXlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIrIBChFSZXBsYXlSdW5SZXNwb25zZRIMCgRzYW1lGAEgASgIEhgKEGZpcnN0X2RpZmZlcmVuY2UYAiABKAkSKAoIZXhwZWN0ZWQYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJgoGYWN0dWFsGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg8KB2VudHJpZXMYBSABKAUSEgoKbGl2ZV9jYWxscxgGIAEoBSqxAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFQoRUlVOX1NUQVRFX1dBSVRJTkcQAxIXChNSVU5fU1RBVEVfU1VDQ0VFREVEEAQSFAoQUlVOX1NUQVRFX0ZBSUxFRBAFEhcKE1JVTl9TVEFURV9DQU5DRUxMRUQQBjKMCgoKUnVuU2VydmljZRJpCghTdGFydFJ1bhIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2UiIOLHGAlydW4uc3RhcnSC0+STAg06ASoiCC92MS9ydW5zEnIKCVN0YXJ0UnVucxIdLndyaXQucnVuLnYxLlN0YXJ0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZSIm4scYCXJ1bi5zdGFydILT5JMCEzoBKiIOL3YxL3J1bnM6c3RhcnQSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEn0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBJcCglBd2FpdFJ1bnMSHS53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UiDOLHGAhydW4ucmVhZCgBMAEShgEKDVJlYWRSdW5SZXN1bHQSIS53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVxdWVzdBoiLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXNwb25zZSIs4scYCHJ1bi5yZWFkgtPkkwIaEhgvdjEvcnVucy97aWR9OnJlYWRSZXN1bHQwARJ7CgtTZW5kTWVzc2FnZRIfLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2UiKeLHGAhydW4uc2VuZILT5JMCFzoBKiISL3YxL3J1bnMve2lkfTpzZW5kEnkKCUNhbmNlbFJ1bhIdLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06Y2FuY2VsEnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -122,6 +122,13 @@ export type Run = Message<"writ.run.v1.Run"> & {
    * @generated from field: repeated writ.run.v1.StepProgress progress = 13;
    */
   progress: StepProgress[];
+
+  /**
+   * Of a run that was cancelled, or that failed and had something to take back.
+   *
+   * @generated from field: writ.run.v1.Receipt receipt = 14;
+   */
+  receipt?: Receipt | undefined;
 };
 
 /**
@@ -130,6 +137,41 @@ export type Run = Message<"writ.run.v1.Run"> & {
  */
 export const RunSchema: GenMessage<Run> = /*@__PURE__*/
   messageDesc(file_writ_run_v1_run, 1);
+
+/**
+ * What the end of a run left behind.
+ *
+ * @generated from message writ.run.v1.Receipt
+ */
+export type Receipt = Message<"writ.run.v1.Receipt"> & {
+  /**
+   * What was going on and was stopped: `step lint/1`, `sandbox sbx_…`, ids of children.
+   *
+   * @generated from field: repeated string stopped = 1;
+   */
+  stopped: string[];
+
+  /**
+   * Steps that were taken back, last first; those of children with the child's id before.
+   *
+   * @generated from field: repeated string undone = 2;
+   */
+  undone: string[];
+
+  /**
+   * What nobody can tell: what did not say how it ended, and what could not be taken back (`undo book/1`).
+   *
+   * @generated from field: repeated string outcome_unknown = 3;
+   */
+  outcomeUnknown: string[];
+};
+
+/**
+ * Describes the message writ.run.v1.Receipt.
+ * Use `create(ReceiptSchema)` to create a new message.
+ */
+export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 2);
 
 /**
  * A step or call that is being performed and says how far it is.
@@ -169,7 +211,7 @@ export type StepProgress = Message<"writ.run.v1.StepProgress"> & {
  * Use `create(StepProgressSchema)` to create a new message.
  */
 export const StepProgressSchema: GenMessage<StepProgress> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 2);
+  messageDesc(file_writ_run_v1_run, 3);
 
 /**
  * A value in the SDK's codec: JSON with tags for what JSON cannot say; above 64 KiB a reference into the blob store.
@@ -195,7 +237,7 @@ export type Payload = Message<"writ.run.v1.Payload"> & {
  * Use `create(PayloadSchema)` to create a new message.
  */
 export const PayloadSchema: GenMessage<Payload> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 3);
+  messageDesc(file_writ_run_v1_run, 4);
 
 /**
  * @generated from message writ.run.v1.StartRunRequest
@@ -274,7 +316,7 @@ export type StartRunRequest = Message<"writ.run.v1.StartRunRequest"> & {
  * Use `create(StartRunRequestSchema)` to create a new message.
  */
 export const StartRunRequestSchema: GenMessage<StartRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 4);
+  messageDesc(file_writ_run_v1_run, 5);
 
 /**
  * @generated from message writ.run.v1.StartRunResponse
@@ -301,7 +343,7 @@ export type StartRunResponse = Message<"writ.run.v1.StartRunResponse"> & {
  * Use `create(StartRunResponseSchema)` to create a new message.
  */
 export const StartRunResponseSchema: GenMessage<StartRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 5);
+  messageDesc(file_writ_run_v1_run, 6);
 
 /**
  * Why one of many was refused: what a call for it alone would have been refused with.
@@ -346,7 +388,7 @@ export type Problem = Message<"writ.run.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 6);
+  messageDesc(file_writ_run_v1_run, 7);
 
 /**
  * @generated from message writ.run.v1.StartRunsRequest
@@ -365,7 +407,7 @@ export type StartRunsRequest = Message<"writ.run.v1.StartRunsRequest"> & {
  * Use `create(StartRunsRequestSchema)` to create a new message.
  */
 export const StartRunsRequestSchema: GenMessage<StartRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 7);
+  messageDesc(file_writ_run_v1_run, 8);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse
@@ -384,7 +426,7 @@ export type StartRunsResponse = Message<"writ.run.v1.StartRunsResponse"> & {
  * Use `create(StartRunsResponseSchema)` to create a new message.
  */
 export const StartRunsResponseSchema: GenMessage<StartRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 8);
+  messageDesc(file_writ_run_v1_run, 9);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse.Item
@@ -413,7 +455,7 @@ export type StartRunsResponse_Item = Message<"writ.run.v1.StartRunsResponse.Item
  * Use `create(StartRunsResponse_ItemSchema)` to create a new message.
  */
 export const StartRunsResponse_ItemSchema: GenMessage<StartRunsResponse_Item> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 8, 0);
+  messageDesc(file_writ_run_v1_run, 9, 0);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsRequest
@@ -439,7 +481,7 @@ export type AwaitRunsRequest = Message<"writ.run.v1.AwaitRunsRequest"> & {
  * Use `create(AwaitRunsRequestSchema)` to create a new message.
  */
 export const AwaitRunsRequestSchema: GenMessage<AwaitRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9);
+  messageDesc(file_writ_run_v1_run, 10);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse
@@ -456,7 +498,7 @@ export type AwaitRunsResponse = Message<"writ.run.v1.AwaitRunsResponse"> & {
  * Use `create(AwaitRunsResponseSchema)` to create a new message.
  */
 export const AwaitRunsResponseSchema: GenMessage<AwaitRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10);
+  messageDesc(file_writ_run_v1_run, 11);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse.End
@@ -499,7 +541,7 @@ export type AwaitRunsResponse_End = Message<"writ.run.v1.AwaitRunsResponse.End">
  * Use `create(AwaitRunsResponse_EndSchema)` to create a new message.
  */
 export const AwaitRunsResponse_EndSchema: GenMessage<AwaitRunsResponse_End> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10, 0);
+  messageDesc(file_writ_run_v1_run, 11, 0);
 
 /**
  * @generated from message writ.run.v1.GetRunRequest
@@ -521,7 +563,7 @@ export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 12);
 
 /**
  * @generated from message writ.run.v1.GetRunResponse
@@ -538,7 +580,7 @@ export type GetRunResponse = Message<"writ.run.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.ListRunsRequest
@@ -572,7 +614,7 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.ListRunsResponse
@@ -594,7 +636,7 @@ export type ListRunsResponse = Message<"writ.run.v1.ListRunsResponse"> & {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.GetRunResultRequest
@@ -618,7 +660,7 @@ export type GetRunResultRequest = Message<"writ.run.v1.GetRunResultRequest"> & {
  * Use `create(GetRunResultRequestSchema)` to create a new message.
  */
 export const GetRunResultRequestSchema: GenMessage<GetRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.GetRunResultResponse
@@ -652,7 +694,7 @@ export type GetRunResultResponse = Message<"writ.run.v1.GetRunResultResponse"> &
  * Use `create(GetRunResultResponseSchema)` to create a new message.
  */
 export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 17);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultRequest
@@ -669,7 +711,7 @@ export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> &
  * Use `create(ReadRunResultRequestSchema)` to create a new message.
  */
 export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 18);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultResponse
@@ -686,7 +728,7 @@ export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse">
  * Use `create(ReadRunResultResponseSchema)` to create a new message.
  */
 export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 19);
 
 /**
  * @generated from message writ.run.v1.SendMessageRequest
@@ -725,7 +767,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -742,7 +784,7 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 20);
+  messageDesc(file_writ_run_v1_run, 21);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -769,7 +811,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 21);
+  messageDesc(file_writ_run_v1_run, 22);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -789,6 +831,18 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
    * @generated from field: string position = 3;
    */
   position: string;
+
+  /**
+   * @generated from field: repeated string undone = 4;
+   */
+  undone: string[];
+
+  /**
+   * The run goes on taking these back (`undo book/1`); GetRun has the receipt when it is done.
+   *
+   * @generated from field: repeated string undoing = 5;
+   */
+  undoing: string[];
 };
 
 /**
@@ -796,7 +850,7 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 22);
+  messageDesc(file_writ_run_v1_run, 23);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -813,7 +867,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 23);
+  messageDesc(file_writ_run_v1_run, 24);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -830,7 +884,7 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 24);
+  messageDesc(file_writ_run_v1_run, 25);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -847,7 +901,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 25);
+  messageDesc(file_writ_run_v1_run, 26);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -889,7 +943,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 26);
+  messageDesc(file_writ_run_v1_run, 27);
 
 /**
  * @generated from enum writ.run.v1.RunState
