@@ -27,17 +27,19 @@ export interface World extends AsyncDisposable {
 
 const policies = 'permit (principal, action, resource);';
 
-/** A new stack with nothing in it. */
-export async function startWorld(durability: Durability): Promise<World> {
+/** A new stack with nothing in it. @param say gets a line whenever a service says something: at level `warn`, so in peace none */
+export async function startWorld(
+  durability: Durability,
+  say = (line: string): void => void process.stderr.write(`    ${line}\n`),
+): Promise<World> {
   const all = new AsyncDisposableStack();
   try {
     const folder = await mkdtemp(path.join(tmpdir(), 'writ-bench-workflows-'));
     all.defer(() => rm(folder, { recursive: true, force: true }));
-    const said: string[] = [];
     const stack = await startStack(path.join(folder, 'data'), {
       flags: ['--processes'],
       env: { WRIT_DURABILITY: durability },
-      say: (line) => void said.push(line),
+      say,
     });
     all.defer(() => stack.stop());
     const { person, keyFile } = await peopleOf(stack, folder);
