@@ -18,6 +18,8 @@ export interface BlobsOptions {
   bucket?: string;
   /** Copies in a cluster. Default 1. */
   replicas?: number;
+  /** How long an answer of the broker is waited for; default 5 s. */
+  patienceMs?: number;
 }
 
 /** There is no blob of this hash. */
@@ -61,13 +63,11 @@ export class Blobs {
 
   /** Opens the bucket and makes it where it is missing. The connection stays the caller's. */
   static async open(nc: NatsConnection, options: BlobsOptions = {}): Promise<Blobs> {
-    const bucket = options.bucket ?? 'blobs';
-    const [patient, js] = [
-      jetstream(nc, { timeout: makeTimeoutMs, checkAPI: false }),
-      jetstream(nc, { checkAPI: false }),
-    ];
-    await new Objm(patient).create(bucket, { storage: StorageType.File, replicas: options.replicas ?? 1 });
-    const jsm = await jetstreamManager(nc, { checkAPI: false });
+    const { bucket = 'blobs', replicas = 1, patienceMs } = options;
+    const use = { checkAPI: false, ...(patienceMs !== undefined && { timeout: patienceMs }) };
+    const [patient, js] = [jetstream(nc, { timeout: makeTimeoutMs, checkAPI: false }), jetstream(nc, use)];
+    await new Objm(patient).create(bucket, { storage: StorageType.File, replicas });
+    const jsm = await jetstreamManager(nc, use);
     return new Blobs(js, jsm, await new Objm(js).open(bucket, false), bucket);
   }
 

@@ -59,6 +59,8 @@ export interface LedgerOptions {
 const drainMs = 3_000;
 /** In a cluster whoever should answer may be gone, and then another one answers soon. */
 const clusterApiTimeoutMs = 2_000;
+/** Any of those that keep a small entry may be asked for it. */
+const clusterAnswerMs = 1_000;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** One connection to the ledger. */
@@ -242,9 +244,12 @@ export class Ledger implements AsyncDisposable {
 
   private async openBuckets(service: ServiceName): Promise<{ state: KV; snapshots: Snapshots }> {
     const replicas = this.streamReplicas;
+    const cluster = replicas > 1;
+    const kept = { history: 1, storage: StorageType.File, replicas };
+    const blobPatience = cluster && { patienceMs: clusterApiTimeoutMs };
     const [state, blobs] = await Promise.all([
-      openBucket(this.nc, stateBucket, { history: 1, storage: StorageType.File, replicas }),
-      Blobs.open(this.nc, { bucket: snapshots(service), replicas }),
+      openBucket(this.nc, stateBucket, kept, cluster ? { useMs: clusterAnswerMs } : {}),
+      Blobs.open(this.nc, { bucket: snapshots(service), replicas, ...blobPatience }),
     ]);
     return { state, snapshots: new Snapshots(state, blobs) };
   }

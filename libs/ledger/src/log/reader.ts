@@ -9,7 +9,8 @@ import type { LedgerSource } from '../source.js';
 
 const pullMessages = 500;
 const pullExpiresMs = 30_000;
-const heartbeatMs = 5_000;
+/** Half of the time of a pull, the most that the broker takes: there are a hundred readers in an installation, and most wait. */
+const heartbeatMs = 15_000;
 /** In a cluster the consumer may be on another server than ours, and that one may be gone. */
 const clusterHeartbeatMs = 1_000;
 const recreateBackoffMs = [0, 50, 100, 250, 500, 1000, 2000];

@@ -20,6 +20,7 @@ const maxConsumers = 4096;
 const contactNs = 2.5e9;
 const takeInMs = 10_000;
 const takeInStepMs = 100;
+const askAgainMs = 400;
 export const streamNotFound = 10059;
 const streamExists = 10058;
 
@@ -103,14 +104,38 @@ export async function lastCommit(jsm: JetStreamManager, address: PartitionAddres
  * The same, for a caller who has seen commit `seen`: in a cluster there may be no leader for a moment, and a new one needs another
  * until it has taken in all that was acknowledged. What is still missing after that is lost.
  */
-export async function logEnd({ jsm, replicated }: LedgerSource, address: PartitionAddress, seen: number) {
-  for (const until = performance.now() + (replicated ? takeInMs : 0); ; await sleep(takeInStepMs))
+export async function logEnd(
+  { jsm, replicated }: LedgerSource,
+  address: PartitionAddress,
+  seen: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  if (!replicated) return lastCommit(jsm, address);
+  const asked = new Set<Promise<number>>();
+  for (const until = performance.now() + takeInMs; ; await sleep(takeInStepMs))
     try {
-      const last = await lastCommit(jsm, address);
+      const last = await firstAnswer(asked, () => lastCommit(jsm, address));
       if (last >= seen || performance.now() >= until) return last;
     } catch (error) {
+      signal?.throwIfAborted();
       if (performance.now() >= until) throw error;
     }
+}
+
+/** What came while nobody led is never answered, so it is soon asked again; who is only slow still has their time. */
+async function firstAnswer(asked: Set<Promise<number>>, ask: () => Promise<number>): Promise<number> {
+  const question = ask();
+  asked.add(question);
+  question.catch(() => undefined).finally(() => asked.delete(question));
+  const soon = new AbortController();
+  const again = sleep(askAgainMs, undefined, { signal: soon.signal }).then(() => {
+    throw new Error('nobody leads the stream now');
+  });
+  try {
+    return await Promise.race([...asked, again]);
+  } finally {
+    soon.abort();
+  }
 }
 
 export function isApiError(error: unknown, code: number): boolean {

@@ -1,9 +1,12 @@
 import type { Blobs } from '@writ/blobs';
 import type { KV } from '@nats-io/kv';
+import { TimeoutError } from '@nats-io/nats-core';
 import type { PartitionAddress } from '../log/commit.js';
 import { stateKey } from '../host/keys.js';
 import { encodeSnapshot, restoreSnapshot, type Captured } from './snapshot-format.js';
 import type { PartitionState } from './state.js';
+
+const mostAttempts = 4;
 
 /** Where the newest snapshot of a partition is. */
 interface Pointer {
@@ -40,11 +43,11 @@ export class Snapshots {
    * half filled: take a new one.
    */
   async load(address: PartitionAddress, state: PartitionState): Promise<string | undefined> {
-    const pointer = await this.pointer(address);
+    const pointer = await insisting(() => this.pointer(address));
     if (!pointer) return 'none';
     if (pointer.modelVersion !== state.model.version) return 'none of this version';
     try {
-      restoreSnapshot(await this.blobs.get(pointer.blob), state);
+      restoreSnapshot(await insisting(() => this.blobs.get(pointer.blob)), state);
       return undefined;
     } catch (error) {
       return String(error);
@@ -55,4 +58,14 @@ export class Snapshots {
     const entry = await this.kv.get(stateKey('snapshot', address));
     return entry && entry.operation === 'PUT' ? entry.json<Pointer>() : undefined;
   }
+}
+
+/** In a cluster a question may go to a server that was just lost; the next one goes to another. */
+async function insisting<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await ask();
+    } catch (error) {
+      if (attempt === mostAttempts || !(error instanceof TimeoutError)) throw error;
+    }
 }

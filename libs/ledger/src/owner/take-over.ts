@@ -7,7 +7,7 @@ import { chainStart } from '../log/chain.js';
 import { LogCommit, type PartitionAddress } from '../log/commit.js';
 import { CommitReader } from '../log/reader.js';
 import type { LedgerSource } from '../source.js';
-import { lastCommit } from '../log/streams.js';
+import { logEnd } from '../log/streams.js';
 import { diskFull } from './disk-full.js';
 import { encodeEvent } from './encode.js';
 import type { Snapshots } from './snapshots.js';
@@ -42,7 +42,7 @@ export interface Recovered {
 export async function takeOver(options: TakeOver): Promise<Recovered> {
   const started = performance.now();
   const { source, address, signal } = options;
-  const last = await lastCommit(source.jsm, address);
+  const last = await logEnd(source, address, 0, signal);
   const state = await fromSnapshot(options, last);
   const snapshot = state.commit;
   const before = state.events;
@@ -64,7 +64,7 @@ export async function takeOver(options: TakeOver): Promise<Recovered> {
       }
       for (const commit of rest) state.replay(commit);
     }
-    for (let end = last; ; end = await lastCommit(source.jsm, address)) {
+    for (let end = last; ; end = await logEnd(source, address, 0, signal)) {
       if (end < state.commit) throw new Error(`the log ends at ${end}; it had ${state.commit} commits a moment ago`);
       while (state.commit < end) for (const commit of await some(reader, signal)) state.replay(commit);
       if (await claim(options, state)) break;
