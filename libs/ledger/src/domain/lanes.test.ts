@@ -1,4 +1,4 @@
-import { jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { verifies } from '@writ/testkit';
 import { newLanedId } from './ids.js';
 import { laneOf } from './lanes.js';
