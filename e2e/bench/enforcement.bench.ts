@@ -1,13 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { actionAggregate, Enforcement, type ActionRequest } from '@writ/enforcement';
-import { TestIdentity } from '@writ/enforcement/testing';
 import { Ledger } from '@writ/ledger';
 import { aggregates, newId } from '@writ/ledger/domain';
-import { startNats, startPostgres } from '@writ/servers';
 import { start as startPolicy } from '@writ/service-policy';
 import { eventually } from '@writ/testkit';
+import { startBenchBackends } from './backends.js';
 import { defineBench, quantile, type Measurement } from './bench.js';
 
 const POLICIES = 100;
@@ -101,19 +97,9 @@ function policies(): string {
 }
 
 async function prepare({ durability }: { durability: 'fsync' | 'flush' }): Promise<Prepared> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'writ-bench-enforcement-'));
-  const nats = await startNats({ dataDir: path.join(folder, 'nats'), durability });
-  const postgres = await startPostgres({ dataDir: path.join(folder, 'pg'), durability });
-  const ledger = await Ledger.connect({ servers: nats.url, durability });
-  const identity = await TestIdentity.start(ledger);
-  const policy = await startPolicy({
-    WRIT_NATS_URL: nats.url,
-    WRIT_POSTGRES_URL: postgres.url,
-    WRIT_ISSUER: identity.issuer,
-    WRIT_DATA: folder,
-    WRIT_DURABILITY: durability,
-    WRIT_LOG_LEVEL: 'error',
-  });
+  const backends = await startBenchBackends(durability);
+  const { ledger, identity } = backends;
+  const policy = await startPolicy(backends.env);
   const host = await ledger.host({ service: 'tools', model: aggregates([actionAggregate]) });
   await host.ready;
   const enforcement = await Enforcement.start({
@@ -136,10 +122,7 @@ async function prepare({ durability }: { durability: 'fsync' | 'flush' }): Promi
     await enforcement.stop();
     await host.stop();
     await policy.stop();
-    await identity.stop();
-    await ledger.drain();
-    await Promise.all([nats.stop(), postgres.stop()]);
-    await rm(folder, { recursive: true, force: true });
+    await backends[Symbol.asyncDispose]();
   };
   return { enforcement, request, [Symbol.asyncDispose]: stop };
 }

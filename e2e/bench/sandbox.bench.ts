@@ -1,15 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { clientOf, GrpcChannel, type GrpcClient } from '@writ/api';
-import { TestIdentity } from '@writ/enforcement/testing';
-import { Ledger } from '@writ/ledger';
 import { ArtifactService, SandboxService } from '@writ/proto/sandbox/v1/sandbox';
-import { startNats, startPostgres } from '@writ/servers';
 import { start as startPolicy } from '@writ/service-policy';
 import { start as startRunner } from '@writ/service-sandbox-runner';
 import { eventually } from '@writ/testkit';
+import { startBenchBackends } from './backends.js';
 import { defineBench, quantile, type Measurement } from './bench.js';
 
 const FILES = 1_000;
@@ -110,20 +107,9 @@ async function repository(folder: string): Promise<string> {
 }
 
 async function prepare({ durability }: { durability: 'fsync' | 'flush' }): Promise<Prepared> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'writ-bench-sandbox-'));
-  const nats = await startNats({ dataDir: path.join(folder, 'nats'), durability });
-  const postgres = await startPostgres({ dataDir: path.join(folder, 'pg'), durability });
-  const ledger = await Ledger.connect({ servers: nats.url, durability });
-  const identity = await TestIdentity.start(ledger);
-  const environment = {
-    WRIT_NATS_URL: nats.url,
-    WRIT_POSTGRES_URL: postgres.url,
-    WRIT_ISSUER: identity.issuer,
-    WRIT_DATA: folder,
-    WRIT_DURABILITY: durability,
-    WRIT_LOG_LEVEL: 'error',
-    WRIT_ARTIFACT_SOURCES: folder,
-  };
+  const backends = await startBenchBackends(durability);
+  const { folder, identity } = backends;
+  const environment = { ...backends.env, WRIT_ARTIFACT_SOURCES: folder };
   const policy = await startPolicy(environment);
   const runner = await startRunner(environment);
   const person = await identity.token({ sub: 'psn_1', kind: 'person' });
@@ -149,10 +135,7 @@ async function prepare({ durability }: { durability: 'fsync' | 'flush' }): Promi
     for (const each of channels) each.close();
     await runner.stop();
     await policy.stop();
-    await identity.stop();
-    await ledger.drain();
-    await Promise.all([nats.stop(), postgres.stop()]);
-    await rm(folder, { recursive: true, force: true });
+    await backends[Symbol.asyncDispose]();
   };
   return { sandboxes, from, [Symbol.asyncDispose]: stop };
 }

@@ -1,17 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { processesBelow } from '@writ/testkit';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startStack } from '../demo/stack.js';
 import { defineBench } from './bench.js';
+import { cpuMs, memoryMib, rolesBelow } from './workflows/processes.js';
 
 /** What a start leaves to do: views that catch up, audit's first look at the ledger, connections that settle. */
 const SETTLE_MS = 25_000;
 const IDLE_MS = 20_000;
-/** Linux counts the time of a process in these. */
-const TICKS_PER_SECOND = 100;
 
 export const bench = defineBench({
   name: 'stack',
@@ -30,16 +27,17 @@ export const bench = defineBench({
       await first.stop();
       const stack = await startStack(folder);
       await delay(SETTLE_MS);
-      const before = ticksOf(stack.pid);
+      const roles = rolesBelow(stack.pid);
+      const before = total(cpuMs(roles));
       await delay(IDLE_MS);
-      const idle = ticksOf(stack.pid) - before;
-      const memory = family(stack.pid).reduce((sum, pid) => sum + pssKibOf(pid), 0);
+      const idleMs = total(cpuMs(roles)) - before;
+      const memory = total(memoryMib(roles));
       await stack.stop();
       return [
         { name: 'firstBootMs', value: first.bootMs, unit: 'ms' },
         { name: 'bootMs', value: stack.bootMs, unit: 'ms' },
-        { name: 'idleCpuPercent', value: (idle / TICKS_PER_SECOND / (IDLE_MS / 1_000)) * 100, unit: '% of a core' },
-        { name: 'idlePssMib', value: memory / 1_024, unit: 'MiB' },
+        { name: 'idleCpuPercent', value: (idleMs / IDLE_MS) * 100, unit: '% of a core' },
+        { name: 'idlePssMib', value: memory, unit: 'MiB' },
       ];
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -47,27 +45,5 @@ export const bench = defineBench({
   },
 });
 
-const family = (pid: number): number[] => [pid, ...processesBelow(pid).map((process) => process.pid)];
-
-/** The fields of proc_pid_stat(5) behind the name of the program; nothing of a process that is gone. */
-function statOf(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-  } catch {
-    return [];
-  }
-}
-
-const ticksOf = (pid: number): number =>
-  family(pid).reduce((sum, each) => sum + Number(statOf(each)[11] ?? 0) + Number(statOf(each)[12] ?? 0), 0);
-
-/** Memory with what is shared counted once. */
-function pssKibOf(pid: number): number {
-  try {
-    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
+const total = (byRole: ReadonlyMap<string, number>): number =>
+  [...byRole.values()].reduce((sum, each) => sum + each, 0);

@@ -1,12 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { TestIdentity } from '@writ/enforcement/testing';
-import { Ledger } from '@writ/ledger';
-import { guard, startNats, startPostgres } from '@writ/servers';
+import { guard } from '@writ/servers';
 import { eventually, projectRoot } from '@writ/testkit';
+import { startBenchBackends } from './backends.js';
 
 /** What a program said on the line on which it said that it is ready. */
 interface Ready {
@@ -70,23 +66,10 @@ export async function startToolGateway(options: GatewayOptions): Promise<ToolGat
   const stack = new AsyncDisposableStack();
   try {
     const { durability, server } = options;
-    const folder = await mkdtemp(path.join(tmpdir(), 'writ-bench-tools-'));
-    stack.defer(() => rm(folder, { recursive: true, force: true }));
-    const nats = await startNats({ dataDir: path.join(folder, 'nats'), durability });
-    stack.defer(() => nats.stop());
-    const postgres = await startPostgres({ dataDir: path.join(folder, 'pg'), durability });
-    stack.defer(() => postgres.stop());
-    const ledger = await Ledger.connect({ servers: nats.url, durability });
-    stack.defer(() => ledger.drain());
-    const identity = await TestIdentity.start(ledger);
-    stack.defer(() => identity.stop());
+    const backends = stack.use(await startBenchBackends(durability));
+    const { identity } = backends;
     const env = {
-      WRIT_NATS_URL: nats.url,
-      WRIT_POSTGRES_URL: postgres.url,
-      WRIT_ISSUER: identity.issuer,
-      WRIT_DATA: folder,
-      WRIT_DURABILITY: durability,
-      WRIT_LOG_LEVEL: 'error',
+      ...backends.env,
       WRIT_TOOL_HTTP_HOSTS: new URL(server.url).host,
       WRIT_OUTBOUND_ALLOW: new URL(server.url).host,
       ...options.env,
