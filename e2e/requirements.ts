@@ -78,6 +78,7 @@ export const requirements: readonly Requirement[] = [
     promise:
       'what a run did is taken back last first, tried again also after a cancel, and the receipt says what could not be',
   },
+  { id: 'run.reaped', promise: 'what a run owned ends with it, also where its worker is dead and nobody cleans up' },
   {
     id: 'scheduler.step_lost',
     promise:
@@ -781,7 +782,8 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'scheduler.many_starts',
-    promise: 'of 10,000 starts in one call each is started or refused by itself, and a repeat starts none of them again',
+    promise:
+      'of 10,000 starts in one call each is started or refused by itself, and a repeat starts none of them again',
   },
   {
     id: 'scheduler.many_ends',
@@ -789,7 +791,8 @@ export const requirements: readonly Requirement[] = [
   },
   {
     id: 'scheduler.grant_when_needed',
-    promise: 'a run gets a grant when somebody first has to act in it, within what its start allowed, and none after its end',
+    promise:
+      'a run gets a grant when somebody first has to act in it, within what its start allowed, and none after its end',
   },
   {
     id: 'scheduler.revoked_ungranted',

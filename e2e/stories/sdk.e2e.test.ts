@@ -26,6 +26,7 @@ let stack: DemoStack;
 let person: Rest;
 let ada: Writ;
 let agentKeyFile: string;
+let agentId: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'writ-sdk-'));
@@ -44,6 +45,7 @@ beforeAll(async () => {
     jwk: JSON.stringify(agentKey.publicJwk),
     capabilities: [{ actions: agentHolds }],
   });
+  agentId = agent.id;
   const text = 'permit (principal is Writ::Agent, action, resource);';
   await person.put('/v1/policies', { files: [{ name: 'all.cedar', text }], mode: 'POLICY_MODE_ENFORCE' });
   agentKeyFile = path.join(folder, 'agent.key.json');
@@ -109,6 +111,33 @@ test('05 starts children, and is refused one with more rights than its own', asy
   expect(out).toContain('the: 3, writ: 2, agent: 2');
   expect(out).toContain("tooMuch: 'identity.exceeds_parent'");
 });
+
+test('06 drops a draft under way for a message', async () => {
+  expect(await example('06-steer')).toBe('a report on bees');
+});
+
+test('what a run owned ends with it, also where its worker was killed and nobody cleans up', async () => {
+  verifies('run.reaped');
+  const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: agentKeyFile };
+  await using worker = startProcess('e2e/stories/holding-worker.ts', { env });
+  await worker.line(/^serving$/);
+  await using agent = connect({ url: stack.url, token: () => person.accessToken() });
+  const { id } = await person.post<{ id: string }>('/v1/runs', { workflow: 'holding', agent: agentId });
+  const [, sandbox = ''] = await worker.line(/^holds (sbx_\S+)/, 30_000);
+  await worker.kill();
+  const state = async () => {
+    const { sandbox: found } = await person.get<{ sandbox: { state: string; run: string } }>(
+      `/v1/sandboxes/${sandbox}`,
+    );
+    return found;
+  };
+  expect(await state()).toMatchObject({ state: 'running', run: id });
+  const { outcomeUnknown } = await agent.run(id).cancel({ reason: 'its worker is dead', force: true });
+  expect(outcomeUnknown).toEqual([`what run ${id} was doing`]);
+  await eventually(async () => (await state()).state === 'stopped');
+  const { run } = await person.get<{ run: { receipt: { outcomeUnknown: string[] } } }>(`/v1/runs/${id}`);
+  expect(run.receipt.outcomeUnknown).toEqual(outcomeUnknown);
+}, 60_000);
 
 test('a run whose code has changed under it is paused, with a difference that a person can read, and goes on with the right code', async () => {
   verifies('scheduler.readable_difference');

@@ -229,8 +229,10 @@ export class Session {
       }
       const bytes = reportSize(report);
       const item = this.read(bytes > 0 ? await withClaims(report, this.links.claim, this.tenant) : report, held.run);
-      if (item.beats) this.links.beats(this, held.partition, held.run, item.attempt, item.beats);
-      delete item.beats;
+      if (item.beats) {
+        this.links.beats(this, held.partition, held.run, item.attempt, item.beats);
+        delete item.beats; // nothing of them is recorded
+      }
       const earlier = items.get(report.attempt);
       const batch = batches.get(held.partition);
       if (batch && batch.bytes + bytes > reportBytes) flush(held.partition);
