@@ -2,8 +2,7 @@
 import path from 'node:path';
 import { projectRoot } from '@writ/testkit';
 import type { Rest } from '../../demo/rest.js';
-import { peopleOf, type People } from '../stack/people.js';
-import type { FaultStack } from '../stack/stack.js';
+import { peopleOf, type People, type Place } from '../stack/people.js';
 import type { Journal } from './journal.js';
 
 export interface Cast extends People {
@@ -21,7 +20,7 @@ permit (principal is Writ::Agent, action == Writ::Action::"tool.call", resource 
 
 const fileServer = '/app/node_modules/@modelcontextprotocol/server-filesystem/dist/index.js';
 
-export async function castOf(stack: FaultStack, journal: Journal): Promise<Cast> {
+export async function castOf(stack: Place, journal: Journal): Promise<Cast> {
   const people = await peopleOf(stack);
   const { person } = people;
   await connectTools(person, journal);

@@ -20,7 +20,8 @@ const append = {
   inputSchema: { type: 'object' as const, properties: { key: { type: 'string' } }, required: ['key'] },
 };
 
-export async function startJournal(): Promise<Journal> {
+/** @param address to listen on */
+export async function startJournal(address = '127.0.0.1'): Promise<Journal> {
   const appended = new Map<string, number>();
   const handler = createMcpHandler(() => {
     const server = new Server({ name: 'journal', version: '1' }, { capabilities: { tools: {} } });
@@ -39,8 +40,8 @@ export async function startJournal(): Promise<Journal> {
       else Readable.fromWeb(answer.body as ReadableStream).pipe(response);
     });
   });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  const host = `127.0.0.1:${(http.address() as AddressInfo).port}`;
+  await new Promise<void>((resolve) => http.listen(0, address, resolve));
+  const host = `${address}:${(http.address() as AddressInfo).port}`;
   return {
     host,
     url: `http://${host}/mcp`,

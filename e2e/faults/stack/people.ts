@@ -5,13 +5,16 @@ import path from 'node:path';
 import { newKeyPair, Rest } from '../../demo/rest.js';
 import type { FaultStack } from './stack.js';
 
+/** Where they work, and who lets them in. */
+export type Place = Pick<FaultStack, 'url' | 'operator' | 'folder'>;
+
 export interface People {
   readonly person: Rest;
   readonly agent: Rest;
   readonly agentKeyFile: string;
 }
 
-export async function peopleOf(stack: FaultStack): Promise<People> {
+export async function peopleOf(stack: Place): Promise<People> {
   const operator = new Rest(stack.url, stack.operator);
   const tenant = `tnt_${randomUUID()}`;
   await operator.post('/v1/tenants', { id: tenant, name: 'faults' });
