@@ -30,6 +30,7 @@ export async function writePage(
   ].filter(({ bars }) => bars.length > 0);
   const page = path.join(projectRoot, PAGE);
   const picture = groups.length > 0;
+  const once = figures.every(({ min, max }) => min === max);
   if (picture) await writeFile(page.replace('.md', '.svg'), barChart('Workflows of three durable steps', groups));
   const rows = figures.map(
     ({ name, value, min, max, unit }) =>
@@ -39,7 +40,7 @@ export async function writePage(
     '# Workflows, measured',
     '',
     'Written by `npm run bench -- workflows --peers --write`; do not edit. Everything ran on one machine, one engine at a time: servers,',
-    'one worker and one client, each in processes of its own.',
+    `one worker and one client, each in processes of its own. ${once ? 'One run.' : 'Several runs: the median, the smallest and the largest.'}`,
     '',
     ...(picture ? ['![Workflows a second and time of one](workflows.svg)', ''] : []),
     `| figure | median | range | unit | wanted |\n|---|---|---|---|---|`,
