@@ -18,14 +18,14 @@ export function decideStart(subject: string, start: Start, run: RunRecord | unde
 }
 
 /**
- * Starts what is new for certain: there is no run of that id, and the id is younger than that of any run which was forgotten here. An id
- * that somebody thought up may be that of a run which ended long ago.
+ * Starts what is new for certain: there is no run of that id, and the id is younger than that of any run which was forgotten here, or was
+ * looked for in the view. An id that somebody thought up may be that of a run which ended long ago.
  */
 export function decideStarts(runs: readonly NewRun[], index: RunIndex, tenant: string): RunEvent[] {
   const events: RunEvent[] = [];
   const taken = new Set<string>();
-  for (const { id, ...start } of runs) {
-    if (taken.has(id) || index.get(tenant, id) || !index.neverHad(tenant, id)) continue;
+  for (const { id, looked, ...start } of runs) {
+    if (taken.has(id) || index.get(tenant, id) || !(looked || index.neverHad(tenant, id))) continue;
     taken.add(id);
     events.push({ type: 'run.started.v1', subject: id, data: startedData(start) });
   }

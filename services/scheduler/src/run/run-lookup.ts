@@ -8,6 +8,7 @@ import { journalOf, type Journal } from './journal.js';
 /** The view, as far as runs are looked up in it. */
 export interface RunRows {
   find(tenant: string, id: string): Promise<RunRow | undefined>;
+  ended(tenant: string, ids: readonly string[]): Promise<Set<string>>;
 }
 
 /** Finds out about a run wherever it is: its owner knows those that go on or ended lately, the view knows all. */
@@ -35,6 +36,11 @@ export class RunLookup {
   async forgotten(tenant: string, run: string): Promise<RunRow | undefined> {
     const row = await this.rows.find(tenant, run);
     return row && row.ended_ms !== null ? row : undefined;
+  }
+
+  /** Those of these runs that ended, also long ago. */
+  ended(tenant: string, runs: readonly string[]): Promise<Set<string>> {
+    return runs.length === 0 ? Promise.resolve(new Set()) : this.rows.ended(tenant, runs);
   }
 
   /**

@@ -5,7 +5,7 @@ import type { Grants } from '../outside/grants.js';
 import type { NewRun, Start } from './run.commands.js';
 import { startDigest } from './digest.js';
 import type { RunLookup } from './run-lookup.js';
-import { inBatches, type Batched } from './start-batches.js';
+import { inBatches, thoughtUp, type Batched } from './start-batches.js';
 import { authorityOf, recorded, type StartRequest } from './start-request.js';
 
 export interface Started {
@@ -40,8 +40,9 @@ export class RunStarter {
   async startMany(requests: readonly StartRequest[]): Promise<PromiseSettledResult<Started>[]> {
     const outcomes = new Array<PromiseSettledResult<Started>>(requests.length);
     const left: number[] = [];
+    const ended = await this.ended(requests);
     await Promise.all(
-      inBatches(requests, left).map(async (batch) => {
+      inBatches(requests, ended, left).map(async (batch) => {
         const [first] = batch.at as [number];
         const { tenant, actor, trace } = requests[first] as StartRequest;
         const settle = (outcome: (at: number) => PromiseSettledResult<Started> | undefined) =>
@@ -69,6 +70,14 @@ export class RunStarter {
     };
     await Promise.all(Array.from({ length: Math.min(left.length, oneByOneAtOnce) }, work));
     return outcomes;
+  }
+
+  private ended(requests: readonly StartRequest[]): Promise<Set<string>> {
+    const [first] = requests;
+    const asked = requests.filter((each) => each.ungranted && thoughtUp(each)).map(({ id }) => id);
+    if (!first) return Promise.resolve(new Set());
+    // Without the view they are looked for one by one, and fail so; that must not keep others from being started.
+    return this.lookup.ended(first.tenant, asked).catch(() => new Set(asked));
   }
 
   private send(tenant: string, actor: Actor, trace: string | undefined, { partition, runs }: Batched) {

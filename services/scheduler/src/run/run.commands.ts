@@ -29,7 +29,11 @@ export interface Start {
 }
 
 /** One of many that are started at once. */
-export type NewRun = Omit<Start, 'type'> & { id: string };
+export type NewRun = Omit<Start, 'type'> & {
+  id: string;
+  /** No run of this id has ended: the view was asked. */
+  looked?: boolean;
+};
 
 /** What a worker says that happened in one run. */
 export interface ReportItem {

@@ -20,14 +20,15 @@ export interface Batched {
 /**
  * Puts starts of one tenant into as few commands as they fit into.
  *
- * @param left takes those that go by themselves: whose grant is recorded first, and whose id may have been a run's long ago
+ * @param ended ids of runs that ended, of those that do not say when they were made
+ * @param left takes those that go by themselves: whose grant is recorded first, and whose id was a run's long ago
  */
-export function inBatches(requests: readonly StartRequest[], left: number[]): Batched[] {
+export function inBatches(requests: readonly StartRequest[], ended: ReadonlySet<string>, left: number[]): Batched[] {
   const open = new Map<number, Batched & { bytes: number }>();
   const all: Batched[] = [];
   requests.forEach((request, at) => {
     const { tenant, actor: _actor, id, chosen, cause, trace: _trace, ...start } = recorded(request);
-    if (!start.ungranted || cause !== undefined || (chosen && madeAtMs(id) === undefined)) return void left.push(at);
+    if (!start.ungranted || cause !== undefined || ended.has(id)) return void left.push(at);
     const { input, workflow } = start;
     const bytes = otherBytes + ('value' in input ? JSON.stringify(input.value ?? null).length : 0);
     const partition = schedulerPartition(tenant, id);
@@ -38,8 +39,14 @@ export function inBatches(requests: readonly StartRequest[], left: number[]): Ba
       all.push(batch);
     }
     batch.bytes += bytes;
-    batch.runs.push({ id, ...start, digest: startDigest(workflow, input) });
+    const looked = thoughtUp({ id, chosen }) ? { looked: true } : {};
+    batch.runs.push({ id, ...start, digest: startDigest(workflow, input), ...looked });
     batch.at.push(at);
   });
   return all;
+}
+
+/** Whether only the view can tell that no run of this id ended long ago. */
+export function thoughtUp({ id, chosen }: Pick<StartRequest, 'id' | 'chosen'>): boolean {
+  return chosen && madeAtMs(id) === undefined;
 }

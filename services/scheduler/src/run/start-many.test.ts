@@ -46,6 +46,9 @@ describe('starts of many runs', () => {
     expect(partition.model.index.get(testTenant, old)).toBeUndefined();
     expect(starts(partition, [old])).toBe(0);
     expect(starts(partition, [younger])).toBe(1);
+    expect(partition.send('many', { type: 'starts', runs: [{ ...wanted('thought-up'), looked: true }] })).toHaveLength(
+      1,
+    );
   });
 
   test('know after a recovery from a snapshot what was forgotten before it', () => {

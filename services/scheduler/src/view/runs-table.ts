@@ -79,6 +79,17 @@ export class RunsTable {
     return row && rowOf(row);
   }
 
+  /** Those of these runs that have ended. */
+  async ended(tenant: string, ids: readonly string[]): Promise<Set<string>> {
+    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query('select id from runs where tenant = $1 and id = any($2::text[]) and ended_ms is not null', [
+        tenant,
+        ids,
+      ]),
+    );
+    return new Set((rows as { id: string }[]).map(({ id }) => id));
+  }
+
   /** Newest first, after the given one. */
   async list(
     tenant: string,
