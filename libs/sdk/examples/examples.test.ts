@@ -8,6 +8,7 @@ import { refund } from './03-message-and-approval/main.js';
 import { fileIssue, filed, inspect } from './04-sandbox-and-tool/main.js';
 import { scout, survey } from './05-children/main.js';
 import { report } from './06-steer/main.js';
+import { grade, gradeAll } from './07-many/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -82,4 +83,15 @@ test('06 drops the draft under way when a message names another topic', async ()
   await run.send('steer', { topic: 'bees' });
   expect(await run.result()).toBe('a report on bees');
   expect(await t.replay(t.history('r'), report)).toEqual({ same: true });
+});
+
+test('07 starts many, each with an outcome of its own, and a repeat finds them', async () => {
+  await using t = testWrit({ workflows: [grade] });
+  const essays = new Map(Array.from({ length: 200 }, (_, n) => [`e${n}`, 'word '.repeat(n + 1).trim()]));
+  await t.start(grade, { essay: 'another one' }, { id: 'grade-e7' });
+  for (let times = 0; times < 2; times++) {
+    const { words, refused } = await gradeAll(t, essays);
+    expect([words.size, words.get('e199')]).toEqual([199, 200]);
+    expect([...refused]).toEqual([['e7', 'run.conflict']]);
+  }
 });
