@@ -802,6 +802,10 @@ export const requirements: readonly Requirement[] = [
     id: 'policy.remembered_decision',
     promise: 'a decision is reused only where policies and all that they see are the same, and is then the same',
   },
+  {
+    id: 'cli.start_many',
+    promise: 'a file of runs is started line by line, and a refused line is told with its number',
+  },
   { id: 'scheduler.strict_replay', promise: 'a strict replay performs nothing and tells the first difference' },
   { id: 'scheduler.stale_attempt', promise: 'of two workers with one run only the one that has it now is believed' },
   { id: 'scheduler.tenant_isolation', promise: 'a worker gets and touches no run of another tenant' },

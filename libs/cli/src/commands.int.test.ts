@@ -466,3 +466,34 @@ test('doctor finds a service that is not ready, names the repair, and exits 10',
   expect(found['tools']?.found).toContain('files/read is another one than was approved');
   expect(checks.filter(({ state }) => state === 'problem').every(({ fix }) => fix)).toBe(true);
 });
+
+describe('run start --file', () => {
+  test('starts a run for each line, and tells the line of each that was refused', async () => {
+    verifies('cli.start_many');
+    await writeFile(
+      path.join(place.folder, 'items.ndjson'),
+      '{"id":"a","input":{"n":1}}\n\n{"id":"b","workflow":"other"}\n{"id":"c"}\n',
+    );
+    const problem = { code: 'run.conflict', detail: 'run c is there' };
+    server.json('POST /v1/runs:start', {
+      items: [{ run: { id: 'a' } }, { run: { id: 'b', attached: true } }, { problem }],
+    });
+    const { code, out, err } = await run('run', 'start', 'hello', '--file', 'items.ndjson', '--queue', 'fast');
+    expect({ code, out }).toEqual({ code: 8, out: 'a\nb\n' });
+    expect(err).toBe('items.ndjson:4 run c is there (run.conflict)\n1 started, 1 were there already, 1 refused\n');
+    expect(server.seen.at(-1)?.body).toEqual({
+      items: [
+        { workflow: 'hello', queue: 'fast', id: 'a', jsonInput: { n: 1 } },
+        { workflow: 'other', queue: 'fast', id: 'b' },
+        { workflow: 'hello', queue: 'fast', id: 'c' },
+      ],
+    });
+  });
+
+  test('refuses a line that makes no sense before anything is started', async () => {
+    await writeFile(path.join(place.folder, 'items.ndjson'), '{"id":"a"}\n{"in":1}\n');
+    const { code, err } = await run('run', 'start', 'hello', '--file', 'items.ndjson');
+    expect({ code, seen: server.seen }).toEqual({ code: 2, seen: [] });
+    expect(err).toContain("items.ndjson:2 says 'in'");
+  });
+});

@@ -29,6 +29,7 @@ export const routes = {
   whoAmI: identity('whoAmI', 'GET', '/v1/whoami'),
 
   startRun: runs('startRun', 'POST', '/v1/runs'),
+  startRuns: runs('startRuns', 'POST', '/v1/runs:start'),
   getRun: runs('getRun', 'GET', '/v1/runs/{id}'),
   listRuns: runs('listRuns', 'GET', '/v1/runs'),
   getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),

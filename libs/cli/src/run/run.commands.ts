@@ -1,4 +1,5 @@
-import { choice, flag, needed, number, one, text, verb, type Noun } from '../command/command.js';
+import { choice, flag, needed, number, one, optional, text, verb, type Noun } from '../command/command.js';
+import { Refused } from '../failure/refused.js';
 
 const actions = () => import('./run.actions.js');
 const id = one('id of the run');
@@ -11,8 +12,10 @@ export const run: Noun = {
     verb({
       name: 'start',
       about: 'start a run of a workflow',
-      more: 'Prints the id. The same --id with the same input gives the same run, so a repeat is harmless.',
-      arguments: { workflow: one('name of the workflow') },
+      more:
+        'Prints the id. The same --id with the same input gives the same run, so a repeat is harmless. With --file a run for each ' +
+        'line, {"id":…,"input":…} and what the options say; each is started or refused by itself, and one refusal makes it exit 8.',
+      arguments: { workflow: optional('name of the workflow; with --file a line may name another') },
       options: {
         input: text('<json>', 'input: JSON, @file, or - for stdin'),
         id: text('<id>', 'chosen by you; default: made'),
@@ -20,14 +23,25 @@ export const run: Noun = {
         queue: text('<name>', 'queue of workers; default: default'),
         agent: text('<id>', 'agent that the run acts as; people and operators must name one'),
         at: text('<time>', 'not before this time'),
+        file: text('<file>', 'start many: a file with one JSON object a line, or - for stdin'),
         wait: flag('wait for the end and print the result; exit 8 if it ended badly'),
         watch: flag('show what happens until the end; exit 8 if it ended badly'),
       },
       examples: [
         'run start hello --input \'{"name":"Ada"}\' --watch',
+        'run start review --file reviews.ndjson -o name',
         'run start review --input @review.json --id review-42 --on-conflict attach --wait --json',
       ],
-      act: async (call, { workflow }, options) => (await actions()).start(call, workflow, options),
+      act: async (call, { workflow }, { file, ...options }) => {
+        if (file !== undefined) {
+          const { id, input, wait, watch, ...all } = options;
+          if (id !== undefined || input !== undefined || wait || watch)
+            throw new Refused('cli.usage', '--id, --input, --wait and --watch are of one run, not of a --file of them');
+          return (await import('./run.many.js')).startMany(call, workflow, file, all);
+        }
+        if (workflow === undefined) throw new Refused('cli.usage', 'name the workflow, or a --file of runs');
+        return (await actions()).start(call, workflow, options);
+      },
     }),
     verb({
       name: 'get',
