@@ -33,7 +33,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       watchRecord(metrics, keeper, checkpoints);
       return {
         model: () => new RecordModel(),
-        projections: [auditIndex(ledger)],
+        projections: [auditIndex(ledger, keeper.sealed)],
         onOwned: (_partition, handle) => keeper?.owned(handle),
         onLost: () => keeper?.lost(),
       };

@@ -3,6 +3,7 @@ import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { TileStore } from '../tree/tile-store.js';
 import { RecordBroken } from './record-broken.js';
 import type { RecordModel } from './record-model.js';
+import { SealedCommits } from './sealed-commits.js';
 import { Sequencer } from './sequencer.js';
 
 const RESTART_MS = 1_000;
@@ -11,6 +12,8 @@ const BROKEN_MS = 30_000;
 
 /** Keeps a sequencer running as long as this process owns the audit partition, and starts it again when it fails. */
 export class RecordKeeper {
+  /** For the index, which follows. */
+  readonly sealed = new SealedCommits();
   private handle: PartitionHandle | undefined;
   private sequencer: Sequencer | undefined;
   private work: Promise<void> = Promise.resolve();
@@ -55,7 +58,7 @@ export class RecordKeeper {
       const delayMs = error instanceof RecordBroken ? BROKEN_MS : RESTART_MS;
       setTimeout(() => this.next(() => this.run(handle)), delayMs).unref();
     };
-    const sequencer = new Sequencer({ ...this.parts, handle, onFailure: again });
+    const sequencer = new Sequencer({ ...this.parts, sealed: this.sealed, handle, onFailure: again });
     this.sequencer = sequencer;
     await sequencer.start((handle.model as RecordModel).record).catch(async (error: unknown) => {
       await sequencer.stop(); // or what it follows already would gather commits for nobody

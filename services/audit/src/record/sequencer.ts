@@ -1,7 +1,7 @@
 import { ChainBroken, type Commit, type Follower, type Ledger, type Logger, type PartitionHandle } from '@writ/ledger';
 import { partitionsOf, type Actor } from '@writ/ledger/domain';
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
-import { leafHash } from '../tree/hashing.js';
+import { leafHashes } from '../tree/hashing.js';
 import { TileTree } from '../tree/tile-tree.js';
 import type { TileStore } from '../tree/tile-store.js';
 import { BatchReader } from './batch-reader.js';
@@ -9,6 +9,7 @@ import type { Batch, Sealed } from './record.events.js';
 import { RecordBroken } from './record-broken.js';
 import type { RecordModel } from './record-model.js';
 import { RECORD, partitionKey, type Record, type RecordCommand } from './record.js';
+import type { SealedCommits } from './sealed-commits.js';
 
 const SEAL_EVERY_MS = 1_000;
 /** Leaves that wait before reading stops until they are sealed. */
@@ -31,6 +32,7 @@ export class Sequencer {
       handle: PartitionHandle;
       tiles: TileStore;
       checkpoints: Checkpoints;
+      sealed: SealedCommits;
       log: Logger;
       /** What was appended but not recorded must not stay: a new sequencer begins at the record. */
       onFailure(error: unknown): void;
@@ -105,10 +107,11 @@ export class Sequencer {
     const commits = this.waiting.splice(0);
     this.waitingLeaves = 0;
     const from = tree.size;
-    await tree.append(commits.flatMap((commit) => commit.lines.map(leafHash)));
+    await tree.append(commits.flatMap((commit) => leafHashes(commit.bytes)));
     await tree.flush();
     const root = Buffer.from(await tree.root()).toString('base64');
     const command: RecordCommand = { type: 'seal', from, size: tree.size, root, batches: batchesOf(commits) };
+    this.parts.sealed.keep(commits);
     await this.parts.handle.execute({ tenant: 'system', aggregate: 'record', subject: RECORD, command, actor: ACTOR });
     await tree.prune();
     await this.parts.checkpoints.publish(tree, (this.parts.handle.model as RecordModel).record.heads);
@@ -155,7 +158,7 @@ export class Sequencer {
       for (const event of commit.events) {
         if (event.type !== 'record.sealed.v1') continue;
         for (const batch of (event.data as unknown as Sealed['data']).batches)
-          for await (const source of sources.read(batch)) await tree.append(source.lines.map(leafHash));
+          for await (const source of sources.read(batch)) await tree.append(leafHashes(source.bytes));
       }
     await tree.flush();
     return tree;

@@ -4,19 +4,20 @@ import { storable } from '@writ/platform';
 import type { EntityManager } from 'typeorm';
 import { BatchReader } from '../record/batch-reader.js';
 import type { Sealed } from '../record/record.events.js';
+import type { SealedCommits } from '../record/sealed-commits.js';
 
 /** Name of the projection, for `Host.waitFor`. */
 export const AUDIT_INDEX = 'index';
 
 const ROWS_A_STATEMENT = 2_000;
 
-/** Writes the index from the order that the record decided: reads each batch of commits again and files its lines. */
-export function auditIndex(ledger: Ledger): Projection {
+/** Writes the index from the order that the record decided: files the lines of each batch of commits. */
+export function auditIndex(ledger: Ledger, sealed?: SealedCommits): Projection {
   return {
     name: AUDIT_INDEX,
     events: ['record.sealed.v1'],
     async apply(events, manager) {
-      await using sources = new BatchReader(ledger);
+      await using sources = new BatchReader(ledger, sealed);
       for (const { event } of events) await file(sources, event, manager);
     },
     async reset(_partition, manager) {
@@ -41,7 +42,8 @@ async function file(sources: BatchReader, event: LedgerEvent, manager: EntityMan
 
 /** Columns of rows to come, since one statement with arrays is many times as fast as many statements. */
 class Rows {
-  private readonly leaves: unknown[][] = Array.from({ length: 13 }, () => []);
+  private readonly leaves: unknown[][] = Array.from({ length: 12 }, () => []);
+  private readonly lines: string[] = [];
   private readonly commits: unknown[][] = Array.from({ length: 5 }, () => []);
 
   get size(): number {
@@ -53,12 +55,12 @@ class Rows {
     const { service, partition } = commit;
     push(this.commits, [service, partition, commit.commit, commit.hash, commit.prev]);
     for (const [index, event] of commit.events.entries()) {
-      const line = Buffer.from(commit.lines[index] as Uint8Array).toString('utf8');
+      this.lines.push(textOf(commit.lines[index] as Uint8Array));
       const { id, tenant, type, actor, time } = event;
       const run = runOf(event);
       const about = [storable(event.subject), storable(actor.principal), run === undefined ? null : storable(run)];
       const place = [service, partition, commit.commit, index];
-      push(this.leaves, [leaf++, id, tenant, type, ...about, time, ...place, line]);
+      push(this.leaves, [leaf++, id, tenant, type, ...about, time, ...place]);
     }
     return leaf;
   }
@@ -68,8 +70,10 @@ class Rows {
     await manager.query(
       `INSERT INTO leaf (leaf, id, tenant, type, subject, principal, run, time, service, partition, commit, index, line)
        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-         $8::timestamptz[], $9::text[], $10::int[], $11::bigint[], $12::int[], $13::text[]) ON CONFLICT DO NOTHING`,
-      this.leaves,
+         $8::timestamptz[], $9::text[], $10::int[], $11::bigint[], $12::int[], string_to_array($13, E'\\n'))
+       ON CONFLICT DO NOTHING`,
+      // As an array each quote in a line would be escaped here and read again there; no line has a line feed.
+      [...this.leaves, this.lines.join('\n')],
     );
     await manager.query(
       `INSERT INTO sealed_commit (service, partition, commit, hash, prev)
@@ -77,6 +81,10 @@ class Rows {
       this.commits,
     );
   }
+}
+
+function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
 }
 
 /** The run whose token acted, or the one for which a service recorded it, such as an approval that a run waits for. */
