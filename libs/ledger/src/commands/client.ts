@@ -20,6 +20,8 @@ export interface OutgoingCommand {
   trace?: string;
   /** Default: `partitionOf(tenant, subject)`. */
   partition?: number;
+  /** It is of JSON alone, and nobody changes it any more: an owner in this process takes it as it is. */
+  plain?: boolean;
 }
 
 /** The answer to a command, given after its commit was acknowledged. */
@@ -77,7 +79,8 @@ export class LedgerCommands implements CommandClient {
   async send(outgoing: OutgoingCommand, { timeoutMs = 10_000, signal }: SendOptions = {}): Promise<CommandResult> {
     signal?.throwIfAborted();
     const { tenant, subject, partition = partitionOf(tenant, subject, this.route.partitions()) } = outgoing;
-    const text = encodeCommand(outgoing);
+    const command = commandOf(outgoing);
+    let text = outgoing.plain ? undefined : JSON.stringify(command);
     const deadline = performance.now() + timeoutMs;
     let unknown = false;
     let late = 0;
@@ -85,10 +88,14 @@ export class LedgerCommands implements CommandClient {
       const left = deadline - performance.now();
       if (left <= 0) throw gaveUp(this.route.service, partition, unknown, timeoutMs);
       const owner = this.route.local(partition);
-      // Longer the second time, and longer for what is large: an answer that is on its way must not be overtaken by its repetition.
-      const patience = attemptMs * 2 ** late + text.length / bytesPerMs;
-      const waitMs = Math.max(1, Math.min(left, patience));
-      const trying = owner?.serving ? this.here(owner, text, left) : this.there(partition, text, waitMs);
+      let trying: Promise<Attempt>;
+      if (owner?.serving) trying = this.here(owner, text === undefined ? { ...command } : decodeCommand(text), left);
+      else {
+        text ??= JSON.stringify(command);
+        // Longer the second time, and longer for what is large: an answer that is on its way must not be overtaken by its repetition.
+        const patience = attemptMs * 2 ** late + text.length / bytesPerMs;
+        trying = this.there(partition, text, Math.max(1, Math.min(left, patience)));
+      }
       const outcome = await unlessAborted(trying, signal);
       if ('result' in outcome) return outcome.result;
       unknown ||= outcome.unknown;
@@ -98,10 +105,9 @@ export class LedgerCommands implements CommandClient {
     }
   }
 
-  /** The command goes through its JSON form here too: a decider must not see more in one process than over the network. */
-  private here(owner: Owner, text: string, leftMs: number): Promise<Attempt> {
+  /** A command has gone through its JSON form here too, or is of JSON: a decider must not see more in one process than over the network. */
+  private here(owner: Owner, command: Command, leftMs: number): Promise<Attempt> {
     return new Promise((resolve, reject) => {
-      const command = decodeCommand(text);
       const timer = setTimeout(() => resolve({ again: true, unknown: true }), leftMs);
       owner.submit(command, (refusal, answer) => {
         clearTimeout(timer);
@@ -131,20 +137,20 @@ export class LedgerCommands implements CommandClient {
   }
 }
 
-function encodeCommand(outgoing: OutgoingCommand): string {
-  const { tenant, aggregate, subject, command, actor, cause } = outgoing;
-  const trace = outgoing.trace ?? activeTrace();
-  const wire: Omit<Command, 'time' | 'cause' | 'trace'> & { cause: string | undefined; trace: string | undefined } = {
-    id: outgoing.id ?? newId('cmd'),
+/** What its owner gets; the owner sets the time. */
+function commandOf(outgoing: OutgoingCommand): Command {
+  const { id = newId('cmd'), tenant, aggregate, subject, command, actor, cause, trace = activeTrace() } = outgoing;
+  return {
+    id,
     tenant,
     aggregate,
     subject,
     command,
     actor,
-    cause,
-    trace,
+    time: '',
+    ...(cause !== undefined && { cause }),
+    ...(trace !== undefined && { trace }),
   };
-  return JSON.stringify(wire);
 }
 
 function settleRefusal(

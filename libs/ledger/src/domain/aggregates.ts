@@ -40,6 +40,11 @@ export interface PartitionModel {
   readonly version: number;
   /** Changes nothing. @throws DomainError to refuse. */
   decide(command: Command): readonly EventDraft[];
+  /**
+   * Whether what `decide` gives of this type is JSON as it stands: no member undefined, nothing that is changed afterwards. It is then
+   * evolved as it is, and not read back from its line first. Default: no.
+   */
+  plain?(type: string): boolean;
   /** Sees each event of the log once and in order, from the start or from a snapshot; total. */
   evolve(event: LedgerEvent, at: CommitPoint): void;
   /** A value that later calls of `evolve` leave alone: it is encoded in slices, afterwards. */

@@ -1,5 +1,5 @@
 import { steadyNow } from '../clock.js';
-import type { Command, EventDraft, LedgerEvent } from '../domain/events.js';
+import type { Command, EventDraft } from '../domain/events.js';
 import { partitionLabel } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import { append, type Appended } from '../log/append.js';
@@ -12,7 +12,7 @@ import type { Done } from './answer.js';
 import { Batch } from './batch.js';
 import type { Seen } from './dedup.js';
 import { diskFull } from './disk-full.js';
-import { encodeEvent } from './encode.js';
+import { encodeEvent, type EncodedEvent } from './encode.js';
 import { OldAnswers } from './old-answers.js';
 import type { PartitionState } from './state.js';
 
@@ -104,24 +104,24 @@ export class Owner {
       return done(unavailable(this.label, 'too many changes wait for the broker'), undefined);
     command.time = this.now();
     done = this.observed(command, done);
-    let lines: string[];
+    let made: EncodedEvent[];
     try {
-      lines = this.decide(command);
+      made = this.decide(command);
     } catch (error) {
       return this.gather(0).refuse(done, this.refusalOf(error, command));
     }
-    const sizes = lines.map((line) => Buffer.byteLength(line));
+    const sizes = made.map(({ line }) => Buffer.byteLength(line));
     const bytes = sizes.reduce((sum, size) => sum + size + 1, 0);
     if (bytes > this.largest) return this.gather(0).refuse(done, tooLarge(bytes, this.largest));
     const batch = this.gather(bytes);
     const from = batch.lines.length;
     try {
-      for (const [i, line] of lines.entries()) this.evolve(batch, line, sizes[i] as number);
+      for (const [i, each] of made.entries()) this.evolve(batch, each, sizes[i] as number);
     } catch (error) {
       done(this.refusalOf(error, command), undefined);
       return this.lose('failed', `evolve threw: ${String(error)}`);
     }
-    batch.answer(done, from, lines.length);
+    batch.answer(done, from, made.length);
   }
 
   /** Takes no more commands; resolves when those it has are answered. */
@@ -150,14 +150,14 @@ export class Owner {
     };
   }
 
-  private decide(command: Command): string[] {
-    const drafts: readonly EventDraft[] = this.state.model.decide(command);
-    return drafts.map((draft) => encodeEvent(draft, command, this.label));
+  /** What is evolved is the parsed line, or what is equal to it by the model's word: exactly what a replay will see. */
+  private decide(command: Command): EncodedEvent[] {
+    const { model } = this.state;
+    const drafts: readonly EventDraft[] = model.decide(command);
+    return drafts.map((draft) => encodeEvent(draft, command, this.label, model.plain?.(draft.type)));
   }
 
-  /** What is evolved is the parsed line, not the draft: exactly what a replay will see. */
-  private evolve(batch: Batch, line: string, bytes: number): void {
-    const event = JSON.parse(line) as LedgerEvent;
+  private evolve(batch: Batch, { line, event }: EncodedEvent, bytes: number): void {
     if (batch.commit === 0) batch.commit = ++this.assigned;
     this.state.evolve(event, batch.commit, batch.lines.length);
     batch.add(line, bytes, event);

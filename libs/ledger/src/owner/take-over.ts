@@ -107,7 +107,8 @@ async function claim({ source, address, replica, signal }: TakeOver, state: Part
     actor: { principal: address.service, kind: 'service' as const },
     time: new Date(timeMs).toISOString(),
   };
-  const bytes = Buffer.from(encodeEvent({ type: claimedType, data: { epoch, replica } }, command, label));
+  const { line } = encodeEvent({ type: claimedType, data: { epoch, replica } }, command, label);
+  const bytes = Buffer.from(line);
   const fields = { commit: state.commit + 1, epoch, prev: state.hash, bytes, timeMs };
   const result = await append(source, { address, body: bytes, after: state.commit, epoch, prev: state.hash }, signal);
   if (result.outcome === 'deposed') return false;

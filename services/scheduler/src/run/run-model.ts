@@ -75,6 +75,10 @@ export class RunModel implements PartitionModel {
     }
   }
 
+  plain(type: string): boolean {
+    return type.startsWith('run.');
+  }
+
   evolve(event: LedgerEvent, at: { commit: number; index: number }): void {
     if (event.type.startsWith('run.')) evolve(this.index, event, at.commit);
     else this.others.evolve(event, at);

@@ -1,3 +1,4 @@
+import { inspect, isDeepStrictEqual } from 'node:util';
 import { aggregates, newId, type Actor, type Command, type Json, type LedgerEvent } from '@writ/ledger/domain';
 import type { RunCommand } from '../run/run.commands.js';
 import { RunModel } from '../run/run-model.js';
@@ -27,6 +28,8 @@ export class FakePartition {
     const commit = this.log.length + 1;
     const events = drafts.map((draft): LedgerEvent => {
       const data = JSON.parse(JSON.stringify(draft.data)) as Json;
+      if (this.model.plain(draft.type) && !isDeepStrictEqual(data, draft.data))
+        throw new Error(`${draft.type} is not JSON as it stands: ${inspect(draft.data)}`);
       const source = 'scheduler/00';
       return { specversion: '1.0', id: newId('evt'), type: draft.type, source, subject: draft.subject ?? subject, time, tenant: testTenant, actor, cause: id, data }; // prettier-ignore
     });

@@ -100,7 +100,7 @@ export class WorkerStreams {
     const { tenant, actor } = session;
     const [{ run: subject }] = items as [ReportItem];
     const command = { type: 'report' as const, session: session.id, items };
-    await this.parts.runs.send({ tenant, aggregate: 'run', subject, partition, command, actor });
+    await this.parts.runs.send({ tenant, aggregate: 'run', subject, partition, command, actor, plain: true });
   }
 
   /** @throws DomainError `auth.*` */
