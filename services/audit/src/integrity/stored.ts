@@ -26,7 +26,7 @@ export interface StoredCommit extends CommitHash {
 
 /** State of the partition's stream; undefined where there is none. */
 export async function streamState(ledger: Ledger, { service, partition }: Place): Promise<StreamState | undefined> {
-  const manager = await jetstreamManager(ledger.nc);
+  const manager = await jetstreamManager(ledger.nc, { checkAPI: false });
   try {
     return (await manager.streams.info(streamName(service, partition))).state;
   } catch (error) {
@@ -48,7 +48,7 @@ export async function* readStored(ledger: Ledger, place: Place, head: number): A
   const state = await streamState(ledger, place);
   if (state === undefined) return;
   const stream = streamName(place.service, place.partition);
-  const manager = await jetstreamManager(ledger.nc);
+  const manager = await jetstreamManager(ledger.nc, { checkAPI: false });
   for (let next = state.first_seq; next <= last;) {
     for await (const commit of delivered(ledger, stream, next, last)) {
       yield commit;
