@@ -113,3 +113,16 @@ describe('checking a policy set', () => {
     );
   });
 });
+
+test('the same text in two files is two policies, each with its own name and line', () => {
+  const text = 'permit(principal, action, resource);';
+  const files = [
+    { name: 'a.cedar', text },
+    { name: 'b.cedar', text: `// first\n${text}` },
+  ];
+  const told = checkPolicies(files, new Map()).policies.map(({ id, file, line }) => [id, file, line]);
+  expect(told).toEqual([
+    ['a.cedar#1', 'a.cedar', 1],
+    ['b.cedar#1', 'b.cedar', 2],
+  ]);
+});

@@ -1,4 +1,9 @@
-import { policySetTextToParts, policyToJson, type DetailedError } from '@cedar-policy/cedar-wasm/nodejs';
+import {
+  policySetTextToParts,
+  policyToJson,
+  type DetailedError,
+  type PolicyToJsonAnswer,
+} from '@cedar-policy/cedar-wasm/nodejs';
 import { readPolicy, UnusablePolicy, type Policy } from './policy.js';
 
 /** One file of Cedar text. */
@@ -62,7 +67,7 @@ function place(texts: readonly string[], whole: string): { text: string; line: n
 }
 
 function read(file: string, number: number, text: string, line: number): Policy | Finding {
-  const answer = policyToJson(text);
+  const answer = jsonOf(text);
   if (answer.type === 'failure') return error(file, '', `${line}:1 ${answer.errors.map(describe).join('; ')}`);
   try {
     return readPolicy(answer.json, { file, number, text, line });
@@ -70,6 +75,22 @@ function read(file: string, number: number, text: string, line: number): Policy 
     if (!(problem instanceof UnusablePolicy)) throw problem;
     return error(file, answer.json.annotations?.['id'] ?? '', `${line}:1 ${problem.message}`);
   }
+}
+
+/** Parsed policies that are kept. */
+const KEPT = 4_096;
+const parsed = new Map<string, PolicyToJsonAnswer>();
+
+/**
+ * A set is read by whoever checks it and by each follower of a process, and most of it stays when it changes; parsing is
+ * most of what that costs. The last used stand last.
+ */
+function jsonOf(text: string): PolicyToJsonAnswer {
+  const answer = parsed.get(text) ?? policyToJson(text);
+  parsed.delete(text);
+  parsed.set(text, answer);
+  if (parsed.size > KEPT) parsed.delete(parsed.keys().next().value as string);
+  return answer;
 }
 
 function error(file: string, policy: string, message: string): Finding {
