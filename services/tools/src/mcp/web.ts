@@ -14,11 +14,8 @@ export function webRequest({ method, raw }: FastifyRequest, url: string, signal:
   for (const [name, value] of Object.entries(raw.headers))
     if (value !== undefined && name !== 'authorization')
       headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  const read = { method, url, headers, signal, body: null, bodyUsed: false };
-  return Object.create(
-    Request.prototype,
-    Object.fromEntries(Object.entries(read).map(([name, value]) => [name, { value }])),
-  ) as Request;
+  const read = { __proto__: Request.prototype, method, url, headers, signal, body: null, bodyUsed: false };
+  return read as unknown as Request;
 }
 
 /** Sends it; a stream ends when the authority of whoever listens is revoked. */
