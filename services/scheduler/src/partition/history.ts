@@ -1,5 +1,6 @@
 import type { LedgerEvent } from '@writ/ledger/domain';
 import { refuse } from '@writ/ledger/domain';
+import { sharedReads } from './shared-reads.js';
 
 /** Reads what the ledger has of one run. */
 export interface History {
@@ -29,10 +30,14 @@ const atOnce = 32;
 
 /** A run's history out of a few commits of many: each is asked for by its number, unless they stand close together. */
 export class LedgerHistory implements History {
+  private readonly readCommit: ReadCommit;
+
   constructor(
-    private readonly readCommit: ReadCommit,
+    readCommit: ReadCommit,
     private readonly readRange: ReadRange,
-  ) {}
+  ) {
+    this.readCommit = sharedReads(readCommit);
+  }
 
   async events(partition: number, tenant: string, run: string, commits: readonly number[]): Promise<LedgerEvent[]> {
     const bodies = dense(commits) ? await this.stretch(partition, commits) : await this.single(partition, commits);
