@@ -27,19 +27,20 @@ export interface World extends AsyncDisposable {
 
 const policies = 'permit (principal, action, resource);';
 
-/** A new stack with nothing in it. @param say gets a line whenever a service says something: at level `warn`, so in peace none */
-export async function startWorld(
-  durability: Durability,
-  say = (line: string): void => void process.stderr.write(`    ${line}\n`),
-): Promise<World> {
+/** Lines of services that are shown; one trouble makes thousands. */
+const SAID_MOST = 20;
+
+/** A new stack with nothing in it. Shows what its services say, at level `warn`: in peace nothing. */
+export async function startWorld(durability: Durability): Promise<World> {
   const all = new AsyncDisposableStack();
   try {
     const folder = await mkdtemp(path.join(tmpdir(), 'writ-bench-workflows-'));
     all.defer(() => rm(folder, { recursive: true, force: true }));
+    let said = 0;
     const stack = await startStack(path.join(folder, 'data'), {
       flags: ['--processes'],
       env: { WRIT_DURABILITY: durability },
-      say,
+      say: (line) => void (said++ < SAID_MOST && process.stderr.write(`    ${line.slice(0, 500)}\n`)),
     });
     all.defer(() => stack.stop());
     const { person, keyFile } = await peopleOf(stack, folder);
