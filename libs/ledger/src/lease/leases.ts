@@ -164,7 +164,8 @@ export class Leases {
 
   /** What changed is told at once, and not waited for: a second later it is told again. */
   private tell(): void {
-    if (this.source.connected()) this.source.nc.publish(`$KV.${bucket}.${this.key}`, [...this.mine].join());
+    const { nc, connected } = this.source;
+    if (connected() && !nc.isClosed()) nc.publish(`$KV.${bucket}.${this.key}`, [...this.mine].join());
   }
 
   /** Whether this replica is the one that should own the partition. */
