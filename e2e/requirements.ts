@@ -754,6 +754,11 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a cancel gives up steps that wait for their next attempt, each recorded once, and the run does not diverge',
   },
+  {
+    id: 'programs.random',
+    promise:
+      'random workflows end as a simple model says while workers, the scheduler, nats-server and PostgreSQL are killed and paused',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

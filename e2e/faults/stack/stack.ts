@@ -44,7 +44,8 @@ export interface FaultStack {
   remove(): Promise<void>;
 }
 
-export async function startFaultStack(toolHosts: string): Promise<FaultStack> {
+/** @param natsUrl of a broker that whoever calls this may kill; without it the stack has its own */
+export async function startFaultStack(toolHosts: string, natsUrl?: string): Promise<FaultStack> {
   const folder = await mkdtemp(path.join(tmpdir(), 'writ-faults-'));
   const postgres = await startPostgres({ dataDir: path.join(folder, 'postgres-outside') });
   const program = path.join(projectRoot, 'services/standalone/dist/main.js');
@@ -53,6 +54,7 @@ export async function startFaultStack(toolHosts: string): Promise<FaultStack> {
     env: {
       ...process.env,
       WRIT_POSTGRES_URL: postgres.url,
+      ...(natsUrl !== undefined && { WRIT_NATS_URL: natsUrl }),
       WRIT_TOOL_HTTP_HOSTS: toolHosts,
       WRIT_SANDBOX_MOUNTS: path.join(projectRoot, 'node_modules'),
       WRIT_LOG_LEVEL: process.env['WRIT_LOG_LEVEL'] ?? 'warn',
@@ -80,7 +82,7 @@ export async function startFaultStack(toolHosts: string): Promise<FaultStack> {
     folder,
     pid,
     postgres,
-    natsUrl: ((await json(path.join(folder, 'data/nats/nats.json'))) as { url: string }).url,
+    natsUrl: natsUrl ?? ((await json(path.join(folder, 'data/nats/nats.json'))) as { url: string }).url,
     natsPassword: ((await json(path.join(folder, 'data/secrets.json'))) as { natsPassword: string }).natsPassword,
     said,
     process: find,
