@@ -759,6 +759,40 @@ export const requirements: readonly Requirement[] = [
     promise:
       'random workflows end as a simple model says while workers, the scheduler, nats-server and PostgreSQL are killed and paused',
   },
+  {
+    id: 'schedule.once',
+    promise:
+      'a schedule has one run for each of its times and never two, also while the scheduler that owns it is killed',
+  },
+  {
+    id: 'schedule.clock_change',
+    promise: 'a time of day that the clocks skip runs at the first moment after, one that comes twice runs once',
+  },
+  {
+    id: 'schedule.overlap',
+    promise:
+      'when the run before goes on a time is skipped, buffered, allowed, or takes its place, and what was skipped is recorded',
+  },
+  {
+    id: 'schedule.catch_up',
+    promise: 'times missed within the window are made up for, older ones are recorded as skipped',
+  },
+  { id: 'schedule.pause', promise: 'a paused schedule starts nothing and does not make up for it' },
+  {
+    id: 'schedule.backfill',
+    promise: 'a range that has passed can be backfilled, and a time that has its run keeps it',
+  },
+  { id: 'schedule.never_due', promise: 'a schedule that would never start a run is refused and told why' },
+  {
+    id: 'schedule.refused_start',
+    promise:
+      'policy and identity are asked at every start; a refusal is recorded, and without authority the schedule pauses itself',
+  },
+  {
+    id: 'schedule.authority',
+    promise: 'a schedule is created by who may start its runs, never with the token of a run',
+  },
+  { id: 'schedule.lifecycle', promise: 'a schedule is created, shown, listed, triggered, updated and deleted' },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

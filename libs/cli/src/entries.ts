@@ -12,6 +12,7 @@ import { project } from './project/project.commands.js';
 import { revoke } from './revoke/revoke.commands.js';
 import { run } from './run/run.commands.js';
 import { sandbox } from './sandbox/sandbox.commands.js';
+import { schedule } from './schedule/schedule.commands.js';
 import { status } from './status/status.commands.js';
 import { tool } from './tool/tool.commands.js';
 
@@ -22,6 +23,7 @@ export const entries: readonly Entry[] = [
   status,
   revoke,
   run,
+  schedule,
   agent,
   approval,
   policy,

@@ -9,6 +9,7 @@ import { fileIssue, filed, inspect } from './04-sandbox-and-tool/main.js';
 import { scout, survey } from './05-children/main.js';
 import { report } from './06-steer/main.js';
 import { grade, gradeAll } from './07-many/main.js';
+import { digest } from './08-schedule/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -94,4 +95,9 @@ test('07 starts many, each with an outcome of its own, and a repeat finds them',
     expect([words.size, words.get('e199')]).toEqual([199, 200]);
     expect([...refused]).toEqual([['e7', 'run.conflict']]);
   }
+});
+
+test('08 is a workflow like any other: a schedule only starts it', async () => {
+  await using t = testWrit({ workflows: [digest], alwaysReplay: true });
+  expect(await (await t.start(digest, { team: 'ab' })).result()).toBe('ab: 2 open on 2026-01-01');
 });

@@ -3,6 +3,7 @@ import { RunApi } from './api/run.api.js';
 import { SCHEDULER, SCHEDULER_CONFIG, WORKER_STREAMS } from './api/tokens.js';
 import { WorkerApi } from './api/worker.api.js';
 import type { SchedulerConfig } from './config.js';
+import { ScheduleApi } from './schedule/schedule.api.js';
 import type { Scheduler } from './scheduler.js';
 import type { WorkerStreams } from './worker/worker-streams.js';
 
@@ -17,6 +18,7 @@ export class SchedulerModule {
         { provide: WORKER_STREAMS, useValue: streams },
         { provide: SCHEDULER_CONFIG, useValue: config },
         RunApi,
+        ScheduleApi,
         WorkerApi,
       ],
     };

@@ -17,6 +17,10 @@ import { RunModel } from './run/run-model.js';
 import { RunStarter } from './run/run-starter.js';
 import { runReactor } from './run/run.reactor.js';
 import { runErrors } from './run/run.errors.js';
+import { ScheduleClocks } from './schedule/schedule-clock.js';
+import { scheduleErrors } from './schedule/schedule.errors.js';
+import { ScheduleModel } from './schedule/schedule-model.js';
+import { SchedulesTable, withSchedules } from './schedule/schedule.view.js';
 import { Values } from './values/value-store.js';
 import { watchRuns } from './scheduler.metrics.js';
 import { runsProjection, RunsTable } from './view/runs-table.js';
@@ -27,6 +31,7 @@ export class Scheduler {
   readonly log: Logger;
   readonly runs: CommandClient;
   readonly table: RunsTable;
+  readonly schedules: SchedulesTable;
   readonly values: Values;
   readonly owners: Owners;
   readonly sessions: SessionDirectory;
@@ -38,6 +43,7 @@ export class Scheduler {
   readonly revoked: RevokedRuns;
   private readonly dispatcher: Dispatcher;
   private readonly answers: Answers;
+  private readonly clocks: ScheduleClocks;
   private readonly grants: IdentityGrants;
   private readonly questions: PolicyQuestions;
 
@@ -54,6 +60,8 @@ export class Scheduler {
     this.enforcement = enforcement;
     this.startPolicy = enforcement ? new CedarStartPolicy(enforcement.policies) : everyStart;
     this.table = new RunsTable(dataSource);
+    this.schedules = new SchedulesTable(dataSource);
+    this.clocks = new ScheduleClocks(log);
     this.values = new Values(blobs);
     this.sessions = new SessionDirectory(nc, log, {
       inbox: ledger.inbox(),
@@ -78,18 +86,24 @@ export class Scheduler {
     const { runs, starter, startPolicy, lookup, grants, questions } = this;
     const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
     return {
-      model: () => new RunModel(aggregates([actionAggregate as unknown as AnyAggregate])()),
-      errors: runErrors,
+      model: () => new RunModel(new ScheduleModel(aggregates([actionAggregate as unknown as AnyAggregate])())),
+      errors: { ...runErrors, ...scheduleErrors },
       reactors: [runReactor({ runs, starter, startPolicy, lookup, grants, questions, approvalAwaited })],
-      projections: [runsProjection],
-      onOwned: (_partition, handle) =>
+      projections: [withSchedules(runsProjection)],
+      onOwned: (_partition, handle) => {
         this.owners.take(handle, (owner) => {
           this.revoked.owned(owner);
           this.answers.owned(owner);
-        }),
-      onLost: (partition) => this.owners.drop(partition),
+        });
+        this.clocks.owned(handle);
+      },
+      onLost: (partition) => {
+        this.owners.drop(partition);
+        this.clocks.lost(partition);
+      },
       onCommit: (commit) => {
         this.owners.committed(commit);
+        this.clocks.committed(commit);
         this.revoked.committed(commit);
       },
     };

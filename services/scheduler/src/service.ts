@@ -2,7 +2,9 @@ import type { Authenticator } from '@writ/api';
 import { readConfig, startService, type RunningService, type ServiceContext, type ServiceSpec } from '@writ/platform';
 import { SchedulerConfig } from './config.js';
 import { Scheduler0001 } from './migrations/scheduler-0001.js';
+import { Scheduler0002 } from './migrations/scheduler-0002.js';
 import { grantErrors, runErrors } from './run/run.errors.js';
+import { scheduleErrors } from './schedule/schedule.errors.js';
 import { Scheduler } from './scheduler.js';
 import { SchedulerModule } from './scheduler.module.js';
 import { WorkerStreams } from './worker/worker-streams.js';
@@ -23,8 +25,8 @@ export function schedulerService(
     name: 'scheduler',
     config,
     entities: [],
-    migrations: [Scheduler0001],
-    errors: [runErrors, grantErrors],
+    migrations: [Scheduler0001, Scheduler0002],
+    errors: [runErrors, scheduleErrors, grantErrors],
     enforcement,
     host: (context) => (scheduler = new Scheduler(context)).host(),
     module: (context) => {

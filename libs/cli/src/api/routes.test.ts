@@ -9,6 +9,7 @@ import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import { RunService } from '@writ/proto/run/v1/run';
 import { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
+import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { ToolService } from '@writ/proto/tools/v1/tools';
 import type { Route } from './route.js';
 import { routes } from './routes.js';
@@ -22,6 +23,7 @@ const services: readonly DescService[] = [
   PolicyService,
   RunService,
   SandboxService,
+  ScheduleService,
   ToolService,
 ];
 

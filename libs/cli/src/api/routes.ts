@@ -5,11 +5,13 @@ import type { MemoryService } from '@writ/proto/memory/v1/memory';
 import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import type { RunService } from '@writ/proto/run/v1/run';
 import type { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
+import type { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import type { ToolService } from '@writ/proto/tools/v1/tools';
 import { routesOf } from './route.js';
 
 const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityService');
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
+const schedules = routesOf<typeof ScheduleService>('writ.schedule.v1.ScheduleService');
 const policies = routesOf<typeof PolicyService>('writ.policy.v1.PolicyService');
 const approvals = routesOf<typeof ApprovalService>('writ.policy.v1.ApprovalService');
 const audit = routesOf<typeof AuditService>('writ.audit.v1.AuditService');
@@ -37,6 +39,16 @@ export const routes = {
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
+
+  createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
+  getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),
+  listSchedules: schedules('listSchedules', 'GET', '/v1/schedules'),
+  updateSchedule: schedules('updateSchedule', 'PUT', '/v1/schedules/{id}'),
+  pauseSchedule: schedules('pauseSchedule', 'POST', '/v1/schedules/{id}:pause'),
+  resumeSchedule: schedules('resumeSchedule', 'POST', '/v1/schedules/{id}:resume'),
+  triggerSchedule: schedules('triggerSchedule', 'POST', '/v1/schedules/{id}:trigger'),
+  backfillSchedule: schedules('backfillSchedule', 'POST', '/v1/schedules/{id}:backfill'),
+  deleteSchedule: schedules('deleteSchedule', 'DELETE', '/v1/schedules/{id}'),
 
   pushPolicySet: policies('pushPolicySet', 'PUT', '/v1/policies'),
   getPolicySet: policies('getPolicySet', 'GET', '/v1/policies'),

@@ -29,6 +29,14 @@ export async function objectOf(given: string, what: string): Promise<Record<stri
   throw new Refused('cli.bad_input', `${what} must be a JSON object`);
 }
 
+/** A duration as JSON has it (`90s`) out of `90s`, `15m`, `6h`, `1d`. @throws Refused `cli.bad_input` */
+export function durationOf(given: string, what: string): string {
+  const [, amount, unit] = /^(\d+)([smhd])$/.exec(given) ?? [];
+  const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 }[unit ?? ''];
+  if (amount && seconds) return `${Number(amount) * seconds}s`;
+  throw new Refused('cli.bad_input', `${what} is no duration: '${given}'`, { hint: '30s, 15m, 6h, 1d' });
+}
+
 /** An RFC 3339 time out of a date, a time, or how long ago it was: `2026-11-23`, `90m`, `2d`. */
 export function timeOf(given: string | undefined, what: string): string | undefined {
   if (given === undefined) return undefined;

@@ -11,6 +11,7 @@ import { serve } from '../worker/worker.js';
 import { watch } from './events.js';
 import type { StartOptions } from './run.js';
 import { jsonValue, RunClient, runHandle, startRun } from './run-handle.js';
+import { schedule, type ScheduleOptions } from './schedule.js';
 import { keyFile, Session } from './session.js';
 import type { EventFilter, ServeOptions, Worker, Writ } from './writ.js';
 
@@ -51,6 +52,7 @@ export function connect(opts: ConnectOptions = {}): Writ {
   return {
     start: (def: Workflow, input: unknown, options?: StartOptions) => startRun(runs, def, input, options),
     run: (id: string, def?: Workflow) => runHandle(runs, id, def),
+    schedule: (def: Workflow, input: unknown, options: ScheduleOptions) => schedule(session, def, input, options),
     sandbox: (options?: SandboxOptions) => openSandbox(sandboxClient(session), options),
     async serve(options: ServeOptions) {
       const worker = await serve(session, options);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { EventService, EventSchema } from '@writ/proto/event/v1/event';
 import { IdentityService, type RevokeRequest } from '@writ/proto/identity/v1/identity';
 import {
@@ -16,6 +17,11 @@ import {
   type StartRunsRequest,
 } from '@writ/proto/run/v1/run';
 import { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
+import {
+  ScheduleService,
+  type CreateScheduleRequest,
+  type UpdateScheduleRequest,
+} from '@writ/proto/schedule/v1/schedule';
 import { verifies } from '@writ/testkit';
 import * as z from 'zod';
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
@@ -60,6 +66,40 @@ const greet = workflow({
 });
 
 describe('a client', () => {
+  test('says a schedule each time it begins: one that is there becomes like it', async () => {
+    verifies('schedule.lifecycle');
+    const asked: (CreateScheduleRequest | UpdateScheduleRequest)[] = [];
+    const next = new Date('2030-01-01T08:00:00Z');
+    const { writ } = await platform([
+      ScheduleService,
+      {
+        createSchedule: (request: CreateScheduleRequest) => {
+          asked.push(request);
+          throw new FakeRefusal('schedule.exists', 'there is one', false);
+        },
+        updateSchedule: (request: UpdateScheduleRequest) => {
+          asked.push(request);
+          return { nextTimes: [timestampFromDate(next)] };
+        },
+      },
+    ]);
+    const times = {
+      id: 'daily',
+      cron: '0 9 * * *',
+      timeZone: 'Europe/Berlin',
+      overlap: 'buffer',
+      catchUp: '10m',
+    } as const;
+    expect(await writ.schedule(greet, { name: 'ada' }, times)).toEqual({ id: 'daily', next: [next] });
+    const [created, updated] = asked.map(({ id, definition }) => ({ id, definition }));
+    expect(created).toMatchObject({
+      id: 'daily',
+      definition: { workflow: 'greet', version: '3', cron: '0 9 * * *', overlap: 'buffer', catchUp: { seconds: 600n } },
+    });
+    expect(updated).toEqual(created);
+    await expect(writ.schedule(greet, { name: 1 as never }, times)).rejects.toMatchObject({ code: 'input.invalid' });
+  });
+
   test('starts a run with an id of its own, so that a repeat is harmless, and waits for the result', async () => {
     const requests: StartRunRequest[] = [];
     const { writ } = await platform([

@@ -4,6 +4,7 @@ import type { Messages, Workflow } from '../define/workflow.js';
 import type { Decision } from '../errors/errors.js';
 import type { LedgerEvent } from './event.js';
 import type { Run } from './run.js';
+import type { Scheduled, ScheduleOptions } from './schedule.js';
 
 /** What a worker serves. */
 export interface ServeOptions {
@@ -47,6 +48,12 @@ export interface Writ extends Capabilities, AsyncDisposable {
   /** A handle on a run that exists; asks nothing. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the input of a run that has begun is of no interest
   run<O, M extends Messages>(id: string, def?: Workflow<any, O, M>): Run<O, M>;
+  /**
+   * Starts runs of a workflow at times of their own. A schedule that has this id becomes like this one, so a program may say it each time it begins.
+   * The rest (pause, resume, trigger, backfill, delete) is `writ schedule …`.
+   * @throws WritError `schedule.bad_definition`, `schedule.never_due`
+   */
+  schedule<I, O, M extends Messages>(def: Workflow<I, O, M>, input: I, opts: ScheduleOptions): Promise<Scheduled>;
   /** The ledger, live or from a cursor. Goes on over reconnections, without loss and without repeats. */
   events(filter?: EventFilter): AsyncIterable<LedgerEvent>;
   /** Asks what policy would say. Nothing is done or recorded. */

@@ -216,6 +216,7 @@ export function testWrit(options: TestWritOptions = {}): TestWrit {
     events: (filter?: EventFilter) => allEvents(inner.scheduler, filter),
     decide: (approvalId: string, verdict: 'approve' | 'deny', opts?: object) => inner.decide(approvalId, verdict, opts),
     serve: () => Promise.resolve(worker),
+    schedule: () => Promise.reject(unsupported('writ.schedule')),
     sandbox: () => Promise.reject(unsupported('writ.sandbox')),
     authorize: () => Promise.reject(unsupported('writ.authorize')),
     revoke: () => Promise.reject(unsupported('writ.revoke')),

@@ -4,6 +4,7 @@ import { serviceOfGrpc, serviceOfPath } from './routes.js';
 test.each([
   ['/v1/runs', 'scheduler'],
   ['/v1/runs/run_1:cancel', 'scheduler'],
+  ['/v1/schedules/nightly:trigger', 'scheduler'],
   ['/v1/policies:check', 'policy'],
   ['/v1/approvals/apr_1:decide', 'policy'],
   ['/v1/tools:call', 'tools'],

@@ -6,6 +6,7 @@ import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import { RunService } from '@writ/proto/run/v1/run';
 import { ArtifactService, SandboxService } from '@writ/proto/sandbox/v1/sandbox';
+import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { ToolService } from '@writ/proto/tools/v1/tools';
 import { WorkerService } from '@writ/proto/worker/v1/worker';
 import { readContract } from '@writ/api';
@@ -17,6 +18,7 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [PolicyService, 'policy'],
   [ApprovalService, 'policy'],
   [RunService, 'scheduler'],
+  [ScheduleService, 'scheduler'],
   [WorkerService, 'scheduler'],
   [SandboxService, 'sandbox-runner'],
   [ArtifactService, 'sandbox-runner'],

@@ -6,15 +6,18 @@ import type { RunRecord } from './run-record.js';
 
 /** Starting is idempotent: the same start finds the run that is there. */
 export function decideStart(subject: string, start: Start, run: RunRecord | undefined): RunEvent[] {
-  if (!run) return [{ type: 'run.started.v1', subject, data: startedData(start) }];
+  const { parent, watchedBy = parent } = start;
+  const watched = (by: string): RunEvent => ({ type: 'run.watched.v1', subject, data: { by } });
+  if (!run) {
+    const started: RunEvent = { type: 'run.started.v1', subject, data: startedData(start) };
+    return start.watchedBy === undefined ? [started] : [started, watched(start.watchedBy)];
+  }
   if (run.digest !== start.digest && !start.attach)
     throw refuse('run.conflict', `run ${subject} was started with another workflow or input`, {
       run: subject,
       workflow: run.workflow,
     });
-  const { parent } = start;
-  if (parent === undefined || run.ended || run.notify.includes(parent)) return [];
-  return [{ type: 'run.watched.v1', subject, data: { by: parent } }];
+  return watchedBy === undefined || run.ended || run.notify.includes(watchedBy) ? [] : [watched(watchedBy)];
 }
 
 /**

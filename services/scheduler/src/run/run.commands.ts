@@ -26,6 +26,8 @@ export interface Start {
   notBeforeMs?: number;
   /** Take the run that has this id, whatever its input. */
   attach?: boolean;
+  /** Who, beside its parent, is to hear of its end: `schedule/` and an id. */
+  watchedBy?: string;
 }
 
 /** One of many that are started at once. */

@@ -3,6 +3,7 @@ import { derivedId, DomainError, refuse, type LedgerEvent } from '@writ/ledger/d
 import type { Grants } from '../outside/grants.js';
 import type { Questions } from '../outside/questions.js';
 import { parentAsStarter, type StartPolicy } from '../outside/start-policy.js';
+import { scheduleMark, scheduleReactions, ScheduleReactions } from '../schedule/schedule.reactor.js';
 import type { RunCommand } from './run.commands.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import type { RunLookup } from './run-lookup.js';
@@ -41,13 +42,23 @@ const events: readonly RunEventType[] = [
 /** What follows an event of a run in other runs, in identity and in policy. Commands have ids that derive from the event's. */
 export function runReactor(parts: ReactionParts): Reactor {
   const reactions = new Reactions(parts);
-  return { name: 'run-consequences', events, parallel: 32, handle: (event) => reactions.handle(event) };
+  return {
+    name: 'run-consequences',
+    events: [...events, ...scheduleReactions],
+    parallel: 32,
+    handle: (event) => reactions.handle(event),
+  };
 }
 
 class Reactions {
-  constructor(private readonly parts: ReactionParts) {}
+  private readonly schedules: ScheduleReactions;
+
+  constructor(private readonly parts: ReactionParts) {
+    this.schedules = new ScheduleReactions(parts);
+  }
 
   async handle(event: LedgerEvent): Promise<void> {
+    if (event.type.startsWith('schedule.')) return this.schedules.handle(event);
     switch (event.type as RunEventType) {
       case 'run.child_requested.v1':
         return this.startChild(event, dataOf<'run.child_requested.v1'>(event));
@@ -141,7 +152,11 @@ class Reactions {
 
   private async ended(event: LedgerEvent): Promise<void> {
     const { notify = [], cancelChildren = [], ungranted = false } = event.data as unknown as Ended;
-    const told = notify.map((run) => this.send(event, run, endCommand(event), `told ${run}`));
+    const told = notify.map((by) =>
+      by.startsWith(scheduleMark)
+        ? this.schedules.ended(event, by.slice(scheduleMark.length))
+        : this.send(event, by, endCommand(event), `told ${by}`),
+    );
     await Promise.all([
       ...told,
       this.cancel(event, cancelChildren, `its parent ${event.subject} has ended`, false),

@@ -12,6 +12,7 @@ import {
 } from '@writ/ledger/domain';
 import { readConfig, startService, type RunningService } from '@writ/platform';
 import { RunService } from '@writ/proto/run/v1/run';
+import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
 import { SchedulerConfig } from '../config.js';
 import { schedulerService } from '../service.js';
@@ -114,12 +115,22 @@ export class SchedulerStack implements AsyncDisposable {
     return clientOf(RunService, channel);
   }
 
+  schedules(token: FakeToken = {}, at = 0): GrpcClient<typeof ScheduleService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(ScheduleService, channel);
+  }
+
   /** Every event of a run, out of its partition, in order. */
   async events(run: string, tenant = 'tnt_test'): Promise<LedgerEvent[]> {
+    return (await this.allEvents()).filter((event) => event.subject === run && event.tenant === tenant);
+  }
+
+  /** Everything that schedulers have recorded. */
+  async allEvents(): Promise<LedgerEvent[]> {
     const found: LedgerEvent[] = [];
     for (let partition = 0; partition < 16; partition++)
-      for await (const { events } of this.others.read('scheduler', partition))
-        found.push(...events.filter((event) => event.subject === run && event.tenant === tenant));
+      for await (const { events } of this.others.read('scheduler', partition)) found.push(...events);
     return found;
   }
 
