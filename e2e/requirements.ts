@@ -250,6 +250,18 @@ export const requirements: readonly Requirement[] = [
   { id: 'policy.typed', promise: 'policies are checked against the types of the arguments that the tools declare' },
   { id: 'policy.evaluator_total', promise: 'no arguments and no context make the evaluator throw' },
   { id: 'policy.log_only', promise: 'in log-only mode what the policy denies is performed, and the verdict recorded' },
+  { id: 'approval.inbox', promise: 'a person lists, or waits for, what they or a group of theirs may decide' },
+  { id: 'approval.reminds', promise: 'those who may decide are reminded at recorded times, once each' },
+  {
+    id: 'approval.escalates',
+    promise: 'what nobody decided in time comes to others beside the first, and that is recorded',
+  },
+  {
+    id: 'approval.delegated',
+    promise:
+      'an approver hands it to another person, who may decide by their own right only; an agent neither gives nor takes it',
+  },
+  { id: 'approval.typed_answer', promise: 'an answer that does not have the form that was asked for is not accepted' },
   { id: 'approval.bound', promise: 'an approval holds for the exact arguments and the policy version that were shown' },
   { id: 'approval.consumed_once', promise: 'an approval is used once' },
   { id: 'approval.expires', promise: 'an approval is worth nothing after its time, and a time-out is not a denial' },

@@ -286,7 +286,7 @@ describe('tool call', () => {
     answer('ask', { decision: { reasons: [], approvalId: 'apr_1' } });
     const { code, err } = await run('tool', 'call', 'a/b', '--effect-id', 'e1');
     expect(code).toBe(5);
-    expect(err).toContain('writ approval show apr_1');
+    expect(err).toContain('writ approval get apr_1');
     expect(err).toContain('--effect-id e1');
   });
 });
@@ -462,7 +462,7 @@ test('doctor finds a service that is not ready, names the repair, and exits 10',
     fix: 'get another',
   });
   expect(found['service memory']?.found).toContain(`the view 'memories' on partition 02 stands still: column "x"`);
-  expect(found['approvals']).toMatchObject({ state: 'problem', fix: 'writ approval show apr_1' });
+  expect(found['approvals']).toMatchObject({ state: 'problem', fix: 'writ approval get apr_1' });
   expect(found['tools']?.found).toContain('files/read is another one than was approved');
   expect(checks.filter(({ state }) => state === 'problem').every(({ fix }) => fix)).toBe(true);
 });

@@ -5,8 +5,10 @@ export type {
   ApprovalCommand,
   ConsumeApproval,
   DecideApproval,
-  ExpireApproval,
+  DelegateApproval,
+  Escalation,
   RequestApproval,
+  TickApproval,
 } from './approvals/approval.commands.js';
 export { approvalErrors } from './approvals/approval.errors.js';
 export { approvalOf } from './approvals/approvals.js';

@@ -7,6 +7,7 @@ export type {
   CallOptions,
   Capabilities,
   Context,
+  Escalation,
   Logger,
   Question,
   StepContext,

@@ -211,6 +211,53 @@ describe('an approval', () => {
     expect(code(await decide(id, 'approve'))).toBe('403 approval.expired');
   });
 
+  test('comes into the inboxes of its approvers, reminds, escalates, is handed on and answered as it was asked', async () => {
+    verifies('approval.inbox');
+    verifies('approval.reminds');
+    verifies('approval.escalates');
+    verifies('approval.delegated');
+    verifies('approval.typed_answer');
+    const inbox = async (claims: TestClaims, query = '') =>
+      (await all.call('GET', `/v1/approvals?mine=true${query}`, undefined, claims)).body['approvals'] as {
+        id: string;
+      }[];
+    const [first, lead] = [{ sub: 'psn_first' }, { sub: 'psn_lead', groups: ['leads'] }];
+    const waiting = inbox(first, '&wait=20s&kind=question');
+    const id = newId('apr');
+    const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
+    const command = {
+      type: 'request', kind: 'question', title: 'How much?', detail: null, agent: 'agt_1', approvers: ['psn_first'], expires: soon(60_000),
+      schema: { type: 'integer' }, remind: [soon(100)], escalate: [{ at: soon(300), to: ['group:leads'] }],
+    }; // prettier-ignore
+    const actor = { principal: 'agt_1', kind: 'agent' } as const;
+    await all.ledger.commands('policy').send({ tenant: 'tnt_1', aggregate: 'approval', subject: id, command, actor });
+    expect(await waiting).toEqual([expect.objectContaining({ id, schema: { type: 'integer' } })]);
+    expect(await inbox({ sub: 'psn_other' }, '&kind=question')).toEqual([]);
+    expect(await inbox(lead, '&kind=question&wait=20s')).toEqual([expect.objectContaining({ id })]);
+    await all.call('POST', `/v1/approvals/${id}:delegate`, { to: 'psn_next', reason: 'your budget' }, first);
+    expect(await inbox(first, '&kind=question')).toEqual([]);
+    const next = { sub: 'psn_next' };
+    expect(await inbox(next, '&kind=question')).toEqual([
+      expect.objectContaining({
+        approvers: ['group:leads', 'psn_next'],
+        remindTime: expect.any(String),
+        handOvers: [
+          expect.objectContaining({ by: '', to: ['group:leads'] }),
+          expect.objectContaining({ by: 'psn_first', to: ['psn_next'], reason: 'your budget' }),
+        ],
+      }),
+    ]);
+    expect(code(await decide(id, 'approve', next, { value: 'much' }))).toBe('400 approval.bad_answer');
+    expect((await decide(id, 'approve', next, { value: 12 })).body['approval']).toMatchObject({
+      state: 'approved',
+      value: 12,
+    });
+    const types = (await all.events('policy')).flatMap(({ subject, type }) => (subject === id ? [type] : []));
+    expect(types).toEqual(
+      ['requested', 'reminded', 'escalated', 'delegated', 'decided'].map((each) => `approval.${each}.v1`),
+    );
+  });
+
   test('that is denied stops the action', async () => {
     const request = publish();
     await decide(await asked(request), 'deny');

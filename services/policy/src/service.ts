@@ -7,6 +7,7 @@ import { approvalView } from './approval/approval.view.js';
 import { ApprovalEnds } from './approval/approval.waiting.js';
 import { parseConfig } from './config.js';
 import { Policy0001 } from './migrations/0001-policy.js';
+import { Policy0002 } from './migrations/0002-approval-inbox.js';
 import { policyErrors } from './policy-set/policy-set.errors.js';
 import { policySet } from './policy-set/policy-set.js';
 import { policySetView } from './policy-set/policy-set.view.js';
@@ -20,7 +21,7 @@ export function start(env: Record<string, string | undefined>): Promise<RunningS
     name: 'policy',
     config: parseConfig(env),
     entities: [],
-    migrations: [Policy0001],
+    migrations: [Policy0001, Policy0002],
     errors: [policyErrors, actionErrors, approvalErrors],
     enforcement: 'follow',
     host({ log, metrics }) {

@@ -57,6 +57,8 @@ export const routes = {
   getApproval: approvals('getApproval', 'GET', '/v1/approvals/{id}'),
   decideApproval: approvals('decideApproval', 'POST', '/v1/approvals/{id}:decide'),
 
+  delegateApproval: approvals('delegateApproval', 'POST', '/v1/approvals/{id}:delegate'),
+
   searchEvents: audit('searchEvents', 'GET', '/v1/audit/events'),
   getAuditEvent: audit('getAuditEvent', 'GET', '/v1/audit/events/{id}'),
   getCheckpoint: audit('getCheckpoint', 'GET', '/v1/audit/checkpoint', { public: true }),

@@ -21,14 +21,24 @@ const columns: readonly Column<Approval>[] = [
 
 interface ListOptions {
   state?: string | undefined;
+  mine: boolean;
+  approver?: string | undefined;
   run?: string | undefined;
+  agent?: string | undefined;
+  kind?: string | undefined;
+  wait: boolean;
   limit?: number | undefined;
   pageToken?: string | undefined;
 }
 
 export async function listApprovals(call: Call, options: ListOptions): Promise<void> {
-  const { state = '', run = '', limit: pageSize = 50, pageToken = '' } = options;
-  const body = await (await call.api()).call(routes.listApprovals, { state, run, pageSize, pageToken });
+  const { state = '', run = '', limit: pageSize = 50, pageToken = '', mine, wait } = options;
+  const { approver = '', agent = '', kind = '' } = options;
+  const api = await call.api();
+  const request = { state, run, pageSize, pageToken, mine, approver, agent, kind };
+  let body = await api.call(routes.listApprovals, request);
+  while (wait && body.approvals.length === 0)
+    body = await api.call(routes.listApprovals, { ...request, wait: '30s' }, { timeoutMs: 60_000 });
   const { approvals: rows, nextPageToken: more } = body;
   call.out.list(body, { rows, columns, name: ({ id }) => id, empty: 'nothing waits for an answer', more });
 }
@@ -46,7 +56,7 @@ export async function showApproval(call: Call, id: string, wait: boolean): Promi
 /** Rendered from the canonical arguments, never from words of the agent. */
 function shown(approval: Approval): readonly (readonly [string, string | undefined])[] {
   const { state, kind, title, detail, argumentsDigest, policyVersion, agent, run, approvers } = approval;
-  const { createTime, expireTime, decidedBy, decideTime, reason, value } = approval;
+  const { createTime, expireTime, decidedBy, decideTime, reason, value, schema, remindTime, handOvers = [] } = approval;
   return [
     ['id', approval.id],
     ['state', state],
@@ -58,6 +68,12 @@ function shown(approval: Approval): readonly (readonly [string, string | undefin
     ['agent', agent],
     ['run', run],
     ['approvers', approvers.join(', ') || 'whoever may decide'],
+    ['answer as', schema === undefined || schema === null ? '' : JSON.stringify(schema)],
+    [
+      'handed on',
+      handOvers.map(({ time, by, to }) => `${time} ${by ? `by ${by} ` : 'escalated '}to ${to.join(', ')}`).join('\n'),
+    ],
+    ['reminded', remindTime && ago(remindTime)],
     ['since', createTime && `${createTime} (${ago(createTime)})`],
     ['expires', state === 'requested' ? expireTime && `${expireTime} (${ago(expireTime)})` : ''],
     ['decided', decideTime && `${decideTime} by ${decidedBy}`],
@@ -88,4 +104,14 @@ export async function decide(
   const argumentsDigest = digest ?? approval.argumentsDigest;
   const body = await api.call(routes.decideApproval, { id, verdict, reason, argumentsDigest, ...answer });
   call.out.receipt(body, id, `${body.approval?.state ?? verdict}: ${approval.title}`);
+}
+
+export async function delegate(
+  call: Call,
+  id: string,
+  to: string,
+  options: { reason?: string | undefined },
+): Promise<void> {
+  const body = await (await call.api()).call(routes.delegateApproval, { id, to, reason: options.reason ?? '' });
+  call.out.receipt(body, id, `waits for ${body.approval?.approvers.join(', ') ?? to}`);
 }

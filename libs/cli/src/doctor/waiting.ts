@@ -24,7 +24,7 @@ async function approvals(api: ApiClient): Promise<Finding[]> {
   if (!oldest)
     return [ok(name, answer.approvals.length === 0 ? 'none waits' : `${answer.approvals.length} wait, none for long`)];
   const which = `'${oldest.title}' of ${oldest.agent} since ${ago(oldest.createTime ?? '')}`;
-  return [problem(name, `nobody answers ${late.length}, the oldest ${which}`, `writ approval show ${oldest.id}`)];
+  return [problem(name, `nobody answers ${late.length}, the oldest ${which}`, `writ approval get ${oldest.id}`)];
 }
 
 /** Of a tool whose definition is new or changed, agents are served the approved copy, or nothing. */

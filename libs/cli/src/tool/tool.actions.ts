@@ -61,7 +61,7 @@ function refusalOf(tool: string, effectId: string, { outcome, decision }: Called
   if (outcome === 'ask')
     return new Refused('policy.approval_required', `${tool} needs an approval: ${decision?.approvalId ?? ''}`, {
       details,
-      hint: `writ approval show ${decision?.approvalId ?? ''}   then the same call with --effect-id ${effectId}`,
+      hint: `writ approval get ${decision?.approvalId ?? ''}   then the same call with --effect-id ${effectId}`,
     });
   if (outcome === 'denied') return new Refused('policy.denied', `policy denied ${tool}`, { details });
   return new Refused('action.outcome_unknown', `nobody can say whether ${tool} happened`, { details });

@@ -5,7 +5,7 @@ import type { ResourceRef } from '../action/action.events.js';
  * Commands of the policy service's aggregate `approval` (subject: the approval id), as an enforcement point, the scheduler and the
  * approval API send them.
  */
-export type ApprovalCommand = RequestApproval | DecideApproval | ConsumeApproval | ExpireApproval;
+export type ApprovalCommand = RequestApproval | DecideApproval | DelegateApproval | ConsumeApproval | TickApproval;
 
 /** Asks people. A repeat with the same id is a success. */
 export interface RequestApproval {
@@ -22,12 +22,31 @@ export interface RequestApproval {
   readonly approvers: readonly string[];
   /** ISO 8601. */
   readonly expires: string;
+  /** JSON Schema of the answer to a question. */
+  readonly schema?: Json;
+  /** When those who may decide are reminded, ISO 8601, the earliest first. */
+  readonly remind?: readonly string[];
+  /** To whom it goes beside them when nobody has decided by then; the earliest first. */
+  readonly escalate?: readonly Escalation[];
   /** The four below are set for an action, and bind the approval to it. */
   readonly effectId?: string;
   readonly action?: string;
   readonly resource?: ResourceRef;
   readonly argumentsDigest?: string;
   readonly policyVersion?: string;
+}
+
+export interface Escalation {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly to: readonly string[];
+}
+
+/** Hands it to another person. Who may decide may do that. */
+export interface DelegateApproval extends Pick<DecideApproval, 'by' | 'grant' | 'reason'> {
+  readonly type: 'delegate';
+  /** `psn_…` */
+  readonly to: string;
 }
 
 export interface DecideApproval {
@@ -54,7 +73,7 @@ export interface ConsumeApproval {
   readonly policyVersion: string;
 }
 
-/** Sent by the timer of the partition's owner; does nothing before the time. */
-export interface ExpireApproval {
-  readonly type: 'expire';
+/** Sent by the timer of the partition's owner: a reminder, an escalation or the end may be due. */
+export interface TickApproval {
+  readonly type: 'tick';
 }

@@ -20,5 +20,7 @@ export const approvalErrors = {
   },
   'approval.not_yours': { status: 403, title: 'The approval was given to another agent' },
   'approval.not_entitled': { status: 403, title: 'You are not among those who may decide this' },
+  'approval.bad_answer': { status: 400, title: 'The answer does not have the form that was asked for' },
+  'approval.bad_delegate': { status: 400, title: 'It cannot be handed to them' },
   'approval.agent_cannot_decide': { status: 403, title: 'An agent cannot approve' },
 } as const satisfies ErrorCatalogue;

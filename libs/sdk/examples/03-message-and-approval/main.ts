@@ -12,6 +12,8 @@ export const refund = workflow({
       const answer = await ctx.ask({
         title: `Refund ${(cents / 100).toFixed(2)} for order ${order}?`,
         detail: { evidence: evidence.url },
+        remind: ['4h', '1d'],
+        escalate: { after: '30h', to: ['group:support-leads'] },
         timeout: '2d',
       });
       return { refunded: cents, approvedBy: answer.by };

@@ -77,6 +77,12 @@ export interface StepOptions<T> {
  */
 export type Undo<T> = (value: T, ctx: StepContext) => Promise<void>;
 
+/** Others who may decide, after a time. */
+export interface Escalation {
+  after: Duration;
+  to: readonly string[];
+}
+
 /** A question to people. */
 export interface Question<S extends Schema> {
   title: string;
@@ -86,6 +92,10 @@ export interface Question<S extends Schema> {
   schema?: S;
   /** Persons (`psn_…`) and groups (`group:support`); default: whoever may decide approvals. */
   approvers?: readonly string[];
+  /** When they are reminded, after it was asked. */
+  remind?: Duration | Duration[];
+  /** To whom it comes beside them when nobody has decided by then. */
+  escalate?: Escalation | Escalation[];
   timeout?: Duration;
   /** Gives the question up. */
   signal?: AbortSignal;

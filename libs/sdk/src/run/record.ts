@@ -52,7 +52,14 @@ export type Wish =
   | {
       readonly type: 'ask';
       readonly timeoutMs: number;
-      readonly question: { title: string; detail: Bytes; schema: Bytes; approvers: readonly string[] };
+      readonly question: {
+        title: string;
+        detail: Bytes;
+        schema: Bytes;
+        approvers: readonly string[];
+        remindMs?: readonly number[];
+        escalate?: readonly { afterMs: number; to: readonly string[] }[];
+      };
     }
   | { readonly type: 'approval'; readonly timeoutMs: number; readonly approvalId: string }
   | {

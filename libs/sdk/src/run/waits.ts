@@ -51,6 +51,10 @@ export async function ask<S extends Schema>(scope: RunScope, question: Question<
       detail: optional(question.detail),
       schema: optional(schemaOf(question.schema)),
       approvers: question.approvers ?? [],
+      ...(question.remind !== undefined && { remindMs: [question.remind].flat().map(durationMs) }),
+      ...(question.escalate && {
+        escalate: [question.escalate].flat().map(({ after, to }) => ({ afterMs: durationMs(after), to })),
+      }),
     },
   };
   const { signal } = question;

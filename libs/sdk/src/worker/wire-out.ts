@@ -117,10 +117,12 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
     case 'wait':
       return { case: 'wait', value: { message: what.message, timeoutMs: ms(what.timeoutMs) } };
     case 'ask': {
-      const { title, detail, schema, approvers } = what.question;
+      const { title, detail, schema, approvers, remindMs = [], escalate = [] } = what.question;
       const question = {
         title,
         approvers: [...approvers],
+        remindMs: remindMs.map(ms),
+        escalate: escalate.map(({ afterMs, to }) => ({ afterMs: ms(afterMs), to: [...to] })),
         detail: await valueOf(detail, place),
         schema: inline(schema),
       };

@@ -1,14 +1,15 @@
 import { Inject } from '@nestjs/common';
 import { fromJson, toJson, type JsonValue } from '@bufbuild/protobuf';
-import { durationMs, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
+import { durationMs, timestampFromDate, ValueSchema, type Duration } from '@bufbuild/protobuf/wkt';
 import { ApiService, holds, mustHold, type Caller, type ServiceImplementation } from '@writ/api';
-import type { DecideApproval, Enforcement } from '@writ/enforcement';
+import type { ApprovalCommand, DecideApproval, Enforcement } from '@writ/enforcement';
 import type { Ledger } from '@writ/ledger';
 import { formatPosition, refuse, type Json } from '@writ/ledger/domain';
 import { ENFORCEMENT, LEDGER } from '@writ/platform';
 import {
   ApprovalService,
   type DecideApprovalRequest,
+  type DelegateApprovalRequest,
   type GetApprovalRequest,
   type ListApprovalsRequest,
 } from '@writ/proto/policy/v1/policy';
@@ -29,19 +30,43 @@ export class ApprovalApi implements ServiceImplementation<typeof ApprovalService
     @Inject(Views) private readonly views: Views,
   ) {}
 
-  async listApprovals({ state, run, pageSize, pageToken, after }: ListApprovalsRequest, caller: Caller) {
-    const { tenant } = caller;
-    await this.views.upTo(APPROVAL_VIEW, after);
+  async listApprovals(request: ListApprovalsRequest, caller: Caller) {
+    const { tenant, signal } = caller;
+    await this.views.upTo(APPROVAL_VIEW, request.after);
+    const deadline = Date.now() + waitMsOf(request.wait);
+    for (;;) {
+      // The wait begins before the view is read, or what arrives in between would be missed.
+      const abort = new AbortController();
+      const waitMs = Math.max(0, deadline - Date.now());
+      const arrived = this.approvals.ends.arrival(tenant, waitMs, AbortSignal.any([signal, abort.signal]));
+      try {
+        const page = await this.page(request, caller);
+        if (page.approvals.length > 0 || waitMs === 0) return page;
+        const position = await arrived;
+        if (position === undefined) return page;
+        await this.views.upTo(APPROVAL_VIEW, position);
+      } finally {
+        abort.abort();
+      }
+    }
+  }
+
+  private async page({ pageSize, pageToken, ...wanted }: ListApprovalsRequest, caller: Caller) {
+    const { state, run, agent, kind, approver } = wanted;
     const size = pageSize || PAGE_SIZE;
-    const rows = await this.approvals.queries.list(tenant, { state: state || 'requested', run }, size, pageToken);
-    const seen = rows.filter(({ id }) => holds(caller, 'approval.read', id));
+    const mine = wanted.mine
+      ? [caller.principal, ...(await this.groupsOf(caller)).map((group) => `group:${group}`)]
+      : undefined;
+    const filter = { state: state || 'requested', run, agent, kind, approver, ...(mine && { mine }) };
+    const rows = await this.approvals.queries.list(caller.tenant, filter, size, pageToken);
+    const seen = rows.filter(({ id }) => holds(caller, wanted.mine ? 'approval.decide' : 'approval.read', id));
     return { approvals: seen.map(messageOf), nextPageToken: rows.length === size ? (rows.at(-1)?.id ?? '') : '' };
   }
 
   async getApproval({ id, wait }: GetApprovalRequest, caller: Caller) {
     const { tenant, signal } = caller;
     mustHold(caller, 'approval.read', id);
-    const waitMs = wait === undefined ? 0 : Math.min(LONGEST_WAIT_MS, Math.max(0, durationMs(wait)));
+    const waitMs = waitMsOf(wait);
     // The wait begins before the view is read, or an end in between would be missed.
     const abort = new AbortController();
     const ended = this.approvals.ends.end(tenant, id, waitMs, AbortSignal.any([signal, abort.signal]));
@@ -58,18 +83,37 @@ export class ApprovalApi implements ServiceImplementation<typeof ApprovalService
 
   async decideApproval(request: DecideApprovalRequest, caller: Caller) {
     const { id, reason, value, argumentsDigest } = request;
-    const { tenant, principal, kind, actor, trace, grant } = caller;
-    const command: DecideApproval = {
+    return this.change(caller, id, {
       type: 'decide',
       verdict: request.verdict === 'approve' ? 'approve' : 'deny',
-      by: { principal, kind, groups: await this.enforcement.groupsOf(caller) },
-      grant: grant.filter(({ actions }) =>
-        actions.some((action) => 'approval.decide'.startsWith(action.replace(/\*$/, ''))),
-      ),
+      ...(await this.entitlement(caller)),
       ...(reason === '' ? {} : { reason }),
       ...(value === undefined ? {} : { value: toJson(ValueSchema, value) as Json }),
       ...(argumentsDigest === '' ? {} : { argumentsDigest }),
+    });
+  }
+
+  async delegateApproval({ id, to, reason }: DelegateApprovalRequest, caller: Caller) {
+    const who = await this.entitlement(caller);
+    return this.change(caller, id, { type: 'delegate', ...who, to, ...(reason === '' ? {} : { reason }) });
+  }
+
+  /** Who it is that decides, and by which right. */
+  private async entitlement(caller: Caller): Promise<Pick<DecideApproval, 'by' | 'grant'>> {
+    const { principal, kind, grant } = caller;
+    return {
+      by: { principal, kind, groups: await this.groupsOf(caller) },
+      grant: grant.filter(({ actions }) =>
+        actions.some((action) => 'approval.decide'.startsWith(action.replace(/\*$/, ''))),
+      ),
     };
+  }
+
+  private groupsOf(caller: Caller): Promise<readonly string[]> {
+    return this.enforcement.groupsOf(caller);
+  }
+
+  private async change({ tenant, actor, trace }: Caller, id: string, command: ApprovalCommand) {
     const { position } = await this.ledger
       .commands('policy')
       .send({ tenant, aggregate: 'approval', subject: id, command, actor, ...(trace === undefined ? {} : { trace }) });
@@ -91,8 +135,12 @@ export class ApprovalApi implements ServiceImplementation<typeof ApprovalService
   }
 }
 
+function waitMsOf(wait: Duration | undefined): number {
+  return wait === undefined ? 0 : Math.min(LONGEST_WAIT_MS, Math.max(0, durationMs(wait)));
+}
+
 function messageOf(row: ApprovalRow) {
-  const { created, expires, decided, detail, value, ...rest } = row;
+  const { created, expires, decided, detail, value, schema, reminded, handOvers, ...rest } = row;
   return {
     ...rest,
     detail: fromJson(ValueSchema, detail as JsonValue),
@@ -100,5 +148,13 @@ function messageOf(row: ApprovalRow) {
     expireTime: timestampFromDate(expires),
     ...(decided === null ? {} : { decideTime: timestampFromDate(decided) }),
     ...(value === null ? {} : { value: fromJson(ValueSchema, value as JsonValue) }),
+    ...(schema === null ? {} : { schema: fromJson(ValueSchema, schema as JsonValue) }),
+    ...(reminded === null ? {} : { remindTime: timestampFromDate(reminded) }),
+    handOvers: handOvers.map(({ time, by, to, reason }) => ({
+      time: timestampFromDate(new Date(time)),
+      by,
+      to: [...to],
+      reason,
+    })),
   };
 }

@@ -13,9 +13,29 @@ export interface Decided {
   readonly value?: Json;
 }
 
-/** Whoever waits for an approval follows these; the subject is its id. */
+export interface Delegated {
+  readonly by: string;
+  readonly to: string;
+  readonly reason?: string;
+  /** Who may decide from now on. */
+  readonly approvers: readonly string[];
+}
+
+export interface Escalated {
+  /** When it was to be. */
+  readonly at: string;
+  readonly to: readonly string[];
+  /** Who may decide from now on; empty: whoever holds `approval.decide`. */
+  readonly approvers: readonly string[];
+}
+
+/** Whoever waits for an approval, and whoever notifies people, follows these; the subject is its id. */
 export type ApprovalEvent =
   | EventDraft<'approval.requested.v1', Requested>
+  /** Nobody has decided by `at`, and these may. */
+  | EventDraft<'approval.reminded.v1', { readonly at: string; readonly approvers: readonly string[] }>
+  | EventDraft<'approval.escalated.v1', Escalated>
+  | EventDraft<'approval.delegated.v1', Delegated>
   | EventDraft<'approval.decided.v1', Decided>
   /** Used up, by this effect. */
   | EventDraft<'approval.consumed.v1', { readonly effectId: string }>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ApprovalCommand, DecideApproval } from '@writ/enforcement';
-import { aggregates, type Actor, type Command, type LedgerEvent } from '@writ/ledger/domain';
+import { aggregates, type Actor, type Command, type Json, type LedgerEvent } from '@writ/ledger/domain';
 import { verifies } from '@writ/testkit';
 import { approval } from './approval.js';
 
@@ -78,15 +78,15 @@ describe('an approval', () => {
     const send = started(request);
     expect(() => send(use, late)).toThrow(code('approval.expired'));
     expect(() => send(decide(), late)).toThrow(code('approval.expired'));
-    expect(send({ type: 'expire' })).toEqual([]);
-    expect(send({ type: 'expire' }, late)).toEqual(['approval.expired.v1']);
-    expect(send({ type: 'expire' }, late)).toEqual([]);
+    expect(send({ type: 'tick' })).toEqual([]);
+    expect(send({ type: 'tick' }, late)).toEqual(['approval.expired.v1']);
+    expect(send({ type: 'tick' }, late)).toEqual([]);
     expect(() => send(decide())).toThrow(code('approval.expired'));
     expect(() => send(use)).toThrow(code('approval.expired'));
   });
 
   test('that was decided does not expire any more', () => {
-    expect(started(request, decide())({ type: 'expire' }, late)).toEqual([]);
+    expect(started(request, decide())({ type: 'tick' }, late)).toEqual([]);
   });
 
   test('is decided by the first; a second opinion is refused', () => {
@@ -161,5 +161,89 @@ describe('an approval', () => {
     const send = started(question);
     expect(send(decide({ value: 'the blue one' }))).toEqual(['approval.decided.v1']);
     expect(() => send(use)).toThrow(code('approval.arguments_changed'));
+  });
+
+  const remind = ['2026-01-01T00:10:00.000Z', '2026-01-01T00:20:00.000Z'];
+  const escalate = [{ at: '2026-01-01T00:30:00.000Z', to: ['group:leads'] }];
+  const named: ApprovalCommand = { ...request, approvers: ['psn_1'], remind, escalate };
+  const lead = { principal: 'psn_9', kind: 'person', groups: ['leads'] };
+  const at = (minute: number) => ({ at: `2026-01-01T00:${minute}:00.000Z` });
+
+  test('reminds at its times, each once; of those that nobody sent in time only of the last', () => {
+    verifies('approval.reminds');
+    const send = started({ ...named, escalate: [] });
+    expect(send({ type: 'tick' }, at(10))).toEqual(['approval.reminded.v1']);
+    expect(send({ type: 'tick' }, at(10))).toEqual([]);
+    expect(send({ type: 'tick' }, at(25))).toEqual(['approval.reminded.v1']);
+    expect(send({ type: 'tick' }, at(40))).toEqual([]);
+    expect(started(named)({ type: 'tick' }, at(25))).toEqual(['approval.reminded.v1']);
+    expect(started(named, decide())({ type: 'tick' }, at(25))).toEqual([]);
+  });
+
+  test('comes to others beside the first when nobody has decided by then, and to nobody before', () => {
+    verifies('approval.escalates');
+    const send = started(named);
+    expect(() => send(decide({ by: lead }), at(29))).toThrow(code('approval.not_entitled'));
+    expect(send({ type: 'tick' }, at(30))).toEqual(['approval.escalated.v1', 'approval.reminded.v1']);
+    expect(send({ type: 'tick' }, at(31))).toEqual([]);
+    expect(send(decide({ by: lead }), at(32))).toEqual(['approval.decided.v1']);
+  });
+
+  test('that names nobody is not narrowed by an escalation', () => {
+    verifies('approval.escalates');
+    const send = started({ ...named, approvers: [] });
+    send({ type: 'tick' }, at(30));
+    expect(send(decide(), at(31))).toEqual(['approval.decided.v1']);
+  });
+
+  const { by, grant } = decide();
+  const delegate = (to: string) => ({ type: 'delegate', by, grant, to }) as const;
+
+  test('is handed to another person, who may then decide in the place of the first', () => {
+    verifies('approval.delegated');
+    const send = started(named);
+    const other = { principal: 'psn_2', kind: 'person', groups: [] };
+    expect(send(delegate('psn_2'))).toEqual(['approval.delegated.v1']);
+    expect(() => send(decide())).toThrow(code('approval.not_entitled'));
+    expect(() => send(delegate('psn_3'))).toThrow(code('approval.not_entitled'));
+    expect(() => send(decide({ by: other, grant: [] }))).toThrow(code('approval.not_entitled'));
+    expect(send(decide({ by: other }))).toEqual(['approval.decided.v1']);
+  });
+
+  test('is handed to nobody but another person, by nobody who may not decide, and not when it is over', () => {
+    verifies('approval.delegated');
+    for (const to of ['agt_2', 'psn_1', 'group:leads'])
+      expect(() => started(named)(delegate(to))).toThrow(code('approval.bad_delegate'));
+    expect(() => started(named)({ ...delegate('psn_2'), by: lead })).toThrow(code('approval.not_entitled'));
+    expect(() => started(named)({ ...delegate('psn_2'), by: { ...by, kind: 'agent' } })).toThrow(
+      code('approval.agent_cannot_decide'),
+    );
+    expect(() => started(named)(delegate('psn_2'), late)).toThrow(code('approval.expired'));
+    expect(() => started(named, decide())(delegate('psn_2'))).toThrow(code('approval.already_decided'));
+  });
+
+  const question = (schema: Json): ApprovalCommand => ({
+    type: 'request', kind: 'question', title: 'How much?', detail: null, agent: 'agt_1', approvers: [], expires: request.expires, schema,
+  }); // prettier-ignore
+  const amount = { type: 'object', properties: { cents: { type: 'integer', maximum: 500 } }, required: ['cents'] };
+
+  test.each<[string, Json | undefined]>([
+    ['nothing', undefined],
+    ['another type', { cents: '12' }],
+    ['too much', { cents: 501 }],
+  ])('does not take %s for an answer of the form that was asked for', (_, value) => {
+    verifies('approval.typed_answer');
+    const send = started(question(amount));
+    expect(() => send(decide(value === undefined ? {} : { value }))).toThrow(code('approval.bad_answer'));
+    expect(send(decide({ value: { cents: 500 } }))).toEqual(['approval.decided.v1']);
+  });
+
+  test('is denied without an answer, and a schema that cannot be used or never ends lets none pass', () => {
+    verifies('approval.typed_answer');
+    expect(started(question(amount))(decide({ verdict: 'deny' }))).toEqual(['approval.decided.v1']);
+    const send = (schema: Json, value: Json) => () => started(question(schema))(decide({ value }));
+    expect(send({ type: 'nothing' }, 1)).toThrow(code('approval.bad_answer'));
+    expect(send({ $ref: 'https://example.org/schema' }, 1)).toThrow(code('approval.bad_answer'));
+    expect(send({ pattern: '^(a+)+$' }, `${'a'.repeat(40)}!`)).toThrow(code('approval.bad_answer'));
   });
 });

@@ -3,6 +3,7 @@ import type { LedgerEvent } from '@writ/ledger/domain';
 import type { Approval } from './approval.js';
 import type { ApprovalEvent } from './approval.events.js';
 import { ExpiryQueue } from './expiry-queue.js';
+import { dueTimes } from './hand-over.js';
 
 /** Node's longest timer is 24.8 days; a later expiry is looked at again then. */
 const LONGEST_MS = 2_000_000_000;
@@ -12,10 +13,12 @@ const AGAIN_MS = 1_000;
 interface Open {
   readonly tenant: string;
   readonly id: string;
+  /** Reminders, escalations and the end, in milliseconds; the earliest first. */
+  readonly times: readonly number[];
 }
 
 /**
- * Expires what nobody decided. It lives where the partition is owned: rebuilt from the partition's state when it is taken over,
+ * Reminds of, escalates and expires what nobody decided. It lives where the partition is owned: rebuilt from the partition's state when it is taken over,
  * kept by its commits, one timer for the earliest.
  */
 export class ApprovalTimer {
@@ -36,7 +39,7 @@ export class ApprovalTimer {
     // The model is behind one door for all services; its snapshot is the one way to read all of it.
     const { approval = [] } = handle.model.snapshot() as unknown as { approval?: [string, Approval, number][] };
     for (const [key, state] of approval) {
-      if (state.status === 'requested') this.open(...keyParts(key), state.expires);
+      if (state.status === 'requested') this.open(...keyParts(key), dueTimes(state));
     }
     this.arm();
   }
@@ -56,12 +59,18 @@ export class ApprovalTimer {
 
   private take({ tenant, subject, ...event }: LedgerEvent): void {
     const { type, data } = event as unknown as ApprovalEvent;
-    if (type === 'approval.requested.v1') this.open(tenant, subject, data.expires);
-    if (type === 'approval.decided.v1' || type === 'approval.expired.v1') this.queue.remove(`${tenant}/${subject}`);
+    const key = `${tenant}/${subject}`;
+    if (type === 'approval.requested.v1') this.open(tenant, subject, dueTimes(data));
+    if (type === 'approval.reminded.v1' || type === 'approval.escalated.v1') {
+      const times = this.queue.get(key)?.times.filter((each) => each > Date.parse(data.at));
+      if (times) this.open(tenant, subject, times);
+    }
+    if (type === 'approval.decided.v1' || type === 'approval.expired.v1') this.queue.remove(key);
   }
 
-  private open(tenant: string, id: string, expires: string): void {
-    this.queue.add(`${tenant}/${id}`, Date.parse(expires), { tenant, id });
+  private open(tenant: string, id: string, times: readonly number[]): void {
+    const [next] = times;
+    if (next !== undefined) this.queue.add(`${tenant}/${id}`, next, { tenant, id, times });
   }
 
   private arm(atLeastMs = 0): void {
@@ -78,9 +87,9 @@ export class ApprovalTimer {
     const actor = { principal: 'policy', kind: 'service' } as const;
     for (const { tenant, id } of this.queue.due(steadyNow())) {
       try {
-        await handle.execute({ tenant, aggregate: 'approval', subject: id, command: { type: 'expire' }, actor });
+        await handle.execute({ tenant, aggregate: 'approval', subject: id, command: { type: 'tick' }, actor });
       } catch (error) {
-        this.log.warn({ err: error, approval: id }, 'an approval could not be expired; trying again');
+        this.log.warn({ err: error, approval: id }, 'what is due of an approval could not be done; trying again');
       }
     }
     // What is still in the queue was not expired: the partition's clock is behind ours, or it was lost.

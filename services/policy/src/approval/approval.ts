@@ -1,40 +1,25 @@
-import type { ApprovalCommand, ConsumeApproval, DecideApproval, ResourceRef } from '@writ/enforcement';
-import { permits, refuse, type Aggregate } from '@writ/ledger/domain';
+import type { ApprovalCommand, ConsumeApproval, DecideApproval } from '@writ/enforcement';
+import { refuse, type Aggregate } from '@writ/ledger/domain';
+import { checkAnswer } from './answer-rules.js';
 import type { ApprovalEvent } from './approval.events.js';
+import { delegate, remindersDue } from './hand-over.js';
+import { isOver, mayDecide, type About, type Approval, type Asked } from './question.js';
 
-/** One question to people: asked, decided or expired, and, when it was about an action, used up by one effect. */
-export type Approval =
-  | { readonly status: 'none' }
-  | ({ readonly status: 'requested' } & Question)
-  | ({ readonly status: 'approved' | 'denied'; readonly by: string } & Question)
-  | ({ readonly status: 'consumed'; readonly by: string; readonly effectId: string } & Question)
-  | ({ readonly status: 'expired' } & Question);
-
-/** What binds it. Title and detail are for people and stay in the event. */
-interface Question {
-  readonly kind: 'action' | 'question';
-  readonly agent: string;
-  readonly approvers: readonly string[];
-  readonly expires: string;
-  readonly action?: string;
-  readonly resource?: ResourceRef;
-  readonly argumentsDigest?: string;
-  readonly policyVersion?: string;
-}
-type Asked = Exclude<Approval, { status: 'none' }>;
-
-/** What the decider reads of the command's envelope. */
-interface About {
-  readonly subject: string;
-  readonly time: string;
-  readonly actor: { readonly principal: string; readonly run?: string; readonly onBehalfOf?: readonly string[] };
-}
+export type { Approval } from './question.js';
 
 /** Subject: the approval id. */
 export const approval: Aggregate<Approval, ApprovalCommand, ApprovalEvent> = {
   name: 'approval',
   initial: { status: 'none' },
-  events: ['approval.requested.v1', 'approval.decided.v1', 'approval.consumed.v1', 'approval.expired.v1'],
+  events: [
+    'approval.requested.v1',
+    'approval.reminded.v1',
+    'approval.escalated.v1',
+    'approval.delegated.v1',
+    'approval.decided.v1',
+    'approval.consumed.v1',
+    'approval.expired.v1',
+  ],
 
   decide(command, state, about) {
     switch (command.type) {
@@ -47,9 +32,12 @@ export const approval: Aggregate<Approval, ApprovalCommand, ApprovalEvent> = {
         return decide(command, asked(state, about), about);
       case 'consume':
         return consume(command, asked(state, about), about);
-      case 'expire':
-        if (state.status !== 'requested' || !isOver(state, about)) return [];
-        return [{ type: 'approval.expired.v1', data: { expires: state.expires } }];
+      case 'delegate':
+        return delegate(command, asked(state, about), about);
+      case 'tick':
+        if (state.status !== 'requested') return [];
+        if (isOver(state, about)) return [{ type: 'approval.expired.v1', data: { expires: state.expires } }];
+        return remindersDue(state, Date.parse(about.time));
     }
   },
 
@@ -60,6 +48,18 @@ export const approval: Aggregate<Approval, ApprovalCommand, ApprovalEvent> = {
     }
     if (state.status === 'none') return state;
     switch (event.type) {
+      case 'approval.reminded.v1': {
+        const { at } = event.data as { at: string };
+        return { ...state, remind: (state.remind ?? []).filter((each) => each > at) };
+      }
+      case 'approval.escalated.v1': {
+        const { at, approvers } = event.data as { at: string; approvers: readonly string[] };
+        return { ...state, approvers, escalate: (state.escalate ?? []).filter((each) => each.at > at) };
+      }
+      case 'approval.delegated.v1': {
+        const { approvers } = event.data as { approvers: readonly string[] };
+        return { ...state, approvers, delegations: (state.delegations ?? 0) + 1 };
+      }
       case 'approval.decided.v1': {
         const { verdict, by } = event.data as { verdict: 'approve' | 'deny'; by: string };
         return { ...state, status: verdict === 'approve' ? 'approved' : 'denied', by };
@@ -79,11 +79,6 @@ function asked(state: Approval, { subject }: About): Asked {
   return state;
 }
 
-/** The timer may be late; the time in the command is not. */
-function isOver(state: Asked, { time }: About): boolean {
-  return Date.parse(time) >= Date.parse(state.expires);
-}
-
 function decide(command: DecideApproval, state: Asked, about: About): ApprovalEvent[] {
   mayDecide(command, state, about);
   const { verdict, by, reason, value, argumentsDigest } = command;
@@ -97,6 +92,7 @@ function decide(command: DecideApproval, state: Asked, about: About): ApprovalEv
   }
   if (state.status !== 'requested')
     throw refuse('approval.already_decided', `${about.subject} is ${state.status}`, { state: state.status });
+  if (verdict === 'approve' && state.schema !== undefined) checkAnswer(state.schema, value);
   const data = {
     verdict,
     by: by.principal,
@@ -104,29 +100,6 @@ function decide(command: DecideApproval, state: Asked, about: About): ApprovalEv
     ...(value === undefined ? {} : { value }),
   };
   return [{ type: 'approval.decided.v1', data }];
-}
-
-/** A person, never an agent; one of those who were named or, when nobody was, whoever holds the right to decide. */
-function mayDecide({ by, grant }: DecideApproval, { agent, approvers }: Asked, { subject, actor }: About): void {
-  if (by.kind === 'agent' || by.kind === 'service' || by.principal === agent) {
-    throw refuse('approval.agent_cannot_decide', `${by.principal} is not a person`);
-  }
-  // A workflow that runs as a person, and authority that an agent handed to one, are not that person's own.
-  const lent = actor.run ?? actor.onBehalfOf?.find((id) => !id.startsWith('psn_'));
-  if (lent !== undefined)
-    throw refuse(
-      'approval.agent_cannot_decide',
-      `${by.principal} decides with a token of their own, not with one of ${lent}`,
-    );
-  if (!permits(grant, 'approval.decide', subject)) {
-    throw refuse('approval.not_entitled', `${by.principal} does not hold approval.decide on ${subject}`);
-  }
-  const named = approvers.some(
-    (each) => each === by.principal || (each.startsWith('group:') && by.groups.includes(each.slice('group:'.length))),
-  );
-  if (approvers.length > 0 && !named) {
-    throw refuse('approval.not_entitled', `${subject} is for ${approvers.join(', ')}`, { approvers: [...approvers] });
-  }
 }
 
 function consume(command: ConsumeApproval, state: Asked, about: About): ApprovalEvent[] {

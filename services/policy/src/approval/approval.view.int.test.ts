@@ -4,6 +4,7 @@ import { openPostgres, writeAllTenants } from '@writ/platform';
 import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Policy0001 } from '../migrations/0001-policy.js';
+import { Policy0002 } from '../migrations/0002-approval-inbox.js';
 import { policySetView, PolicySetQueries } from '../policy-set/policy-set.view.js';
 import { ApprovalQueries, approvalView } from './approval.view.js';
 
@@ -11,7 +12,7 @@ let backends: Backends;
 let dataSource: DataSource;
 beforeAll(async () => {
   backends = await startBackends();
-  const migrations = [Policy0001];
+  const migrations = [Policy0001, Policy0002];
   dataSource = await openPostgres({ url: backends.postgresUrl, schema: 'policy', entities: [], migrations });
 });
 afterAll(async () => {

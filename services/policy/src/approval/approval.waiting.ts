@@ -3,6 +3,7 @@ import type { Follower, Ledger, Logger } from '@writ/ledger';
 
 /** Lets calls wait for the end of an approval, on every replica: fed by policy's ledger, not by polling the view. */
 export class ApprovalEnds {
+  private readonly news = new Map<string, Set<(position: string) => void>>();
   private readonly waiting = new Map<string, Set<(position: string) => void>>();
   private follower: Follower | undefined;
 
@@ -21,23 +22,13 @@ export class ApprovalEnds {
   }
 
   /** The position of the event that ended it; undefined when nothing ended it in time. */
-  async end(tenant: string, id: string, timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
-    const key = `${tenant}/${id}`;
-    const waiters = this.waiting.get(key) ?? new Set();
-    this.waiting.set(key, waiters);
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const timer = setTimeout(resolve, timeoutMs, undefined);
-    const aborted = () => resolve(undefined);
-    signal.addEventListener('abort', aborted, { once: true });
-    waiters.add(resolve);
-    try {
-      return signal.aborted ? undefined : await promise;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
-      waiters.delete(resolve);
-      if (waiters.size === 0) this.waiting.delete(key);
-    }
+  end(tenant: string, id: string, timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
+    return next(this.waiting, `${tenant}/${id}`, timeoutMs, signal);
+  }
+
+  /** The position of the next event that puts something into an inbox of the tenant; undefined when none came in time. */
+  arrival(tenant: string, timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
+    return next(this.news, tenant, timeoutMs, signal);
   }
 
   async stop(): Promise<void> {
@@ -45,7 +36,33 @@ export class ApprovalEnds {
   }
 
   private take({ tenant, subject, type }: LedgerEvent, position: string): void {
+    if (arrivals.has(type)) for (const resolve of this.news.get(tenant) ?? []) resolve(position);
     if (type !== 'approval.decided.v1' && type !== 'approval.expired.v1') return;
     for (const resolve of this.waiting.get(`${tenant}/${subject}`) ?? []) resolve(position);
+  }
+}
+
+const arrivals = new Set(['approval.requested.v1', 'approval.escalated.v1', 'approval.delegated.v1']);
+
+async function next(
+  all: Map<string, Set<(position: string) => void>>,
+  key: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const waiters = all.get(key) ?? new Set();
+  all.set(key, waiters);
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const timer = setTimeout(resolve, timeoutMs, undefined);
+  const aborted = () => resolve(undefined);
+  signal.addEventListener('abort', aborted, { once: true });
+  waiters.add(resolve);
+  try {
+    return signal.aborted ? undefined : await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', aborted);
+    waiters.delete(resolve);
+    if (waiters.size === 0) all.delete(key);
   }
 }

@@ -2,7 +2,7 @@
 export class ExpiryQueue<T> {
   /** Sorted by time: insertion moves memory, but there are thousands of open approvals, not millions. */
   private readonly entries: { key: string; atMs: number; item: T }[] = [];
-  private readonly times = new Map<string, number>();
+  private readonly items = new Map<string, { atMs: number; item: T }>();
 
   get size(): number {
     return this.entries.length;
@@ -15,14 +15,18 @@ export class ExpiryQueue<T> {
 
   add(key: string, atMs: number, item: T): void {
     this.remove(key);
-    this.times.set(key, atMs);
+    this.items.set(key, { atMs, item });
     this.entries.splice(this.firstAfter(atMs), 0, { key, atMs, item });
   }
 
+  get(key: string): T | undefined {
+    return this.items.get(key)?.item;
+  }
+
   remove(key: string): void {
-    const atMs = this.times.get(key);
+    const atMs = this.items.get(key)?.atMs;
     if (atMs === undefined) return;
-    this.times.delete(key);
+    this.items.delete(key);
     for (let index = this.firstAfter(atMs) - 1; index >= 0; index--) {
       if (this.entries[index]?.key === key) {
         this.entries.splice(index, 1);

@@ -14,6 +14,9 @@ export interface Question {
   agent: string;
   /** ISO 8601. */
   expires: string;
+  /** After it was asked. */
+  remindMs?: readonly number[] | undefined;
+  escalate?: readonly { afterMs: number; to: readonly string[] }[] | undefined;
 }
 
 /** The port to who asks people. */
@@ -28,6 +31,7 @@ export class PolicyQuestions implements Questions {
 
   async ask(cause: LedgerEvent, question: Question): Promise<void> {
     const { tenant, run, approval, title, detail = null, schema, approvers, agent, expires } = question;
+    const after = (ms: number) => new Date(Date.parse(cause.time) + ms).toISOString();
     // What an answer has to look like is part of what people are shown.
     const shown = schema === undefined ? detail : { detail, schema };
     const command: ApprovalCommand = {
@@ -39,6 +43,13 @@ export class PolicyQuestions implements Questions {
       run,
       approvers,
       expires,
+      ...(schema !== undefined && { schema }),
+      ...(question.remindMs && { remind: question.remindMs.toSorted((a, b) => a - b).map(after) }),
+      ...(question.escalate && {
+        escalate: question.escalate
+          .toSorted((a, b) => a.afterMs - b.afterMs)
+          .map(({ afterMs, to }) => ({ at: after(afterMs), to })),
+      }),
     };
     await this.policy.send({
       tenant,

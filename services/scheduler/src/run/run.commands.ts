@@ -114,7 +114,14 @@ export type WorkerCommand =
   | (Key<'approval'> & {
       type: 'ask';
       approval: string;
-      question?: { title: string; detail?: Json; schema?: Json; approvers: string[] };
+      question?: {
+        title: string;
+        detail?: Json;
+        schema?: Json;
+        approvers: string[];
+        remindMs?: number[];
+        escalate?: { afterMs: number; to: string[] }[];
+      };
       timeoutMs?: number;
     })
   | (Key<'child'> & {

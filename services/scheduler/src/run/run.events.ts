@@ -110,6 +110,9 @@ export const runEvents = {
         detail: json.optional(),
         schema: json.optional(),
         approvers: z.array(z.string()),
+        /** After it was asked. */
+        remindMs: z.array(z.number()).optional(),
+        escalate: z.array(z.object({ afterMs: z.number(), to: z.array(z.string()) })).optional(),
         /** Who asks. */
         agent: z.string(),
       })

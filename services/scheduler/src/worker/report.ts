@@ -120,6 +120,9 @@ function keyOf({ name, occurrence }: Command): { name: string; occurrence: numbe
   return { name, occurrence };
 }
 
+/** Of one question. */
+const mostReminders = 50;
+
 function askOf(command: Command, run: string): WorkerCommand {
   const { name, occurrence, what } = command;
   if (what.case !== 'ask') throw bad('not a question');
@@ -127,7 +130,9 @@ function askOf(command: Command, run: string): WorkerCommand {
   const key = { type: 'ask' as const, kind: agreed(command, 'approval'), name, occurrence, ...timeoutOf(what.value) };
   if (about.case === 'approvalId') return { ...key, approval: about.value };
   if (about.case !== 'question') throw bad(`the question ${name}/${occurrence} asks nothing`);
-  const { title, detail, schema, approvers } = about.value;
+  const { title, detail, schema, approvers, remindMs, escalate } = about.value;
+  if (remindMs.length + escalate.length > mostReminders)
+    throw bad(`the question ${name}/${occurrence} has more than ${mostReminders} reminders and escalations`);
   const json = (value: Value | undefined) => contentOf(inline(value)).value;
   const [shown, wanted] = [json(detail), json(schema)];
   const question = {
@@ -135,6 +140,8 @@ function askOf(command: Command, run: string): WorkerCommand {
     approvers,
     ...(shown !== undefined && { detail: shown }),
     ...(wanted !== undefined && { schema: wanted }),
+    ...(remindMs.length > 0 && { remindMs: remindMs.map(Number) }),
+    ...(escalate.length > 0 && { escalate: escalate.map(({ afterMs, to }) => ({ afterMs: Number(afterMs), to })) }),
   };
   return { ...key, approval: derivedId('apr', run, name, String(occurrence)), question };
 }

@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/policy/v1/policy.proto.
  */
 export const file_writ_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("Cht3cml0L3BvbGljeS92MS9wb2xpY3kucHJvdG8SDndyaXQucG9saWN5LnYxIj8KClBvbGljeUZpbGUSGAoEbmFtZRgBIAEoCUIKukgHcgUQARjIARIXCgR0ZXh0GAIgASgJQgm6SAZyBBiAgBAiSgoHRmluZGluZxIQCghzZXZlcml0eRgBIAEoCRIMCgRmaWxlGAIgASgJEg4KBnBvbGljeRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIrMBChRQdXNoUG9saWN5U2V0UmVxdWVzdBI2CgVmaWxlcxgBIAMoCzIaLndyaXQucG9saWN5LnYxLlBvbGljeUZpbGVCC7pICJIBBQgBEMgBEjIKBG1vZGUYAiABKA4yGi53cml0LnBvbGljeS52MS5Qb2xpY3lNb2RlQgi6SAWCAQIQARIVCg12YWxpZGF0ZV9vbmx5GAMgASgIEhgKEGV4cGVjdGVkX3ZlcnNpb24YBCABKAkidwoVUHVzaFBvbGljeVNldFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSKQoIZmluZGluZ3MYAiADKAsyFy53cml0LnBvbGljeS52MS5GaW5kaW5nEhAKCHBvbGljaWVzGAMgASgFEhAKCHBvc2l0aW9uGAQgASgJIiYKE0dldFBvbGljeVNldFJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCSKvAQoUR2V0UG9saWN5U2V0UmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIpCgVmaWxlcxgCIAMoCzIaLndyaXQucG9saWN5LnYxLlBvbGljeUZpbGUSKAoEbW9kZRgDIAEoDjIaLndyaXQucG9saWN5LnYxLlBvbGljeU1vZGUSMQoNYWN0aXZhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXQoZTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCRINCgVhZnRlchgDIAEoCSKbAQoNUG9saWN5VmVyc2lvbhIPCgd2ZXJzaW9uGAEgASgJEigKBG1vZGUYAiABKA4yGi53cml0LnBvbGljeS52MS5Qb2xpY3lNb2RlEgoKAmJ5GAMgASgJEhAKCHBvbGljaWVzGAQgASgFEjEKDWFjdGl2YXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImYKGkxpc3RQb2xpY3lWZXJzaW9uc1Jlc3BvbnNlEi8KCHZlcnNpb25zGAEgAygLMh0ud3JpdC5wb2xpY3kudjEuUG9saWN5VmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoGUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9saWN5GAIgASgJEgwKBHRleHQYAyABKAki8gEKFENoZWNrRGVjaXNpb25SZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARjIARIZCgZhY3Rpb24YAiABKAlCCbpIBnIEEAEYZBIgCg1yZXNvdXJjZV90eXBlGAMgASgJQgm6SAZyBBABGDISHAoIcmVzb3VyY2UYBCABKAlCCrpIB3IFEAEYgAQSKgoJYXJndW1lbnRzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI0CgVkcmFmdBgGIAMoCzIaLndyaXQucG9saWN5LnYxLlBvbGljeUZpbGVCCbpIBpIBAxDIASJiChVDaGVja0RlY2lzaW9uUmVzcG9uc2USDwoHb3V0Y29tZRgBIAEoCRInCgdyZWFzb25zGAIgAygLMhYud3JpdC5wb2xpY3kudjEuUmVhc29uEg8KB3ZlcnNpb24YAyABKAkiqQMKCEFwcHJvdmFsEgoKAmlkGAEgASgJEg0KBXN0YXRlGAIgASgJEgwKBGtpbmQYAyABKAkSDQoFdGl0bGUYBCABKAkSJgoGZGV0YWlsGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhgKEGFyZ3VtZW50c19kaWdlc3QYBiABKAkSFgoOcG9saWN5X3ZlcnNpb24YByABKAkSDQoFYWdlbnQYCCABKAkSCwoDcnVuGAkgASgJEhEKCWFwcHJvdmVycxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmRlY2lkZWRfYnkYDSABKAkSLwoLZGVjaWRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgPIAEoCRIlCgV2YWx1ZRgQIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJ0ChRMaXN0QXBwcm92YWxzUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRILCgNydW4YAiABKAkSHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YBCABKAkSDQoFYWZ0ZXIYBSABKAkiXQoVTGlzdEFwcHJvdmFsc1Jlc3BvbnNlEisKCWFwcHJvdmFscxgBIAMoCzIYLndyaXQucG9saWN5LnYxLkFwcHJvdmFsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJUChJHZXRBcHByb3ZhbFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBInCgR3YWl0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkEKE0dldEFwcHJvdmFsUmVzcG9uc2USKgoIYXBwcm92YWwYASABKAsyGC53cml0LnBvbGljeS52MS5BcHByb3ZhbCKwAQoVRGVjaWRlQXBwcm92YWxSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASJQoHdmVyZGljdBgCIAEoCUIUukgRcg9SB2FwcHJvdmVSBGRlbnkSGAoGcmVhc29uGAMgASgJQgi6SAVyAxjQDxIlCgV2YWx1ZRgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIYChBhcmd1bWVudHNfZGlnZXN0GAUgASgJIlYKFkRlY2lkZUFwcHJvdmFsUmVzcG9uc2USKgoIYXBwcm92YWwYASABKAsyGC53cml0LnBvbGljeS52MS5BcHByb3ZhbBIQCghwb3NpdGlvbhgCIAEoCSpcCgpQb2xpY3lNb2RlEhsKF1BPTElDWV9NT0RFX1VOU1BFQ0lGSUVEEAASFwoTUE9MSUNZX01PREVfRU5GT1JDRRABEhgKFFBPTElDWV9NT0RFX0xPR19PTkxZEAIywAQKDVBvbGljeVNlcnZpY2UShQEKDVB1c2hQb2xpY3lTZXQSJC53cml0LnBvbGljeS52MS5QdXNoUG9saWN5U2V0UmVxdWVzdBolLndyaXQucG9saWN5LnYxLlB1c2hQb2xpY3lTZXRSZXNwb25zZSIn4scYDHBvbGljeS53cml0ZYLT5JMCEToBKhoML3YxL3BvbGljaWVzEn4KDEdldFBvbGljeVNldBIjLndyaXQucG9saWN5LnYxLkdldFBvbGljeVNldFJlcXVlc3QaJC53cml0LnBvbGljeS52MS5HZXRQb2xpY3lTZXRSZXNwb25zZSIj4scYC3BvbGljeS5yZWFkgtPkkwIOEgwvdjEvcG9saWNpZXMSmQEKEkxpc3RQb2xpY3lWZXJzaW9ucxIpLndyaXQucG9saWN5LnYxLkxpc3RQb2xpY3lWZXJzaW9uc1JlcXVlc3QaKi53cml0LnBvbGljeS52MS5MaXN0UG9saWN5VmVyc2lvbnNSZXNwb25zZSIs4scYC3BvbGljeS5yZWFkgtPkkwIXEhUvdjEvcG9saWNpZXMvdmVyc2lvbnMSigEKDUNoZWNrRGVjaXNpb24SJC53cml0LnBvbGljeS52MS5DaGVja0RlY2lzaW9uUmVxdWVzdBolLndyaXQucG9saWN5LnYxLkNoZWNrRGVjaXNpb25SZXNwb25zZSIs4scYC3BvbGljeS5yZWFkgtPkkwIXOgEqIhIvdjEvcG9saWNpZXM6Y2hlY2syuQMKD0FwcHJvdmFsU2VydmljZRKEAQoNTGlzdEFwcHJvdmFscxIkLndyaXQucG9saWN5LnYxLkxpc3RBcHByb3ZhbHNSZXF1ZXN0GiUud3JpdC5wb2xpY3kudjEuTGlzdEFwcHJvdmFsc1Jlc3BvbnNlIibixxgNYXBwcm92YWwucmVhZILT5JMCDxINL3YxL2FwcHJvdmFscxKDAQoLR2V0QXBwcm92YWwSIi53cml0LnBvbGljeS52MS5HZXRBcHByb3ZhbFJlcXVlc3QaIy53cml0LnBvbGljeS52MS5HZXRBcHByb3ZhbFJlc3BvbnNlIivixxgNYXBwcm92YWwucmVhZILT5JMCFBISL3YxL2FwcHJvdmFscy97aWR9EpgBCg5EZWNpZGVBcHByb3ZhbBIlLndyaXQucG9saWN5LnYxLkRlY2lkZUFwcHJvdmFsUmVxdWVzdBomLndyaXQucG9saWN5LnYxLkRlY2lkZUFwcHJvdmFsUmVzcG9uc2UiN+LHGA9hcHByb3ZhbC5kZWNpZGWC0+STAh46ASoiGS92MS9hcHByb3ZhbHMve2lkfTpkZWNpZGViBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options]);
+  fileDesc("Cht3cml0L3BvbGljeS92MS9wb2xpY3kucHJvdG8SDndyaXQucG9saWN5LnYxIj8KClBvbGljeUZpbGUSGAoEbmFtZRgBIAEoCUIKukgHcgUQARjIARIXCgR0ZXh0GAIgASgJQgm6SAZyBBiAgBAiSgoHRmluZGluZxIQCghzZXZlcml0eRgBIAEoCRIMCgRmaWxlGAIgASgJEg4KBnBvbGljeRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIrMBChRQdXNoUG9saWN5U2V0UmVxdWVzdBI2CgVmaWxlcxgBIAMoCzIaLndyaXQucG9saWN5LnYxLlBvbGljeUZpbGVCC7pICJIBBQgBEMgBEjIKBG1vZGUYAiABKA4yGi53cml0LnBvbGljeS52MS5Qb2xpY3lNb2RlQgi6SAWCAQIQARIVCg12YWxpZGF0ZV9vbmx5GAMgASgIEhgKEGV4cGVjdGVkX3ZlcnNpb24YBCABKAkidwoVUHVzaFBvbGljeVNldFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSKQoIZmluZGluZ3MYAiADKAsyFy53cml0LnBvbGljeS52MS5GaW5kaW5nEhAKCHBvbGljaWVzGAMgASgFEhAKCHBvc2l0aW9uGAQgASgJIiYKE0dldFBvbGljeVNldFJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCSKvAQoUR2V0UG9saWN5U2V0UmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIpCgVmaWxlcxgCIAMoCzIaLndyaXQucG9saWN5LnYxLlBvbGljeUZpbGUSKAoEbW9kZRgDIAEoDjIaLndyaXQucG9saWN5LnYxLlBvbGljeU1vZGUSMQoNYWN0aXZhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXQoZTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCRINCgVhZnRlchgDIAEoCSKbAQoNUG9saWN5VmVyc2lvbhIPCgd2ZXJzaW9uGAEgASgJEigKBG1vZGUYAiABKA4yGi53cml0LnBvbGljeS52MS5Qb2xpY3lNb2RlEgoKAmJ5GAMgASgJEhAKCHBvbGljaWVzGAQgASgFEjEKDWFjdGl2YXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImYKGkxpc3RQb2xpY3lWZXJzaW9uc1Jlc3BvbnNlEi8KCHZlcnNpb25zGAEgAygLMh0ud3JpdC5wb2xpY3kudjEuUG9saWN5VmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoGUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9saWN5GAIgASgJEgwKBHRleHQYAyABKAki8gEKFENoZWNrRGVjaXNpb25SZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARjIARIZCgZhY3Rpb24YAiABKAlCCbpIBnIEEAEYZBIgCg1yZXNvdXJjZV90eXBlGAMgASgJQgm6SAZyBBABGDISHAoIcmVzb3VyY2UYBCABKAlCCrpIB3IFEAEYgAQSKgoJYXJndW1lbnRzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI0CgVkcmFmdBgGIAMoCzIaLndyaXQucG9saWN5LnYxLlBvbGljeUZpbGVCCbpIBpIBAxDIASJiChVDaGVja0RlY2lzaW9uUmVzcG9uc2USDwoHb3V0Y29tZRgBIAEoCRInCgdyZWFzb25zGAIgAygLMhYud3JpdC5wb2xpY3kudjEuUmVhc29uEg8KB3ZlcnNpb24YAyABKAkiuAQKCEFwcHJvdmFsEgoKAmlkGAEgASgJEg0KBXN0YXRlGAIgASgJEgwKBGtpbmQYAyABKAkSDQoFdGl0bGUYBCABKAkSJgoGZGV0YWlsGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhgKEGFyZ3VtZW50c19kaWdlc3QYBiABKAkSFgoOcG9saWN5X3ZlcnNpb24YByABKAkSDQoFYWdlbnQYCCABKAkSCwoDcnVuGAkgASgJEhEKCWFwcHJvdmVycxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmRlY2lkZWRfYnkYDSABKAkSLwoLZGVjaWRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgPIAEoCRIlCgV2YWx1ZRgQIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRImCgZzY2hlbWEYESABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLwoLcmVtaW5kX3RpbWUYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKCmhhbmRfb3ZlcnMYEyADKAsyIC53cml0LnBvbGljeS52MS5BcHByb3ZhbEhhbmRPdmVyImQKEEFwcHJvdmFsSGFuZE92ZXISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCYnkYAiABKAkSCgoCdG8YAyADKAkSDgoGcmVhc29uGAQgASgJIokCChRMaXN0QXBwcm92YWxzUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRILCgNydW4YAiABKAkSHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YBCABKAkSDQoFYWZ0ZXIYBSABKAkSDAoEbWluZRgGIAEoCBIaCghhcHByb3ZlchgHIAEoCUIIukgFcgMYyAESFwoFYWdlbnQYCCABKAlCCLpIBXIDGMgBEicKBGtpbmQYCSABKAlCGbpIFnIUUgBSBmFjdGlvblIIcXVlc3Rpb24SJwoEd2FpdBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJdChVMaXN0QXBwcm92YWxzUmVzcG9uc2USKwoJYXBwcm92YWxzGAEgAygLMhgud3JpdC5wb2xpY3kudjEuQXBwcm92YWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlQKEkdldEFwcHJvdmFsUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQQoTR2V0QXBwcm92YWxSZXNwb25zZRIqCghhcHByb3ZhbBgBIAEoCzIYLndyaXQucG9saWN5LnYxLkFwcHJvdmFsIrABChVEZWNpZGVBcHByb3ZhbFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIlCgd2ZXJkaWN0GAIgASgJQhS6SBFyD1IHYXBwcm92ZVIEZGVueRIYCgZyZWFzb24YAyABKAlCCLpIBXIDGNAPEiUKBXZhbHVlGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhgKEGFyZ3VtZW50c19kaWdlc3QYBSABKAkiVgoWRGVjaWRlQXBwcm92YWxSZXNwb25zZRIqCghhcHByb3ZhbBgBIAEoCzIYLndyaXQucG9saWN5LnYxLkFwcHJvdmFsEhAKCHBvc2l0aW9uGAIgASgJImIKF0RlbGVnYXRlQXBwcm92YWxSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASFgoCdG8YAiABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAMgASgJQgi6SAVyAxjQDyJYChhEZWxlZ2F0ZUFwcHJvdmFsUmVzcG9uc2USKgoIYXBwcm92YWwYASABKAsyGC53cml0LnBvbGljeS52MS5BcHByb3ZhbBIQCghwb3NpdGlvbhgCIAEoCSpcCgpQb2xpY3lNb2RlEhsKF1BPTElDWV9NT0RFX1VOU1BFQ0lGSUVEEAASFwoTUE9MSUNZX01PREVfRU5GT1JDRRABEhgKFFBPTElDWV9NT0RFX0xPR19PTkxZEAIywAQKDVBvbGljeVNlcnZpY2UShQEKDVB1c2hQb2xpY3lTZXQSJC53cml0LnBvbGljeS52MS5QdXNoUG9saWN5U2V0UmVxdWVzdBolLndyaXQucG9saWN5LnYxLlB1c2hQb2xpY3lTZXRSZXNwb25zZSIn4scYDHBvbGljeS53cml0ZYLT5JMCEToBKhoML3YxL3BvbGljaWVzEn4KDEdldFBvbGljeVNldBIjLndyaXQucG9saWN5LnYxLkdldFBvbGljeVNldFJlcXVlc3QaJC53cml0LnBvbGljeS52MS5HZXRQb2xpY3lTZXRSZXNwb25zZSIj4scYC3BvbGljeS5yZWFkgtPkkwIOEgwvdjEvcG9saWNpZXMSmQEKEkxpc3RQb2xpY3lWZXJzaW9ucxIpLndyaXQucG9saWN5LnYxLkxpc3RQb2xpY3lWZXJzaW9uc1JlcXVlc3QaKi53cml0LnBvbGljeS52MS5MaXN0UG9saWN5VmVyc2lvbnNSZXNwb25zZSIs4scYC3BvbGljeS5yZWFkgtPkkwIXEhUvdjEvcG9saWNpZXMvdmVyc2lvbnMSigEKDUNoZWNrRGVjaXNpb24SJC53cml0LnBvbGljeS52MS5DaGVja0RlY2lzaW9uUmVxdWVzdBolLndyaXQucG9saWN5LnYxLkNoZWNrRGVjaXNpb25SZXNwb25zZSIs4scYC3BvbGljeS5yZWFkgtPkkwIXOgEqIhIvdjEvcG9saWNpZXM6Y2hlY2sy3AQKD0FwcHJvdmFsU2VydmljZRKEAQoNTGlzdEFwcHJvdmFscxIkLndyaXQucG9saWN5LnYxLkxpc3RBcHByb3ZhbHNSZXF1ZXN0GiUud3JpdC5wb2xpY3kudjEuTGlzdEFwcHJvdmFsc1Jlc3BvbnNlIibixxgNYXBwcm92YWwucmVhZILT5JMCDxINL3YxL2FwcHJvdmFscxKDAQoLR2V0QXBwcm92YWwSIi53cml0LnBvbGljeS52MS5HZXRBcHByb3ZhbFJlcXVlc3QaIy53cml0LnBvbGljeS52MS5HZXRBcHByb3ZhbFJlc3BvbnNlIivixxgNYXBwcm92YWwucmVhZILT5JMCFBISL3YxL2FwcHJvdmFscy97aWR9EpgBCg5EZWNpZGVBcHByb3ZhbBIlLndyaXQucG9saWN5LnYxLkRlY2lkZUFwcHJvdmFsUmVxdWVzdBomLndyaXQucG9saWN5LnYxLkRlY2lkZUFwcHJvdmFsUmVzcG9uc2UiN+LHGA9hcHByb3ZhbC5kZWNpZGWC0+STAh46ASoiGS92MS9hcHByb3ZhbHMve2lkfTpkZWNpZGUSoAEKEERlbGVnYXRlQXBwcm92YWwSJy53cml0LnBvbGljeS52MS5EZWxlZ2F0ZUFwcHJvdmFsUmVxdWVzdBooLndyaXQucG9saWN5LnYxLkRlbGVnYXRlQXBwcm92YWxSZXNwb25zZSI54scYD2FwcHJvdmFsLmRlY2lkZYLT5JMCIDoBKiIbL3YxL2FwcHJvdmFscy97aWR9OmRlbGVnYXRlYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options]);
 
 /**
  * One file of Cedar.
@@ -473,6 +473,27 @@ export type Approval = Message<"writ.policy.v1.Approval"> & {
    * @generated from field: google.protobuf.Value value = 16;
    */
   value?: Value | undefined;
+
+  /**
+   * JSON Schema of the answer; one that does not fit is refused.
+   *
+   * @generated from field: google.protobuf.Value schema = 17;
+   */
+  schema?: Value | undefined;
+
+  /**
+   * When those who may decide were last reminded.
+   *
+   * @generated from field: google.protobuf.Timestamp remind_time = 18;
+   */
+  remindTime?: Timestamp | undefined;
+
+  /**
+   * Who handed it on to whom, and to whom it was escalated, in order.
+   *
+   * @generated from field: repeated writ.policy.v1.ApprovalHandOver hand_overs = 19;
+   */
+  handOvers: ApprovalHandOver[];
 };
 
 /**
@@ -481,6 +502,40 @@ export type Approval = Message<"writ.policy.v1.Approval"> & {
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
   messageDesc(file_writ_policy_v1_policy, 12);
+
+/**
+ * @generated from message writ.policy.v1.ApprovalHandOver
+ */
+export type ApprovalHandOver = Message<"writ.policy.v1.ApprovalHandOver"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The person who handed it on; empty: nobody had decided by then.
+   *
+   * @generated from field: string by = 2;
+   */
+  by: string;
+
+  /**
+   * @generated from field: repeated string to = 3;
+   */
+  to: string[];
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message writ.policy.v1.ApprovalHandOver.
+ * Use `create(ApprovalHandOverSchema)` to create a new message.
+ */
+export const ApprovalHandOverSchema: GenMessage<ApprovalHandOver> = /*@__PURE__*/
+  messageDesc(file_writ_policy_v1_policy, 13);
 
 /**
  * @generated from message writ.policy.v1.ListApprovalsRequest
@@ -512,6 +567,41 @@ export type ListApprovalsRequest = Message<"writ.policy.v1.ListApprovalsRequest"
    * @generated from field: string after = 5;
    */
   after: string;
+
+  /**
+   * Only what the caller may decide: that names them or a group of theirs, or nobody.
+   *
+   * @generated from field: bool mine = 6;
+   */
+  mine: boolean;
+
+  /**
+   * Only what names this approver: `psn_…`, `group:…`.
+   *
+   * @generated from field: string approver = 7;
+   */
+  approver: string;
+
+  /**
+   * Only what this agent asked.
+   *
+   * @generated from field: string agent = 8;
+   */
+  agent: string;
+
+  /**
+   * Only `action` or `question`.
+   *
+   * @generated from field: string kind = 9;
+   */
+  kind: string;
+
+  /**
+   * Where nothing is there, waits up to this long (at most 60 s) for something.
+   *
+   * @generated from field: google.protobuf.Duration wait = 10;
+   */
+  wait?: Duration | undefined;
 };
 
 /**
@@ -519,7 +609,7 @@ export type ListApprovalsRequest = Message<"writ.policy.v1.ListApprovalsRequest"
  * Use `create(ListApprovalsRequestSchema)` to create a new message.
  */
 export const ListApprovalsRequestSchema: GenMessage<ListApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_policy_v1_policy, 13);
+  messageDesc(file_writ_policy_v1_policy, 14);
 
 /**
  * @generated from message writ.policy.v1.ListApprovalsResponse
@@ -541,7 +631,7 @@ export type ListApprovalsResponse = Message<"writ.policy.v1.ListApprovalsRespons
  * Use `create(ListApprovalsResponseSchema)` to create a new message.
  */
 export const ListApprovalsResponseSchema: GenMessage<ListApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_policy_v1_policy, 14);
+  messageDesc(file_writ_policy_v1_policy, 15);
 
 /**
  * @generated from message writ.policy.v1.GetApprovalRequest
@@ -565,7 +655,7 @@ export type GetApprovalRequest = Message<"writ.policy.v1.GetApprovalRequest"> & 
  * Use `create(GetApprovalRequestSchema)` to create a new message.
  */
 export const GetApprovalRequestSchema: GenMessage<GetApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_writ_policy_v1_policy, 15);
+  messageDesc(file_writ_policy_v1_policy, 16);
 
 /**
  * @generated from message writ.policy.v1.GetApprovalResponse
@@ -582,7 +672,7 @@ export type GetApprovalResponse = Message<"writ.policy.v1.GetApprovalResponse"> 
  * Use `create(GetApprovalResponseSchema)` to create a new message.
  */
 export const GetApprovalResponseSchema: GenMessage<GetApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_writ_policy_v1_policy, 16);
+  messageDesc(file_writ_policy_v1_policy, 17);
 
 /**
  * @generated from message writ.policy.v1.DecideApprovalRequest
@@ -625,7 +715,7 @@ export type DecideApprovalRequest = Message<"writ.policy.v1.DecideApprovalReques
  * Use `create(DecideApprovalRequestSchema)` to create a new message.
  */
 export const DecideApprovalRequestSchema: GenMessage<DecideApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_writ_policy_v1_policy, 17);
+  messageDesc(file_writ_policy_v1_policy, 18);
 
 /**
  * @generated from message writ.policy.v1.DecideApprovalResponse
@@ -647,7 +737,58 @@ export type DecideApprovalResponse = Message<"writ.policy.v1.DecideApprovalRespo
  * Use `create(DecideApprovalResponseSchema)` to create a new message.
  */
 export const DecideApprovalResponseSchema: GenMessage<DecideApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_writ_policy_v1_policy, 18);
+  messageDesc(file_writ_policy_v1_policy, 19);
+
+/**
+ * @generated from message writ.policy.v1.DelegateApprovalRequest
+ */
+export type DelegateApprovalRequest = Message<"writ.policy.v1.DelegateApprovalRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * A person, `psn_…`.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message writ.policy.v1.DelegateApprovalRequest.
+ * Use `create(DelegateApprovalRequestSchema)` to create a new message.
+ */
+export const DelegateApprovalRequestSchema: GenMessage<DelegateApprovalRequest> = /*@__PURE__*/
+  messageDesc(file_writ_policy_v1_policy, 20);
+
+/**
+ * @generated from message writ.policy.v1.DelegateApprovalResponse
+ */
+export type DelegateApprovalResponse = Message<"writ.policy.v1.DelegateApprovalResponse"> & {
+  /**
+   * @generated from field: writ.policy.v1.Approval approval = 1;
+   */
+  approval?: Approval | undefined;
+
+  /**
+   * @generated from field: string position = 2;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.policy.v1.DelegateApprovalResponse.
+ * Use `create(DelegateApprovalResponseSchema)` to create a new message.
+ */
+export const DelegateApprovalResponseSchema: GenMessage<DelegateApprovalResponse> = /*@__PURE__*/
+  messageDesc(file_writ_policy_v1_policy, 21);
 
 /**
  * @generated from enum writ.policy.v1.PolicyMode
@@ -735,6 +876,8 @@ export const PolicyService: GenService<{
  */
 export const ApprovalService: GenService<{
   /**
+   * What waits for people, or what became of it. With `mine` it is the caller's inbox.
+   *
    * @generated from rpc writ.policy.v1.ApprovalService.ListApprovals
    */
   listApprovals: {
@@ -759,6 +902,17 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof DecideApprovalRequestSchema;
     output: typeof DecideApprovalResponseSchema;
+  },
+  /**
+   * Hands it to another person: where the caller is named, in their place; where a group is, beside it; where nobody is, to them alone.
+   * Whether they may decide is asked when they do.
+   *
+   * @generated from rpc writ.policy.v1.ApprovalService.DelegateApproval
+   */
+  delegateApproval: {
+    methodKind: "unary";
+    input: typeof DelegateApprovalRequestSchema;
+    output: typeof DelegateApprovalResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_writ_policy_v1_policy, 1);

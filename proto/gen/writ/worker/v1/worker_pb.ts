@@ -109,7 +109,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file writ/worker/v1/worker.proto.
  */
 export const file_writ_worker_v1_worker: GenFile = /*@__PURE__*/
-  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIsQBCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCSKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQirQQKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSABCBgoEd2hhdCJ/CgRCZWF0Eg8KB2F0dGVtcHQYASABKA0SEAoIbGVhc2VfbXMYAiABKAQSKwoGcG9saWN5GAMgASgLMhsud3JpdC53b3JrZXIudjEuUmV0cnlQb2xpY3kSJwoIcHJvZ3Jlc3MYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSKeAQoLU3RlcEZhaWx1cmUSDwoHYXR0ZW1wdBgBIAEoDRImCgVlcnJvchgCIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmUSEQoJcmV0cnlhYmxlGAMgASgIEisKBnBvbGljeRgEIAEoCzIbLndyaXQud29ya2VyLnYxLlJldHJ5UG9saWN5EhYKDnJldHJ5X2FmdGVyX21zGAUgASgEIp4BCgtSZXRyeVBvbGljeRIQCghhdHRlbXB0cxgBIAEoDRIQCghkZWxheV9tcxgCIAEoBBIOCgZmYWN0b3IYAyABKAESFAoMbWF4X2RlbGF5X21zGAQgASgEEg4KBmppdHRlchgFIAEoARIUCgxpbmNyZW1lbnRfbXMYBiABKAQSEAoIdG90YWxfbXMYByABKAQSDQoFcGF1c2UYCCABKAgiOAoFU2xlZXASFQoLZHVyYXRpb25fbXMYASABKARIABIPCgVhdF9tcxgCIAEoA0gAQgcKBXVudGlsIjIKC1dhaXRNZXNzYWdlEg8KB21lc3NhZ2UYASABKAkSEgoKdGltZW91dF9tcxgCIAEoBCJnCgNBc2sSLAoIcXVlc3Rpb24YASABKAsyGC53cml0Lndvcmtlci52MS5RdWVzdGlvbkgAEhUKC2FwcHJvdmFsX2lkGAIgASgJSAASEgoKdGltZW91dF9tcxgDIAEoBEIHCgVhYm91dCJ6CghRdWVzdGlvbhINCgV0aXRsZRgBIAEoCRIlCgZkZXRhaWwYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIlCgZzY2hlbWEYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIRCglhcHByb3ZlcnMYBCADKAkitQEKClN0YXJ0Q2hpbGQSDgoGcnVuX2lkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBWlucHV0GAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFcXVldWUYBCABKAkSJAoFZ3JhbnQYBSABKAsyFS53cml0Lndvcmtlci52MS5HcmFudBIOCgZhdHRhY2gYBiABKAgSGgoSY2FuY2VsX3dpdGhfcGFyZW50GAcgASgIIjAKCldhaXRSZXN1bHQSDgoGcnVuX2lkGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQibwoPQ29ubmVjdFJlc3BvbnNlEigKB3dlbGNvbWUYASABKAsyFy53cml0Lndvcmtlci52MS5XZWxjb21lEiMKBXRhc2tzGAIgAygLMhQud3JpdC53b3JrZXIudjEuVGFzaxINCgVkcmFpbhgDIAEoCCJNCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAkSGAoQbWF4X2lubGluZV9ieXRlcxgCIAEoBBIXCg9tYXhfdmFsdWVfYnl0ZXMYAyABKAQi6AEKBFRhc2sSLAoIYWN0aXZhdGUYASABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZUgAEi4KB2pvdXJuYWwYAiABKAsyGy53cml0Lndvcmtlci52MS5Kb3VybmFsUGFydEgAEigKBnJlc3VtZRgDIAEoCzIWLndyaXQud29ya2VyLnYxLlJlc3VtZUgAEiYKBWV2aWN0GAQgASgLMhUud3JpdC53b3JrZXIudjEuRXZpY3RIABIoCgZyZXBsYXkYBSABKAsyFi53cml0Lndvcmtlci52MS5SZXBsYXlIAEIGCgR0YXNrIrcCCghBY3RpdmF0ZRIPCgdhdHRlbXB0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIQCgh3b3JrZmxvdxgDIAEoCRIkCgVpbnB1dBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEhUKDXN0YXJ0ZWRfYXRfbXMYBSABKAMSJgoHam91cm5hbBgGIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5EhYKDmpvdXJuYWxfbGVuZ3RoGAcgASgNEigKB3BlbmRpbmcYCCADKAsyFy53cml0Lndvcmtlci52MS5QZW5kaW5nEiUKBGluZm8YCSABKAsyFy53cml0Lndvcmtlci52MS5SdW5JbmZvEioKCHByb2dyZXNzGAogAygLMhgud3JpdC53b3JrZXIudjEuUHJvZ3Jlc3MiUgoIUHJvZ3Jlc3MSDAoEbmFtZRgBIAEoCRISCgpvY2N1cnJlbmNlGAIgASgNEiQKBXZhbHVlGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUilQEKB1J1bkluZm8SDQoFcXVldWUYASABKAkSEQoJcHJpbmNpcGFsGAIgASgJEhQKDG9uX2JlaGFsZl9vZhgDIAMoCRIOCgZwYXJlbnQYBCABKAkSDQoFZGVwdGgYBSABKA0SJAoFZ3JhbnQYBiABKAsyFS53cml0Lndvcmtlci52MS5HcmFudBINCgV0cmFjZRgHIAEoCSI7CgVHcmFudBIyCgxjYXBhYmlsaXRpZXMYASADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHkiRgoLSm91cm5hbFBhcnQSDwoHYXR0ZW1wdBgBIAEoCRImCgdlbnRyaWVzGAIgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnkiQQoGUmVzdW1lEg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5ItwCCgVFbnRyeRIiCgRraW5kGAEgASgOMhQud3JpdC53b3JrZXIudjEuS2luZBIMCgRuYW1lGAIgASgJEhIKCm9jY3VycmVuY2UYAyABKA0SDwoHdGltZV9tcxgEIAEoAxISCghyZWNvcmRlZBgFIAEoCEgAEioKCWNvbXBsZXRlZBgGIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAcgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEg8KBWZpcmVkGAggASgISAASEwoJdGltZWRfb3V0GAkgASgISAASDwoFcmV0cnkYCiABKA1IABIRCgdzdGFydGVkGAsgASgJSAASKgoIYW5zd2VyZWQYDCABKAsyFi53cml0Lndvcmtlci52MS5BbnN3ZXJIABIQCgZjYW5jZWwYDSABKAlIAEIJCgdvdXRjb21lIoABCgZBbnN3ZXISEAoIYXBwcm92ZWQYASABKAgSJAoFdmFsdWUYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIKCgJieRgDIAEoCRINCgVhdF9tcxgEIAEoAxITCgthcHByb3ZhbF9pZBgFIAEoCRIOCgZyZWFzb24YBiABKAkibgoHUGVuZGluZxIiCgRraW5kGAEgASgOMhQud3JpdC53b3JrZXIudjEuS2luZBIMCgRuYW1lGAIgASgJEhIKCm9jY3VycmVuY2UYAyABKA0SEAoIZmFpbHVyZXMYBCABKA0SCwoDZHVlGAUgASgIIu0BCgVFdmljdBIPCgdhdHRlbXB0GAEgASgJEiwKBnJlYXNvbhgCIAEoDjIcLndyaXQud29ya2VyLnYxLkV2aWN0LlJlYXNvbhIOCgZkZXRhaWwYAyABKAkilAEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIQCgxSRUFTT05fRU5ERUQQARIQCgxSRUFTT05fU1RBTEUQAhIRCg1SRUFTT05fUEFVU0VEEAMSFQoRUkVBU09OX0JBRF9SRVBPUlQQBBIQCgxSRUFTT05fTU9WRUQQBRISCg5SRUFTT05fUkVWT0tFRBAGIq4BCgZSZXBsYXkSCgoCaWQYASABKAkSJQoDcnVuGAIgASgLMhgud3JpdC53b3JrZXIudjEuQWN0aXZhdGUSKgoJY29tcGxldGVkGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIpCgZmYWlsZWQYBCABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASEwoJY2FuY2VsbGVkGAUgASgISABCBQoDZW5kIoMBCgxSZXBsYXlSZXN1bHQSCgoCaWQYASABKAkSDAoEc2FtZRgCIAEoCBI0ChBmaXJzdF9kaWZmZXJlbmNlGAMgASgLMhoud3JpdC53b3JrZXIudjEuRGl2ZXJnZW5jZRIPCgdlbnRyaWVzGAQgASgNEhIKCmxpdmVfY2FsbHMYBSABKA0i/AEKCkRpdmVyZ2VuY2USEAoIcG9zaXRpb24YASABKA0SMQoIZXhwZWN0ZWQYAiABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASLwoGYWN0dWFsGAMgASgLMh8ud3JpdC53b3JrZXIudjEuRGl2ZXJnZW5jZS5TdGVwEgwKBHRleHQYBCABKAkSDAoEZGlmZhgFIAEoCRpcCgRTdGVwEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIOCgZkZXRhaWwYBCABKAkiRgoFVmFsdWUSDgoEanNvbhgBIAEoDEgAEiQKBGJsb2IYAiABKAsyFC53cml0Lndvcmtlci52MS5CbG9iSABCBwoFdmFsdWUiKAoEQmxvYhIMCgRoYXNoGAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAQiXwoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSJgoHZGV0YWlscxgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXN0YWNrGAQgASgJIkkKDUNhbmNlbFJlY2VpcHQSDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSDgoGdW5kb25lGAMgAygJIiMKElVwbG9hZFZhbHVlUmVxdWVzdBINCgVjaHVuaxgBIAEoDCI5ChNVcGxvYWRWYWx1ZVJlc3BvbnNlEiIKBGJsb2IYASABKAsyFC53cml0Lndvcmtlci52MS5CbG9iIjYKEFJlYWRWYWx1ZVJlcXVlc3QSIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiIgoRUmVhZFZhbHVlUmVzcG9uc2USDQoFY2h1bmsYASABKAwqsAEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfU1RFUBABEg0KCUtJTkRfQ0FMTBACEg4KCktJTkRfU0xFRVAQAxIQCgxLSU5EX01FU1NBR0UQBBIRCg1LSU5EX0FQUFJPVkFMEAUSDgoKS0lORF9DSElMRBAGEg8KC0tJTkRfUkVTVUxUEAcSDQoJS0lORF9FTUlUEAgSDwoLS0lORF9DQU5DRUwQCTLJAgoNV29ya2VyU2VydmljZRJiCgdDb25uZWN0Eh4ud3JpdC53b3JrZXIudjEuQ29ubmVjdFJlcXVlc3QaHy53cml0Lndvcmtlci52MS5Db25uZWN0UmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBMAESbAoLVXBsb2FkVmFsdWUSIi53cml0Lndvcmtlci52MS5VcGxvYWRWYWx1ZVJlcXVlc3QaIy53cml0Lndvcmtlci52MS5VcGxvYWRWYWx1ZVJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QoARJmCglSZWFkVmFsdWUSIC53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXF1ZXN0GiEud3JpdC53b3JrZXIudjEuUmVhZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdDABYgZwcm90bzM", [file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIsQBCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCSKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQirQQKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSABCBgoEd2hhdCJ/CgRCZWF0Eg8KB2F0dGVtcHQYASABKA0SEAoIbGVhc2VfbXMYAiABKAQSKwoGcG9saWN5GAMgASgLMhsud3JpdC53b3JrZXIudjEuUmV0cnlQb2xpY3kSJwoIcHJvZ3Jlc3MYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSKeAQoLU3RlcEZhaWx1cmUSDwoHYXR0ZW1wdBgBIAEoDRImCgVlcnJvchgCIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmUSEQoJcmV0cnlhYmxlGAMgASgIEisKBnBvbGljeRgEIAEoCzIbLndyaXQud29ya2VyLnYxLlJldHJ5UG9saWN5EhYKDnJldHJ5X2FmdGVyX21zGAUgASgEIp4BCgtSZXRyeVBvbGljeRIQCghhdHRlbXB0cxgBIAEoDRIQCghkZWxheV9tcxgCIAEoBBIOCgZmYWN0b3IYAyABKAESFAoMbWF4X2RlbGF5X21zGAQgASgEEg4KBmppdHRlchgFIAEoARIUCgxpbmNyZW1lbnRfbXMYBiABKAQSEAoIdG90YWxfbXMYByABKAQSDQoFcGF1c2UYCCABKAgiOAoFU2xlZXASFQoLZHVyYXRpb25fbXMYASABKARIABIPCgVhdF9tcxgCIAEoA0gAQgcKBXVudGlsIjIKC1dhaXRNZXNzYWdlEg8KB21lc3NhZ2UYASABKAkSEgoKdGltZW91dF9tcxgCIAEoBCJnCgNBc2sSLAoIcXVlc3Rpb24YASABKAsyGC53cml0Lndvcmtlci52MS5RdWVzdGlvbkgAEhUKC2FwcHJvdmFsX2lkGAIgASgJSAASEgoKdGltZW91dF9tcxgDIAEoBEIHCgVhYm91dCK7AQoIUXVlc3Rpb24SDQoFdGl0bGUYASABKAkSJQoGZGV0YWlsGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSJQoGc2NoZW1hGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSEQoJYXBwcm92ZXJzGAQgAygJEhEKCXJlbWluZF9tcxgFIAMoBBIsCghlc2NhbGF0ZRgGIAMoCzIaLndyaXQud29ya2VyLnYxLkVzY2FsYXRpb24iKgoKRXNjYWxhdGlvbhIQCghhZnRlcl9tcxgBIAEoBBIKCgJ0bxgCIAMoCSK1AQoKU3RhcnRDaGlsZBIOCgZydW5faWQYASABKAkSEAoId29ya2Zsb3cYAiABKAkSJAoFaW5wdXQYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRINCgVxdWV1ZRgEIAEoCRIkCgVncmFudBgFIAEoCzIVLndyaXQud29ya2VyLnYxLkdyYW50Eg4KBmF0dGFjaBgGIAEoCBIaChJjYW5jZWxfd2l0aF9wYXJlbnQYByABKAgiMAoKV2FpdFJlc3VsdBIOCgZydW5faWQYASABKAkSEgoKdGltZW91dF9tcxgCIAEoBCJvCg9Db25uZWN0UmVzcG9uc2USKAoHd2VsY29tZRgBIAEoCzIXLndyaXQud29ya2VyLnYxLldlbGNvbWUSIwoFdGFza3MYAiADKAsyFC53cml0Lndvcmtlci52MS5UYXNrEg0KBWRyYWluGAMgASgIIk0KB1dlbGNvbWUSDwoHc2Vzc2lvbhgBIAEoCRIYChBtYXhfaW5saW5lX2J5dGVzGAIgASgEEhcKD21heF92YWx1ZV9ieXRlcxgDIAEoBCLoAQoEVGFzaxIsCghhY3RpdmF0ZRgBIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlSAASLgoHam91cm5hbBgCIAEoCzIbLndyaXQud29ya2VyLnYxLkpvdXJuYWxQYXJ0SAASKAoGcmVzdW1lGAMgASgLMhYud3JpdC53b3JrZXIudjEuUmVzdW1lSAASJgoFZXZpY3QYBCABKAsyFS53cml0Lndvcmtlci52MS5FdmljdEgAEigKBnJlcGxheRgFIAEoCzIWLndyaXQud29ya2VyLnYxLlJlcGxheUgAQgYKBHRhc2sitwIKCEFjdGl2YXRlEg8KB2F0dGVtcHQYASABKAkSDgoGcnVuX2lkGAIgASgJEhAKCHdvcmtmbG93GAMgASgJEiQKBWlucHV0GAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSFQoNc3RhcnRlZF9hdF9tcxgFIAEoAxImCgdqb3VybmFsGAYgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnkSFgoOam91cm5hbF9sZW5ndGgYByABKA0SKAoHcGVuZGluZxgIIAMoCzIXLndyaXQud29ya2VyLnYxLlBlbmRpbmcSJQoEaW5mbxgJIAEoCzIXLndyaXQud29ya2VyLnYxLlJ1bkluZm8SKgoIcHJvZ3Jlc3MYCiADKAsyGC53cml0Lndvcmtlci52MS5Qcm9ncmVzcyJSCghQcm9ncmVzcxIMCgRuYW1lGAEgASgJEhIKCm9jY3VycmVuY2UYAiABKA0SJAoFdmFsdWUYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSKVAQoHUnVuSW5mbxINCgVxdWV1ZRgBIAEoCRIRCglwcmluY2lwYWwYAiABKAkSFAoMb25fYmVoYWxmX29mGAMgAygJEg4KBnBhcmVudBgEIAEoCRINCgVkZXB0aBgFIAEoDRIkCgVncmFudBgGIAEoCzIVLndyaXQud29ya2VyLnYxLkdyYW50Eg0KBXRyYWNlGAcgASgJIjsKBUdyYW50EjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eSJGCgtKb3VybmFsUGFydBIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSJBCgZSZXN1bWUSDwoHYXR0ZW1wdBgBIAEoCRImCgdlbnRyaWVzGAIgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnki3AIKBUVudHJ5EiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIPCgd0aW1lX21zGAQgASgDEhIKCHJlY29yZGVkGAUgASgISAASKgoJY29tcGxldGVkGAYgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIpCgZmYWlsZWQYByABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFZmlyZWQYCCABKAhIABITCgl0aW1lZF9vdXQYCSABKAhIABIPCgVyZXRyeRgKIAEoDUgAEhEKB3N0YXJ0ZWQYCyABKAlIABIqCghhbnN3ZXJlZBgMIAEoCzIWLndyaXQud29ya2VyLnYxLkFuc3dlckgAEhAKBmNhbmNlbBgNIAEoCUgAQgkKB291dGNvbWUigAEKBkFuc3dlchIQCghhcHByb3ZlZBgBIAEoCBIkCgV2YWx1ZRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEgoKAmJ5GAMgASgJEg0KBWF0X21zGAQgASgDEhMKC2FwcHJvdmFsX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCSJuCgdQZW5kaW5nEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIQCghmYWlsdXJlcxgEIAEoDRILCgNkdWUYBSABKAgi7QEKBUV2aWN0Eg8KB2F0dGVtcHQYASABKAkSLAoGcmVhc29uGAIgASgOMhwud3JpdC53b3JrZXIudjEuRXZpY3QuUmVhc29uEg4KBmRldGFpbBgDIAEoCSKUAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhAKDFJFQVNPTl9FTkRFRBABEhAKDFJFQVNPTl9TVEFMRRACEhEKDVJFQVNPTl9QQVVTRUQQAxIVChFSRUFTT05fQkFEX1JFUE9SVBAEEhAKDFJFQVNPTl9NT1ZFRBAFEhIKDlJFQVNPTl9SRVZPS0VEEAYirgEKBlJlcGxheRIKCgJpZBgBIAEoCRIlCgNydW4YAiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZRIqCgljb21wbGV0ZWQYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgEIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABITCgljYW5jZWxsZWQYBSABKAhIAEIFCgNlbmQigwEKDFJlcGxheVJlc3VsdBIKCgJpZBgBIAEoCRIMCgRzYW1lGAIgASgIEjQKEGZpcnN0X2RpZmZlcmVuY2UYAyABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlEg8KB2VudHJpZXMYBCABKA0SEgoKbGl2ZV9jYWxscxgFIAEoDSL8AQoKRGl2ZXJnZW5jZRIQCghwb3NpdGlvbhgBIAEoDRIxCghleHBlY3RlZBgCIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIvCgZhY3R1YWwYAyABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASDAoEdGV4dBgEIAEoCRIMCgRkaWZmGAUgASgJGlwKBFN0ZXASIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBmRldGFpbBgEIAEoCSJGCgVWYWx1ZRIOCgRqc29uGAEgASgMSAASJAoEYmxvYhgCIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2JIAEIHCgV2YWx1ZSIoCgRCbG9iEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBCJfCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRImCgdkZXRhaWxzGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFc3RhY2sYBCABKAkiSQoNQ2FuY2VsUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIOCgZ1bmRvbmUYAyADKAkiIwoSVXBsb2FkVmFsdWVSZXF1ZXN0Eg0KBWNodW5rGAEgASgMIjkKE1VwbG9hZFZhbHVlUmVzcG9uc2USIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiNgoQUmVhZFZhbHVlUmVxdWVzdBIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiIiChFSZWFkVmFsdWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCqwAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9TVEVQEAESDQoJS0lORF9DQUxMEAISDgoKS0lORF9TTEVFUBADEhAKDEtJTkRfTUVTU0FHRRAEEhEKDUtJTkRfQVBQUk9WQUwQBRIOCgpLSU5EX0NISUxEEAYSDwoLS0lORF9SRVNVTFQQBxINCglLSU5EX0VNSVQQCBIPCgtLSU5EX0NBTkNFTBAJMskCCg1Xb3JrZXJTZXJ2aWNlEmIKB0Nvbm5lY3QSHi53cml0Lndvcmtlci52MS5Db25uZWN0UmVxdWVzdBofLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAEwARJsCgtVcGxvYWRWYWx1ZRIiLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVxdWVzdBojLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBEmYKCVJlYWRWYWx1ZRIgLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlcXVlc3QaIS53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0MAFiBnByb3RvMw", [file_writ_api_v1_options, file_writ_identity_v1_identity]);
 
 /**
  * One frame of the worker.
@@ -757,6 +757,18 @@ export type Question = Message<"writ.worker.v1.Question"> & {
    * @generated from field: repeated string approvers = 4;
    */
   approvers: string[];
+
+  /**
+   * When those are reminded, after it was asked.
+   *
+   * @generated from field: repeated uint64 remind_ms = 5;
+   */
+  remindMs: bigint[];
+
+  /**
+   * @generated from field: repeated writ.worker.v1.Escalation escalate = 6;
+   */
+  escalate: Escalation[];
 };
 
 /**
@@ -765,6 +777,30 @@ export type Question = Message<"writ.worker.v1.Question"> & {
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
   messageDesc(file_writ_worker_v1_worker, 11);
+
+/**
+ * When nobody has decided by then it comes to these, beside the approvers.
+ *
+ * @generated from message writ.worker.v1.Escalation
+ */
+export type Escalation = Message<"writ.worker.v1.Escalation"> & {
+  /**
+   * @generated from field: uint64 after_ms = 1;
+   */
+  afterMs: bigint;
+
+  /**
+   * @generated from field: repeated string to = 2;
+   */
+  to: string[];
+};
+
+/**
+ * Describes the message writ.worker.v1.Escalation.
+ * Use `create(EscalationSchema)` to create a new message.
+ */
+export const EscalationSchema: GenMessage<Escalation> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 12);
 
 /**
  * @generated from message writ.worker.v1.StartChild
@@ -821,7 +857,7 @@ export type StartChild = Message<"writ.worker.v1.StartChild"> & {
  * Use `create(StartChildSchema)` to create a new message.
  */
 export const StartChildSchema: GenMessage<StartChild> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 12);
+  messageDesc(file_writ_worker_v1_worker, 13);
 
 /**
  * @generated from message writ.worker.v1.WaitResult
@@ -847,7 +883,7 @@ export type WaitResult = Message<"writ.worker.v1.WaitResult"> & {
  * Use `create(WaitResultSchema)` to create a new message.
  */
 export const WaitResultSchema: GenMessage<WaitResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 13);
+  messageDesc(file_writ_worker_v1_worker, 14);
 
 /**
  * One frame of the scheduler.
@@ -880,7 +916,7 @@ export type ConnectResponse = Message<"writ.worker.v1.ConnectResponse"> & {
  * Use `create(ConnectResponseSchema)` to create a new message.
  */
 export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 14);
+  messageDesc(file_writ_worker_v1_worker, 15);
 
 /**
  * @generated from message writ.worker.v1.Welcome
@@ -913,7 +949,7 @@ export type Welcome = Message<"writ.worker.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 15);
+  messageDesc(file_writ_worker_v1_worker, 16);
 
 /**
  * @generated from message writ.worker.v1.Task
@@ -964,7 +1000,7 @@ export type Task = Message<"writ.worker.v1.Task"> & {
  * Use `create(TaskSchema)` to create a new message.
  */
 export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 16);
+  messageDesc(file_writ_worker_v1_worker, 17);
 
 /**
  * Here is a run: call its function.
@@ -1040,7 +1076,7 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
  * Use `create(ActivateSchema)` to create a new message.
  */
 export const ActivateSchema: GenMessage<Activate> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 17);
+  messageDesc(file_writ_worker_v1_worker, 18);
 
 /**
  * What an earlier attempt of a step or call said last about itself.
@@ -1069,7 +1105,7 @@ export type Progress = Message<"writ.worker.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 18);
+  messageDesc(file_writ_worker_v1_worker, 19);
 
 /**
  * On whose behalf a run acts.
@@ -1131,7 +1167,7 @@ export type RunInfo = Message<"writ.worker.v1.RunInfo"> & {
  * Use `create(RunInfoSchema)` to create a new message.
  */
 export const RunInfoSchema: GenMessage<RunInfo> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 19);
+  messageDesc(file_writ_worker_v1_worker, 20);
 
 /**
  * @generated from message writ.worker.v1.Grant
@@ -1148,7 +1184,7 @@ export type Grant = Message<"writ.worker.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 20);
+  messageDesc(file_writ_worker_v1_worker, 21);
 
 /**
  * @generated from message writ.worker.v1.JournalPart
@@ -1170,7 +1206,7 @@ export type JournalPart = Message<"writ.worker.v1.JournalPart"> & {
  * Use `create(JournalPartSchema)` to create a new message.
  */
 export const JournalPartSchema: GenMessage<JournalPart> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 21);
+  messageDesc(file_writ_worker_v1_worker, 22);
 
 /**
  * Something came true in the ledger, in its order.
@@ -1194,7 +1230,7 @@ export type Resume = Message<"writ.worker.v1.Resume"> & {
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 22);
+  messageDesc(file_writ_worker_v1_worker, 23);
 
 /**
  * One thing that came true, of the command with this key.
@@ -1301,7 +1337,7 @@ export type Entry = Message<"writ.worker.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 23);
+  messageDesc(file_writ_worker_v1_worker, 24);
 
 /**
  * What a person said.
@@ -1349,7 +1385,7 @@ export type Answer = Message<"writ.worker.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 24);
+  messageDesc(file_writ_worker_v1_worker, 25);
 
 /**
  * @generated from message writ.worker.v1.Pending
@@ -1390,7 +1426,7 @@ export type Pending = Message<"writ.worker.v1.Pending"> & {
  * Use `create(PendingSchema)` to create a new message.
  */
 export const PendingSchema: GenMessage<Pending> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 25);
+  messageDesc(file_writ_worker_v1_worker, 26);
 
 /**
  * Drop the run: abort its signal, forget its coroutine, report nothing more under this attempt.
@@ -1421,7 +1457,7 @@ export type Evict = Message<"writ.worker.v1.Evict"> & {
  * Use `create(EvictSchema)` to create a new message.
  */
 export const EvictSchema: GenMessage<Evict> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 26);
+  messageDesc(file_writ_worker_v1_worker, 27);
 
 /**
  * @generated from enum writ.worker.v1.Evict.Reason
@@ -1479,7 +1515,7 @@ export enum Evict_Reason {
  * Describes the enum writ.worker.v1.Evict.Reason.
  */
 export const Evict_ReasonSchema: GenEnum<Evict_Reason> = /*@__PURE__*/
-  enumDesc(file_writ_worker_v1_worker, 26, 0);
+  enumDesc(file_writ_worker_v1_worker, 27, 0);
 
 /**
  * Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but
@@ -1531,7 +1567,7 @@ export type Replay = Message<"writ.worker.v1.Replay"> & {
  * Use `create(ReplaySchema)` to create a new message.
  */
 export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 27);
+  messageDesc(file_writ_worker_v1_worker, 28);
 
 /**
  * @generated from message writ.worker.v1.ReplayResult
@@ -1576,7 +1612,7 @@ export type ReplayResult = Message<"writ.worker.v1.ReplayResult"> & {
  * Use `create(ReplayResultSchema)` to create a new message.
  */
 export const ReplayResultSchema: GenMessage<ReplayResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 28);
+  messageDesc(file_writ_worker_v1_worker, 29);
 
 /**
  * The code does not take the way of the record.
@@ -1625,7 +1661,7 @@ export type Divergence = Message<"writ.worker.v1.Divergence"> & {
  * Use `create(DivergenceSchema)` to create a new message.
  */
 export const DivergenceSchema: GenMessage<Divergence> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 29);
+  messageDesc(file_writ_worker_v1_worker, 30);
 
 /**
  * @generated from message writ.worker.v1.Divergence.Step
@@ -1659,7 +1695,7 @@ export type Divergence_Step = Message<"writ.worker.v1.Divergence.Step"> & {
  * Use `create(Divergence_StepSchema)` to create a new message.
  */
 export const Divergence_StepSchema: GenMessage<Divergence_Step> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 29, 0);
+  messageDesc(file_writ_worker_v1_worker, 30, 0);
 
 /**
  * A JSON value, see the narrative. Unset means `undefined`: nothing was returned.
@@ -1694,7 +1730,7 @@ export type Value = Message<"writ.worker.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 30);
+  messageDesc(file_writ_worker_v1_worker, 31);
 
 /**
  * @generated from message writ.worker.v1.Blob
@@ -1718,7 +1754,7 @@ export type Blob = Message<"writ.worker.v1.Blob"> & {
  * Use `create(BlobSchema)` to create a new message.
  */
 export const BlobSchema: GenMessage<Blob> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 31);
+  messageDesc(file_writ_worker_v1_worker, 32);
 
 /**
  * @generated from message writ.worker.v1.Failure
@@ -1758,7 +1794,7 @@ export type Failure = Message<"writ.worker.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 32);
+  messageDesc(file_writ_worker_v1_worker, 33);
 
 /**
  * @generated from message writ.worker.v1.CancelReceipt
@@ -1791,7 +1827,7 @@ export type CancelReceipt = Message<"writ.worker.v1.CancelReceipt"> & {
  * Use `create(CancelReceiptSchema)` to create a new message.
  */
 export const CancelReceiptSchema: GenMessage<CancelReceipt> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 33);
+  messageDesc(file_writ_worker_v1_worker, 34);
 
 /**
  * @generated from message writ.worker.v1.UploadValueRequest
@@ -1810,7 +1846,7 @@ export type UploadValueRequest = Message<"writ.worker.v1.UploadValueRequest"> & 
  * Use `create(UploadValueRequestSchema)` to create a new message.
  */
 export const UploadValueRequestSchema: GenMessage<UploadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 34);
+  messageDesc(file_writ_worker_v1_worker, 35);
 
 /**
  * @generated from message writ.worker.v1.UploadValueResponse
@@ -1827,7 +1863,7 @@ export type UploadValueResponse = Message<"writ.worker.v1.UploadValueResponse"> 
  * Use `create(UploadValueResponseSchema)` to create a new message.
  */
 export const UploadValueResponseSchema: GenMessage<UploadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 35);
+  messageDesc(file_writ_worker_v1_worker, 36);
 
 /**
  * @generated from message writ.worker.v1.ReadValueRequest
@@ -1844,7 +1880,7 @@ export type ReadValueRequest = Message<"writ.worker.v1.ReadValueRequest"> & {
  * Use `create(ReadValueRequestSchema)` to create a new message.
  */
 export const ReadValueRequestSchema: GenMessage<ReadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 36);
+  messageDesc(file_writ_worker_v1_worker, 37);
 
 /**
  * @generated from message writ.worker.v1.ReadValueResponse
@@ -1861,7 +1897,7 @@ export type ReadValueResponse = Message<"writ.worker.v1.ReadValueResponse"> & {
  * Use `create(ReadValueResponseSchema)` to create a new message.
  */
 export const ReadValueResponseSchema: GenMessage<ReadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 37);
+  messageDesc(file_writ_worker_v1_worker, 38);
 
 /**
  * The kind of a command; part of what is compared on replay.
