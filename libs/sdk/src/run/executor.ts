@@ -1,4 +1,4 @@
-import { CancelledError, FatalError, WritError } from '../errors/errors.js';
+import { CancelledError, FatalError, type WritError } from '../errors/errors.js';
 import type { Attempts } from './attempts.js';
 import { Cancellation } from './cancellation.js';
 import { failureOf } from './failure.js';
@@ -19,16 +19,6 @@ import { outsideSteps } from './inside.js';
 import { feed } from './replay.js';
 import { rest } from './rest.js';
 import { aborted, callOfApproval, Slot, type Request } from './slot.js';
-
-/** Of a command. */
-const maxNameLength = 256;
-
-function checkName(name: string): void {
-  if (typeof name !== 'string' || name.length === 0 || name.length > maxNameLength)
-    throw new WritError(`a name has 1 to ${maxNameLength} characters, not '${String(name).slice(0, 20)}'`, {
-      code: 'input.invalid',
-    });
-}
 
 /** Where an executor reports to. */
 export interface RunPort {
@@ -134,7 +124,6 @@ export class RunExecutor {
 
   /** The command of the function, as a promise that an entry settles. */
   issue(request: Request): Slot {
-    checkName(request.name);
     const occurrence = (this.#counts.get(request.name) ?? 0) + 1;
     this.#counts.set(request.name, occurrence);
     const slot = new Slot(request, occurrence, this.cancellation.requested || request.shielded === true);

@@ -1,5 +1,6 @@
 import type { StepContext } from '../define/context.js';
 import type { Retry } from '../define/workflow.js';
+import { WritError } from '../errors/errors.js';
 import { keyText, type Bytes, type Done, type Key, type Outcome, type RetryPolicy, type Wish } from './record.js';
 import type { AskFirst } from './attempts.js';
 
@@ -28,6 +29,16 @@ export type Request = {
 
 /** How a command ends that its function gave up. */
 export const aborted = { code: 'run.aborted', message: 'the function gave it up' } as const;
+
+/** Of a command. */
+const maxNameLength = 256;
+
+function checkName(name: string): void {
+  if (typeof name !== 'string' || name.length === 0 || name.length > maxNameLength)
+    throw new WritError(`a name has 1 to ${maxNameLength} characters, not '${String(name).slice(0, 20)}'`, {
+      code: 'input.invalid',
+    });
+}
 
 /** One command of a run, from its issue to its end. */
 export class Slot implements Key {
@@ -62,6 +73,7 @@ export class Slot implements Key {
     /** Issued when the run was already cancelled, or shielded from that: clean-up, which works as always. */
     readonly afterCancel: boolean,
   ) {
+    checkName(request.name);
     this.kind = request.kind;
     this.name = request.name;
     this.occurrence = occurrence;
