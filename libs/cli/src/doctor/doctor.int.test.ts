@@ -56,7 +56,7 @@ test('clocks that are apart, feeds that are old, views that stand still and serv
   const { code, of } = await doctor();
   expect(code).toBe(10);
   expect(of('clock')).toEqual([expect.objectContaining({ state: 'problem', fix: 'synchronise the clocks (NTP)' })]);
-  expect(of('clock')[0]?.found).toMatch(/^3(599|600) s apart: tokens are refused$/);
+  expect(of('clock')[0]?.found).toMatch(/^3(59|60)\d s apart: tokens are refused$/);
   expect(of('service tools')).toContainEqual(
     expect.objectContaining({ state: 'note', found: expect.stringContaining('revocations 1500 ms ago') }),
   );
