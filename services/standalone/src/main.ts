@@ -28,23 +28,28 @@ if (config.help) {
 
 const began = performance.now();
 const say = config.json ? () => {} : (line: string) => process.stderr.write(`  ${line}\n`);
-const stack = await startStack(config, config.processes ? inProcesses : inThisProcess, say).catch(giveUp);
-const bootMs = Math.round(performance.now() - began);
+const starting = startStack(config, config.processes ? inProcesses : inThisProcess, say).catch(giveUp);
 
+// Heard from the beginning: who is told to stop while it starts first comes to know what there is to stop.
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     if (stopping) process.exit(130); // the second Ctrl-C does not wait
     stopping = true;
     say('stopping: finishing what is in flight');
-    stack.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`stopped with an error: ${error instanceof Error ? error.message : String(error)}\n`);
-        process.exit(1);
-      },
-    );
+    starting
+      .then(({ stop }) => stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`stopped with an error: ${error instanceof Error ? error.message : String(error)}\n`);
+          process.exit(1);
+        },
+      );
   });
+
+const stack = await starting;
+const bootMs = Math.round(performance.now() - began);
 
 const { stop: _stop, ...ready } = stack;
 if (config.json) process.stdout.write(`${JSON.stringify({ ready: { ...ready, bootMs, pid: process.pid } })}\n`);

@@ -172,14 +172,14 @@ describe('the embedded stack', () => {
     120_000,
   );
 
-  test('one that is killed while it starts leaves nothing behind either', async () => {
+  test('one that is told to stop while it starts stops well, and leaves nothing behind either', async () => {
     const child = new Program('--json', '--data', path.join(folder, 'early'));
     const below = await eventually(() => {
       const now = processesBelow(child.pid);
       return now.length >= 3 && now;
     });
     child.send('SIGTERM');
-    await child.ended;
+    expect(await child.ended).toBe(0);
     await noneLeft(below);
   }, 60_000);
 });
