@@ -309,6 +309,9 @@ describe('what cannot be taken back', () => {
     const { code, err } = await run('revoke', 'agt_1', '--reason', 'leaked', '--dry-run');
     expect({ code, err }).toEqual({ code: 0, err: 'would stop 1 grant\n' });
     expect(server.seen[0]?.body).toMatchObject({ validateOnly: true });
+    server.json('GET /v1/runs', { runs: [{ id: 'run_without_a_grant' }] });
+    const { out } = await run('revoke', 'agt_1', '--reason', 'leaked', '--dry-run');
+    expect(out).toBe('run_without_a_grant\n');
   });
 });
 

@@ -33,7 +33,7 @@ test('the commands of the first day are there', () => {
   const things = [
     ...['start', 'get', 'list', 'watch', 'send', 'cancel', 'replay'].map((verb) => `run ${verb}`),
     ...['list', 'get', 'create'].map((verb) => `agent ${verb}`),
-    ...['list', 'show', 'approve', 'deny'].map((verb) => `approval ${verb}`),
+    ...['list', 'get', 'approve', 'deny'].map((verb) => `approval ${verb}`),
     ...['check', 'push'].map((verb) => `policy ${verb}`),
     ...['search', 'show', 'verify', 'export'].map((verb) => `audit ${verb}`),
     ...['sandbox list', 'sandbox exec', 'memory search', 'tool list', 'tool call'],

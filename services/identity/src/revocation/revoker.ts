@@ -45,6 +45,7 @@ export class Revoker {
 
   /** What it would do. */
   async preview(caller: Caller, subject: string): Promise<Partial<RevokeReceipt>> {
+    await this.commands.seeEverything();
     const runs = await this.queries.runsBelow(await this.tenantFor(caller, subject), subject);
     return { grants: runs.length, runs };
   }
