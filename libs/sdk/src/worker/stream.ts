@@ -48,11 +48,16 @@ const evictions: Readonly<Partial<Record<Evict_Reason, string>>> = {
 /** Another scheduler has the run now, and hands it out again, most often to this very worker: what it does goes on for a while. */
 const mayComeBack = new Set([Evict_Reason.MOVED, Evict_Reason.STALE]);
 
+/** One for all: an error costs its stack. */
+const ended = new WritError('the run has ended', { code: 'run.ended' });
+
 /** One connection to a scheduler, from hello to its end, and the runs that came by it. */
 export class WorkerStream implements Stream {
   readonly outgoing: Outgoing;
   readonly welcomed: Promise<Welcome>;
   readonly #runs = new Map<string, ServedRun>();
+  /** How many attempts of a run are here: one that comes back may be here before the one before it is taken away. */
+  readonly #attempts = new Map<string, number>();
   /** In the order in which they began to wait. */
   readonly #idle = new Map<string, ServedRun>();
   #welcome!: (welcome: Welcome) => void;
@@ -112,7 +117,7 @@ export class WorkerStream implements Stream {
       clearInterval(tokens);
       this.outgoing.close();
       for (const run of this.#runs.values()) run.drop(reason, lost);
-      this.#runs.clear();
+      for (const run of this.#runs.values()) this.#forget(run);
     }
   }
 
@@ -162,9 +167,7 @@ export class WorkerStream implements Stream {
         const definition = this.offer.workflows.get(task.value.workflow);
         if (!definition) return this.outgoing.add({ release: task.value.attempt });
         this.session.follow(task.value.runId, task.value.info?.trace ?? '');
-        const run = new ServedRun(task.value, definition, this, this.around);
-        this.#runs.set(run.attempt, run);
-        return;
+        return this.#keep(new ServedRun(task.value, definition, this, this.around));
       }
       case 'journal':
         return this.#runs.get(task.value.attempt)?.journal(task.value.entries);
@@ -180,6 +183,20 @@ export class WorkerStream implements Stream {
     }
   }
 
+  #keep(run: ServedRun): void {
+    this.#runs.set(run.attempt, run);
+    this.#attempts.set(run.runId, (this.#attempts.get(run.runId) ?? 0) + 1);
+  }
+
+  #forget({ attempt, runId }: ServedRun): void {
+    this.#idle.delete(attempt);
+    if (!this.#runs.delete(attempt)) return;
+    const others = (this.#attempts.get(runId) ?? 1) - 1;
+    if (others > 0) return void this.#attempts.set(runId, others);
+    this.#attempts.delete(runId);
+    this.session.forget(runId);
+  }
+
   waits(run: ServedRun): void {
     this.#idle.set(run.attempt, run);
     const [oldest] = this.#idle.values();
@@ -187,8 +204,7 @@ export class WorkerStream implements Stream {
   }
 
   async #release(run: ServedRun): Promise<void> {
-    this.#idle.delete(run.attempt);
-    this.#runs.delete(run.attempt);
+    this.#forget(run);
     run.drop(new WritError('the run goes elsewhere', { code: 'run.moved' }), false);
     await run.reported();
     this.outgoing.add({ release: run.attempt });
@@ -196,11 +212,10 @@ export class WorkerStream implements Stream {
 
   #evict({ attempt, reason, detail }: Evict): void {
     const run = this.#runs.get(attempt);
-    this.#runs.delete(attempt);
-    this.#idle.delete(attempt);
     // A worker that was thought to be silent is not: it may get runs again.
     if (reason === Evict_Reason.STALE) this.outgoing.add({ release: attempt });
     if (!run) return;
+    this.#forget(run);
     const code = evictions[reason];
     if (code)
       this.around.log({
@@ -208,11 +223,11 @@ export class WorkerStream implements Stream {
         message: 'the scheduler took a run away',
         fields: { run: run.runId, code, detail },
       });
-    run.drop(
-      new WritError(detail || 'the scheduler took the run away', { code: code ?? 'run.moved' }),
-      mayComeBack.has(reason),
-    );
-    if (![...this.#runs.values()].some((other) => other.runId === run.runId)) this.session.forget(run.runId);
+    const why =
+      reason === Evict_Reason.ENDED
+        ? ended
+        : new WritError(detail || 'the scheduler took the run away', { code: code ?? 'run.moved' });
+    run.drop(why, mayComeBack.has(reason));
   }
 
   async #replay({ id, run, end }: Replay): Promise<void> {

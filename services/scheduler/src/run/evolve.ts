@@ -3,7 +3,7 @@ import { keyOf, recordedKind } from './command-key.js';
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import type { RunIndex } from './run-index.js';
-import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
+import { added, extended, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
 
 /** Of the error of a step that is exhausted, for people. */
 const mostExhausted = 300;
@@ -34,7 +34,7 @@ export function evolve(index: RunIndex, event: LedgerEvent, commit: number): voi
     run = started(index, event, at);
   }
   if (!run || run.ended) return;
-  if (run.commits[run.commits.length - 1] !== commit) run.commits.push(commit);
+  if (run.commits[run.commits.length - 1] !== commit) run.commits = extended(run.commits, commit);
   if (run.fresh) index.keepFresh(run, undefined);
   apply(run, event.data as never, at);
   if (!run.ended) rearm(index, run, at.timeMs);

@@ -51,7 +51,7 @@ const outside: fc.Arbitrary<RunCommand> = fc.oneof(
   fc.constant({ type: 'resume' as const }),
   fc.record({ type: fc.constant('child_started' as const), ...key, child: fc.constantFrom('c0', 'c1') }),
   fc.record({ type: fc.constant('child_refused' as const), ...key, child: fc.constantFrom('c0', 'c1'), error: fc.constant({ code: 'e', message: 'm' }) }),
-  fc.record({ type: fc.constant('child_ended' as const), outcome: fc.record({ child: fc.constantFrom('c0', 'c1'), state: fc.constantFrom('succeeded' as const, 'failed' as const, 'cancelled' as const) }) }),
+  fc.record({ type: fc.constant('child_ended' as const), outcome: fc.record({ child: fc.constantFrom('c0', 'c1'), state: fc.constantFrom('succeeded' as const, 'failed' as const, 'cancelled' as const) }, { noNullPrototype: true }) }),
   fc.constant({ type: 'timers' as const, runs: ids }),
   fc.constant({ type: 'revoke' as const, kind: 'run' as const, principal: 'r0' }),
 ); // prettier-ignore

@@ -87,6 +87,16 @@ export function added<T>(list: T[], item: T): T[] {
   return list;
 }
 
+/** How long a list is copied and not grown: what grows takes room for sixteen more, and most runs have few commits. */
+const copied = 8;
+
+/** Appends to a list that is mostly short, and then exactly as large as it must be. */
+export function extended<T>(list: T[], item: T): T[] {
+  if (list.length < copied) return list.concat([item]); // spread would grow it
+  list.push(item);
+  return list;
+}
+
 /** Takes one item out. */
 export function removed<T>(list: T[], index: number): T[] {
   if (list.length === 1) return noneOf();
@@ -130,7 +140,7 @@ export class RunRecord implements RunOrigin, Sleeper {
   /** All that is open is waits: it needs no worker until something comes true. */
   idle = false;
   /** Commits of the partition that hold its events. */
-  commits: number[] = [];
+  commits: number[] = noneOf();
   /** Keys of the commands that have an outcome, see {@link keyOf}. */
   done: number[] = noneOf();
   opens: Open[] = noneOf();
