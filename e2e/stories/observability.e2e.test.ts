@@ -162,18 +162,18 @@ test('one trace leads from the SDK’s call over door, command, commit, reaction
 
   const hops: [service: string, name: string, below: string][] = [
     ['gateway', 'gateway/scheduler', 'the application'],
-    ['scheduler', 'writ.run.v1.RunService.StartRun', 'gateway/scheduler'],
-    ['scheduler', 'command run.start', 'writ.run.v1.RunService.StartRun'],
-    ['gateway', 'gateway/tools', 'command run.start'],
+    ['scheduler', 'writ.run.v1.RunService.StartRuns', 'gateway/scheduler'],
+    ['scheduler', 'command run.starts', 'writ.run.v1.RunService.StartRuns'],
+    ['gateway', 'gateway/tools', 'command run.starts'],
     ['tools', 'writ.tools.v1.ToolService.BeginCall', 'gateway/tools'],
     ['tools', 'writ.tools.v1.ToolService.CallTool', 'gateway/tools'],
     ['tools', 'command action.intend', 'writ.tools.v1.ToolService.CallTool'],
     ['tools', 'action tool.call', 'writ.tools.v1.ToolService.CallTool'],
     ['tools', 'command action.complete', 'action tool.call'],
     ['tools', 'command action.complete', 'writ.tools.v1.ToolService.EndCall'],
-    ['scheduler', 'reaction run-consequences run.waiting.v1', 'command run.start'],
+    ['scheduler', 'reaction run-consequences run.waiting.v1', 'command run.starts'],
     ['policy', 'command approval.request', 'reaction run-consequences run.waiting.v1'],
-    ['scheduler', 'reaction run-consequences run.succeeded.v1', 'command run.start'],
+    ['scheduler', 'reaction run-consequences run.succeeded.v1', 'command run.starts'],
     ['identity', 'command grant.close', 'reaction run-consequences run.succeeded.v1'],
   ];
   const lead = () => {
@@ -202,8 +202,9 @@ test('one trace leads from the SDK’s call over door, command, commit, reaction
     return found.events.some(({ event }) => event.type === 'run.succeeded.v1') && found;
   });
   const outside = search.events.filter(({ event }) => !event.trace?.includes(traceId)).map(({ event }) => event.type);
-  // An answer belongs to the trace of who gives it; a token is asked for before there is a call.
-  expect([...new Set(outside)].sort()).toEqual(['run.answered.v1', 'token.issued.v1']);
+  // An answer belongs to the trace of who gives it; a token, and the grant that it needs, are asked for before there is a call.
+  const others = ['run.answered.v1', 'run.authority_requested.v1', 'token.issued.v1'];
+  expect([...new Set(outside)].sort()).toEqual(others);
 }, 60_000);
 
 const nameById = (spans: readonly Span[]) => spans.map(({ spanId, name }) => [spanId, name] as const);

@@ -56,7 +56,7 @@ describe('the runbooks', () => {
 
   test('a diagnosis only looks', () => {
     const looks =
-      /^(?:writ (?:status|doctor|(?:run|agent|sandbox) (?:get|list)|approval (?:list|show)|audit (?:search|show|export|verify)|revoke .*--dry-run)|curl -fsS|grep|sort|uniq|head|tail|cut|ls|true)\b/;
+      /^(?:writ (?:status|doctor|(?:run|agent|sandbox) (?:get|list)|approval (?:list|get)|audit (?:search|show|export|verify)|revoke .*--dry-run)|curl -fsS|grep|sort|uniq|head|tail|cut|ls|true)\b/;
     for (const [name, { commands }] of blocks) {
       const unquoted = commands
         .replace(/'[^']*'/g, "''")

@@ -131,7 +131,11 @@ test('what a run owned ends with it, also where its worker was killed and nobody
     );
     return found;
   };
-  expect(await state()).toMatchObject({ state: 'running', run: id });
+  const held = await eventually(async () => {
+    const found = await state();
+    return found.state === 'running' && found;
+  });
+  expect(held.run).toBe(id);
   const { outcomeUnknown } = await agent.run(id).cancel({ reason: 'its worker is dead', force: true });
   expect(outcomeUnknown).toEqual([`what run ${id} was doing`]);
   await eventually(async () => (await state()).state === 'stopped');

@@ -78,14 +78,13 @@ test('a removed server leaves no sandbox behind', async () => {
   await all.call('DELETE', '/v1/tool-servers/files');
   await eventually(
     async () => {
-      let open = 0;
-      let started = 0;
+      const [started, stopped] = [new Set<string>(), new Set<string>()];
       for await (const { events } of all.ledger.read('sandbox-runner', 0))
-        for (const { type } of events) {
-          if (type === 'sandbox.started.v1') started = ++open;
-          if (type === 'sandbox.stopped.v1') open--;
+        for (const { type, subject } of events) {
+          if (type === 'sandbox.started.v1') started.add(subject);
+          if (type === 'sandbox.stopped.v1') stopped.add(subject); // one that could not start has stopped, too
         }
-      return open === 0 && started > 0;
+      return started.size > 0 && [...started].every((sandbox) => stopped.has(sandbox));
     },
     { what: 'every sandbox that started has stopped' },
   );
