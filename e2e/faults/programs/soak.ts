@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, WritError, type Run, type Writ } from '@writ/sdk';
+import { patiently } from '../patiently.js';
 import { checkRuns, type Ended } from './checks.js';
 import { Model } from './model.js';
 import { caseOf, type Case } from './program.js';
@@ -72,7 +73,9 @@ async function playAll(writ: Writ, cases: readonly Case[], { inFlight, say }: Pr
 async function play(writ: Writ, each: Case): Promise<Ended> {
   const handles = await Promise.all(
     Array.from({ length: each.starts }, () =>
-      patiently(() => writ.start(program, { program: each.program }, { id: each.run, onConflict: 'attach' })),
+      patiently(PATIENCE_MS, () =>
+        writ.start(program, { program: each.program }, { id: each.run, onConflict: 'attach' }),
+      ),
     ),
   );
   const run = handles[0] as Run<unknown>;
@@ -85,7 +88,8 @@ async function play(writ: Writ, each: Case): Promise<Ended> {
 async function send(run: Run, { name, data, afterMs, times }: Case['messages'][number]): Promise<void> {
   await delay(afterMs);
   const idempotencyKey = `${run.id}/${name}`;
-  const sending = (): Promise<void> => patiently(() => run.send(name as never, data as never, { idempotencyKey }));
+  const sending = (): Promise<void> =>
+    patiently(PATIENCE_MS, () => run.send(name as never, data as never, { idempotencyKey }));
   await Promise.all(Array.from({ length: times }, sending)).catch((error: unknown) => {
     if (!WritError.is(error, 'run.ended')) throw error; // it failed, or was cancelled, before it could take it
   });
@@ -94,7 +98,7 @@ async function send(run: Run, { name, data, afterMs, times }: Case['messages'][n
 async function cancel(run: Run, { cancelAfterMs }: Case): Promise<void> {
   if (cancelAfterMs === undefined) return;
   await delay(cancelAfterMs);
-  await patiently(() => run.cancel({ reason: 'the case says so' }));
+  await patiently(PATIENCE_MS, () => run.cancel({ reason: 'the case says so' }));
 }
 
 async function outcomeOf(run: Run<unknown>): Promise<Pick<Ended, 'state' | 'outcome'>> {
@@ -112,18 +116,8 @@ async function replaySome(writ: Writ, ended: readonly Ended[], every: number) {
   const broken: string[] = [];
   const some = ended.filter(({ state }, at) => state !== 'stuck' && at % every === 0);
   for (const { case: each } of some) {
-    const { same, firstDifference } = await patiently(() => writ.run(each.run).replay());
+    const { same, firstDifference } = await patiently(PATIENCE_MS, () => writ.run(each.run).replay());
     if (!same) broken.push(`seed ${each.seed}: its replay differs: ${JSON.stringify(firstDifference)}`);
   }
   return { count: some.length, broken };
-}
-
-/** What may be tried again is, while the platform comes back. */
-async function patiently<T>(act: () => Promise<T>): Promise<T> {
-  for (const until = performance.now() + PATIENCE_MS; ; await delay(200))
-    try {
-      return await act();
-    } catch (error) {
-      if (!WritError.is(error) || !error.retryable || performance.now() > until) throw error;
-    }
 }

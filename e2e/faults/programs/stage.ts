@@ -7,8 +7,6 @@ import { startProcess, type ProjectProcess } from '@writ/testkit';
 import { peopleOf, type People } from '../stack/people.js';
 import { startFaultStack, type FaultStack } from '../stack/stack.js';
 
-export type { NatsServer as ServerHandle } from '@writ/servers';
-
 const policies = `permit (principal, action, resource);`;
 const WORKERS = 2;
 

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { NatsServer, PostgresServer } from '@writ/servers';
 import { random } from '../random.js';
 import type { ProgramSoak } from './soak.js';
-import type { ServerHandle, Stage } from './stage.js';
+import type { Stage } from './stage.js';
 
 /** Kills and pauses what a stage has, one thing at a time, in an order that the seed makes, until it is stopped. */
 export function startStorm(
@@ -41,13 +42,13 @@ export function startStorm(
   };
 }
 
-async function killServer(server: ServerHandle, awayMs: number): Promise<void> {
+async function killServer(server: NatsServer | PostgresServer, awayMs: number): Promise<void> {
   await server.kill();
   await delay(awayMs);
   await server.restart();
 }
 
-async function pauseServer(server: ServerHandle, ms: number): Promise<void> {
+async function pauseServer(server: NatsServer | PostgresServer, ms: number): Promise<void> {
   await server.pause();
   await delay(ms);
   await server.resume();

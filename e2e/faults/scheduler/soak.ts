@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, WritError, type Run, type Writ } from '@writ/sdk';
+import { connect, type Run, type Writ } from '@writ/sdk';
 import { eventually, startProcess, type ProjectProcess } from '@writ/testkit';
 import type { Rest } from '../../demo/rest.js';
+import { patiently } from '../patiently.js';
 import { peopleOf } from '../stack/people.js';
 import { startFaultStack, type FaultStack } from '../stack/stack.js';
 import { workflows, type Kind } from './workflows.js';
@@ -101,7 +102,7 @@ async function killAndAwait(
   for (const message of ['first', 'again', 'second'])
     await each(messages, ({ key, run }) => {
       const idempotencyKey = `${key}/${message === 'second' ? 'second' : 'first'}`;
-      return patiently(() => run.send('go', { key }, { idempotencyKey }));
+      return patiently(PATIENCE_MS, () => run.send('go', { key }, { idempotencyKey }));
     });
   const approving = approveAll(person, started.filter(({ kind }) => kind === 'asker').length);
   const broken = (await Promise.all(ends)).flat();
@@ -171,13 +172,4 @@ async function each<T, R>(things: readonly T[], act: (thing: T) => Promise<R>): 
   for (let from = 0; from < things.length; from += AT_ONCE)
     results.push(...(await Promise.all(things.slice(from, from + AT_ONCE).map(act))));
   return results;
-}
-
-async function patiently<T>(act: () => Promise<T>): Promise<T> {
-  for (const until = performance.now() + PATIENCE_MS; ; await delay(200))
-    try {
-      return await act();
-    } catch (error) {
-      if (!WritError.is(error) || !error.retryable || performance.now() > until) throw error;
-    }
 }

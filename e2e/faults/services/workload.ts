@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect, WritError, type Writ } from '@writ/sdk';
 import type { Rest } from '../../demo/rest.js';
 import type { Cast } from './cast.js';
+import { patiently } from '../patiently.js';
 import { errand, type ErrandResult } from './errand.js';
 
 /** An errand that was started, and what came of it. */
@@ -50,22 +51,14 @@ async function runErrand(writ: Writ, { scope }: Cast, key: string): Promise<Erra
   const [run, began] = [`run_${key}`, performance.now()];
   const ms = (): number => Math.round(performance.now() - began);
   try {
-    const started = await patiently(() => writ.start(errand, { key, scope }, { id: run, onConflict: 'attach' }));
+    const started = await patiently(START_TIMEOUT_MS, () =>
+      writ.start(errand, { key, scope }, { id: run, onConflict: 'attach' }),
+    );
     return { key, run, result: await started.result({ timeout: RESULT_TIMEOUT }), ms: ms() };
   } catch (error) {
     const problem = WritError.is(error) ? `${error.code}: ${error.message}` : String(error);
     return { key, run, problem, ms: ms() };
   }
-}
-
-/** As any program would that starts runs under ids of its own: what may be tried again is. */
-async function patiently<T>(act: () => Promise<T>): Promise<T> {
-  for (const until = performance.now() + START_TIMEOUT_MS; ; await delay(200))
-    try {
-      return await act();
-    } catch (error) {
-      if (!WritError.is(error) || !error.retryable || performance.now() > until) throw error;
-    }
 }
 
 async function approve(person: Rest, over: AbortSignal): Promise<void> {
