@@ -1,19 +1,25 @@
 import { describe, expect, test } from '@jest/globals';
-import { eventsOf, LedgerHistory } from './history.js';
+import { CommitLines } from './commit-lines.js';
+import { LedgerHistory } from './history.js';
 
 const line = (subject: string, tenant: string, data: unknown) => JSON.stringify({ subject, tenant, data });
 const body = (...lines: string[]) => Buffer.from(lines.join('\n'));
 
 describe('a history', () => {
-  test('is the lines of one run of one tenant, also where others mention it', () => {
+  test('is the lines of one run of one tenant, also where others mention it, and whoever was asked for before', () => {
     const bytes = body(
       line('r', 't', 1),
-      line('q', 't', { child: 'r' }),
+      line('q', 't', { child: 'r', subject: 'r', text: '"subject":"r"' }),
       line('r', 'u', 2),
       line('r2', 't', 3),
+      line('a "b\\', 't', 5),
       line('r', 't', 4),
     );
-    expect(eventsOf(bytes, 't', 'r').map(({ data }) => data)).toEqual([1, 4]);
+    const lines = new CommitLines(bytes);
+    const ofRun = (run: string) => lines.of('t', run).map(({ data }) => data);
+    for (const _ of ['searched', 'in order']) expect(ofRun('r')).toEqual([1, 4]);
+    expect(new CommitLines(bytes).of('t', 'a "b\\')).toHaveLength(1);
+    expect([ofRun('r2'), ofRun('a "b\\'), ofRun('x')]).toEqual([[3], [5], []]);
   });
 
   test.each([

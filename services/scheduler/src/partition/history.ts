@@ -1,5 +1,6 @@
 import type { LedgerEvent } from '@writ/ledger/domain';
 import { refuse } from '@writ/ledger/domain';
+import { CommitLines } from './commit-lines.js';
 import { sharedReads } from './shared-reads.js';
 
 /** Reads what the ledger has of one run. */
@@ -30,7 +31,7 @@ const atOnce = 32;
 
 /** A run's history out of a few commits of many: each is asked for by its number, unless they stand close together. */
 export class LedgerHistory implements History {
-  private readonly readCommit: ReadCommit;
+  private readonly readCommit: (partition: number, commit: number) => Promise<CommitLines | undefined>;
 
   constructor(
     readCommit: ReadCommit,
@@ -40,8 +41,8 @@ export class LedgerHistory implements History {
   }
 
   async events(partition: number, tenant: string, run: string, commits: readonly number[]): Promise<LedgerEvent[]> {
-    const bodies = dense(commits) ? await this.stretch(partition, commits) : await this.single(partition, commits);
-    return bodies.flatMap((body) => eventsOf(body, tenant, run));
+    const read = dense(commits) ? await this.stretch(partition, commits) : await this.single(partition, commits);
+    return read.flatMap((lines) => lines.of(tenant, run));
   }
 
   async ends(
@@ -49,29 +50,29 @@ export class LedgerHistory implements History {
     commit: number,
     runs: readonly (readonly [tenant: string, run: string])[],
   ): Promise<LedgerEvent[]> {
-    const body = (await this.readCommit(partition, commit)) ?? missing(partition, commit);
-    return runs.flatMap(([tenant, run]) => eventsOf(body, tenant, run).slice(-1));
+    const lines = (await this.readCommit(partition, commit)) ?? missing(partition, commit);
+    return runs.flatMap(([tenant, run]) => lines.of(tenant, run).slice(-1));
   }
 
-  private async single(partition: number, commits: readonly number[]): Promise<Uint8Array[]> {
-    const bodies: Uint8Array[] = [];
+  private async single(partition: number, commits: readonly number[]): Promise<CommitLines[]> {
+    const found: CommitLines[] = [];
     for (let from = 0; from < commits.length; from += atOnce) {
       const part = commits.slice(from, from + atOnce);
       const read = await Promise.all(part.map((commit) => this.readCommit(partition, commit)));
-      for (const [i, body] of read.entries()) bodies.push(body ?? missing(partition, part[i] as number));
+      for (const [i, lines] of read.entries()) found.push(lines ?? missing(partition, part[i] as number));
     }
-    return bodies;
+    return found;
   }
 
-  private async stretch(partition: number, commits: readonly number[]): Promise<Uint8Array[]> {
+  private async stretch(partition: number, commits: readonly number[]): Promise<CommitLines[]> {
     const wanted = new Set(commits);
-    const bodies: Uint8Array[] = [];
+    const found: CommitLines[] = [];
     const [first, last] = [commits[0] as number, commits[commits.length - 1] as number];
     for await (const { commit, bytes } of this.readRange(partition, first, last))
-      if (wanted.delete(commit)) bodies.push(bytes);
+      if (wanted.delete(commit)) found.push(new CommitLines(bytes));
     const [lost] = wanted;
     if (lost !== undefined) missing(partition, lost);
-    return bodies;
+    return found;
   }
 }
 
@@ -85,19 +86,4 @@ function missing(partition: number, commit: number): never {
     partition,
     commit,
   });
-}
-
-/** Most lines of a commit are of other runs: only those that name this one are parsed. */
-export function eventsOf(body: Uint8Array, tenant: string, run: string): LedgerEvent[] {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
-  const mark = JSON.stringify(run);
-  const events: LedgerEvent[] = [];
-  for (let at = text.indexOf(mark); at !== -1;) {
-    const start = text.lastIndexOf('\n', at) + 1;
-    const end = text.indexOf('\n', at);
-    const event = JSON.parse(end === -1 ? text.slice(start) : text.slice(start, end)) as LedgerEvent;
-    if (event.subject === run && event.tenant === tenant) events.push(event);
-    at = end === -1 ? -1 : text.indexOf(mark, end);
-  }
-  return events;
 }

@@ -1,3 +1,4 @@
+import { CommitLines } from './commit-lines.js';
 import type { ReadCommit } from './history.js';
 
 /** What a batch of starts wrote is one commit: its runs are often rebuilt together, and each would read all of it again. */
@@ -6,8 +7,11 @@ const KEPT_BYTES = 8 * 1024 * 1024;
 const AT_ONCE = 64;
 
 /** Reads each commit once for all who ask for it at the same time or soon after, and few at a time. A commit never changes. */
-export function sharedReads(read: ReadCommit, { atOnce = AT_ONCE, keptBytes = KEPT_BYTES } = {}): ReadCommit {
-  const bodies = new Map<string, Promise<Uint8Array | undefined>>();
+export function sharedReads(
+  read: ReadCommit,
+  { atOnce = AT_ONCE, keptBytes = KEPT_BYTES } = {},
+): (partition: number, commit: number) => Promise<CommitLines | undefined> {
+  const bodies = new Map<string, Promise<CommitLines | undefined>>();
   /** Of those that are there, oldest first. */
   const sizes = new Map<string, number>();
   const inLine: (() => void)[] = [];
@@ -23,11 +27,12 @@ export function sharedReads(read: ReadCommit, { atOnce = AT_ONCE, keptBytes = KE
       bytes -= freed;
     }
   };
-  const inTurn: ReadCommit = async (partition, commit) => {
+  const inTurn = async (partition: number, commit: number) => {
     if (underWay >= atOnce) await new Promise<void>((resolve) => inLine.push(resolve));
     else underWay++;
     try {
-      return await read(partition, commit);
+      const body = await read(partition, commit);
+      return body && new CommitLines(body);
     } finally {
       const next = inLine.shift(); // who is next takes this place
       if (next) next();
@@ -41,7 +46,7 @@ export function sharedReads(read: ReadCommit, { atOnce = AT_ONCE, keptBytes = KE
     const body = inTurn(partition, commit);
     bodies.set(key, body);
     body.then(
-      (stored) => (stored ? keep(key, stored.length) : bodies.delete(key)),
+      (stored) => (stored ? keep(key, stored.bytes) : bodies.delete(key)),
       () => bodies.delete(key), // the next one tries again
     );
     return body;
