@@ -141,6 +141,12 @@ export interface Context<M extends Messages = {}> extends Capabilities {
    */
   ask<S extends Schema = Schema<unknown, true>>(question: Question<S>): Promise<Answer<Out<S>>>;
   sleep(until: Duration | Date, opts?: { signal?: AbortSignal }): Promise<void>;
+  /**
+   * Whether this run takes the new way, where the code was changed under runs that go on: `if (ctx.patched('count-all')) … else …`. Runs that come here for
+   * the first time do, and it is recorded with them; a run whose record went by here without it keeps the old way, for good and on every replay. Once no
+   * run on the old way is left, remove it together with the call: the mark that other runs have is then passed over.
+   */
+  patched(id: string): boolean;
   /** Tells those who watch the run how it goes. */
   emit(name: string, data: unknown): Promise<void>;
 }

@@ -3,6 +3,7 @@ import type { Messages } from '../define/workflow.js';
 import { recordedSandbox } from '../sandbox/recorded.js';
 import { call } from './call.js';
 import { start } from './child.js';
+import { patched } from './patched.js';
 import type { RunScope } from './scope.js';
 import { seededCrypto } from './seeded-crypto.js';
 import { step } from './steps.js';
@@ -25,6 +26,7 @@ export function contextOf(scope: RunScope): Context<Messages> {
     ask: (question) => calm(ask(scope, question)),
     sleep: (until, opts) => calm(sleep(scope, until, opts)),
     emit: (name, data) => calm(emit(scope, name, data)),
+    patched: (id) => patched(scope, id),
     start: (def, input, opts) => calm(start(scope, def, input, opts)),
     sandbox: (opts) => calm(recordedSandbox(scope, opts)),
   } as Context<Messages>;

@@ -64,7 +64,7 @@ export class RunExecutor {
     private readonly performer: Performer,
   ) {
     this.now = new Date(activation.startedAtMs);
-    this.silent = activation.journal.length + activation.pending.length > 0;
+    this.silent = activation.journal.length + activation.pending.length > 0 || activation.ended === true;
   }
 
   get runId(): string {

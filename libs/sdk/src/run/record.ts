@@ -7,7 +7,8 @@
 export type Bytes = Uint8Array | undefined;
 
 /** Of a command; compared on replay. */
-export type Kind = 'step' | 'call' | 'sleep' | 'message' | 'approval' | 'child' | 'result' | 'emit' | 'cancel';
+export type Kind =
+  'step' | 'call' | 'sleep' | 'message' | 'approval' | 'child' | 'result' | 'emit' | 'cancel' | 'patch';
 
 /** A command is known by name and occurrence: counted per run and name, over all kinds, from 1, in the order in which they are issued. */
 export interface Key {
@@ -72,7 +73,8 @@ export type Wish =
       readonly attach: boolean;
     }
   | { readonly type: 'result'; readonly runId: string; readonly timeoutMs: number }
-  | { readonly type: 'emit'; readonly value: Bytes };
+  | { readonly type: 'emit'; readonly value: Bytes }
+  | { readonly type: 'patch' };
 
 /** What the worker did itself. */
 export type Done =
@@ -153,6 +155,8 @@ export interface Activation {
   readonly input: Bytes;
   readonly startedAtMs: number;
   readonly journal: readonly Entry[];
+  /** The run has ended: nothing follows the record. */
+  readonly ended?: boolean;
   readonly pending: readonly Pending[];
   /** What earlier attempts said last about themselves, by `name#occurrence`. */
   readonly progress?: ReadonlyMap<string, Bytes>;

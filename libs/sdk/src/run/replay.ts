@@ -24,11 +24,11 @@ export interface Fed {
  * Feeds a function the journal of its run, entry by entry, each when the function has come to rest, and checks that it has asked for exactly what is
  * recorded. Gives the first place where it has not; the rest of the journal is then not fed.
  */
-export async function feed(run: Fed, { journal, pending }: Activation): Promise<Divergence | undefined> {
+export async function feed(run: Fed, { journal, pending, ended }: Activation): Promise<Divergence | undefined> {
   for (const [position, entry] of journal.entries()) {
     if (!(await asksFor(run, entry))) return divergence(run, entry, position, journal);
     // With nothing pending the function was lost on the way from here: what it says next was not said before, or not heard.
-    if (position === journal.length - 1 && pending.length === 0) run.silent = false;
+    if (position === journal.length - 1 && pending.length === 0 && !ended) run.silent = false;
     run.settle(entry);
     await rest();
   }
@@ -37,7 +37,7 @@ export async function feed(run: Fed, { journal, pending }: Activation): Promise<
 }
 
 async function asksFor(run: Fed, key: Key): Promise<boolean> {
-  if (key.kind === 'cancel') return true;
+  if (key.kind === 'cancel' || key.kind === 'patch') return true;
   const call = key.kind === 'approval' ? callOfApproval(key.name) : undefined;
   const wanted = call ?? keyText(key);
   await restUntil(() => run.slot(wanted) !== undefined || run.end !== undefined);

@@ -23,6 +23,8 @@ export class RunScope {
   readonly undos: Undoing[] = [];
   /** Sandboxes that this run created and did not stop. */
   readonly sandboxes = new Set<string>();
+  /** Which way the run goes where its code was changed, by the patch's id. */
+  readonly patches = new Map<string, boolean>();
 
   constructor(
     readonly definition: WorkflowDefinition,

@@ -107,7 +107,9 @@ export class Slot implements Key {
 
   /** Opened by the function and not its own doing: what a cancellation cuts short. */
   get isOpenWait(): boolean {
-    return this.phase !== 'settled' && this.wish !== undefined && this.wish.type !== 'emit';
+    return (
+      this.phase !== 'settled' && this.wish !== undefined && this.wish.type !== 'emit' && this.wish.type !== 'patch'
+    );
   }
 }
 

@@ -39,7 +39,12 @@ export async function rehearse(
     },
   });
   const performer = { runId: activation.runId, timers: systemTimers, log: never };
-  const executor = new RunExecutor(activation, { report: () => {} }, new Attempts(0), performer);
+  const executor = new RunExecutor(
+    { ...activation, ended: end !== undefined },
+    { report: () => {} },
+    new Attempts(0),
+    performer,
+  );
   const scope = new RunScope(definition, executor, effects, () => {});
   const firstDifference =
     (await executor.rehearse(() => runToEnd(scope))) ?? (await atTheEnd(executor, activation, end));
@@ -71,7 +76,8 @@ async function atTheEnd(
 }
 
 /** A step that is under way is in no record yet; in a run that goes on it is no difference. */
-const isOwnWork = (kind: string, end: RunEnd | undefined) => !end && (kind === 'step' || kind === 'call');
+const isOwnWork = (kind: string, end: RunEnd | undefined) =>
+  !end && (kind === 'step' || kind === 'call' || kind === 'patch');
 
 function sameEnd(recorded: RunEnd, actual: RunEnd): boolean {
   if (recorded.type === 'completed' && actual.type === 'completed') return sameValue(recorded.value, actual.value);

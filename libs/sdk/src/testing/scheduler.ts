@@ -200,6 +200,9 @@ export class TestScheduler {
       case 'emit':
         this.record(run, 'run.emitted.v1', { ...keyOf(command), ...valueOf(what.value) });
         return this.settle(run, command, { type: 'recorded' });
+      case 'patch':
+        this.record(run, 'run.patched.v1', keyOf(command));
+        return this.settle(run, command, { type: 'recorded' });
       default:
         return this.#wait(run, command);
     }

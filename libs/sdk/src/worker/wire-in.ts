@@ -33,6 +33,7 @@ const kinds: Readonly<Partial<Record<Kind, Key['kind']>>> = {
   [Kind.RESULT]: 'result',
   [Kind.EMIT]: 'emit',
   [Kind.CANCEL]: 'cancel',
+  [Kind.PATCH]: 'patch',
 };
 
 const unknown = (what: string) =>

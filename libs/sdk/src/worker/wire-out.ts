@@ -43,6 +43,7 @@ const kinds: Readonly<Record<Key['kind'], Kind>> = {
   result: Kind.RESULT,
   emit: Kind.EMIT,
   cancel: Kind.CANCEL,
+  patch: Kind.PATCH,
 };
 
 const valueOf = async (bytes: Bytes, place: Place): Promise<Value> => (bytes === undefined ? {} : place(bytes));
@@ -146,6 +147,8 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
     }
     case 'emit':
       return { case: 'emit', value: await valueOf(what.value, place) };
+    case 'patch':
+      return { case: 'patch', value: true };
   }
 }
 

@@ -127,6 +127,8 @@ function take(draft: Draft, command: WorkerCommand): void {
     events.push({ type: 'run.child_requested.v1', subject, data });
   } else if (command.type === 'emit') {
     events.push({ type: 'run.emitted.v1', subject, data: { ...key, ...command.content } });
+  } else if (command.type === 'patch') {
+    events.push({ type: 'run.patched.v1', subject, data: key });
   } else {
     events.push({ type: 'run.waiting.v1', subject, data: { ...key, ...waitOf(command, run.agent, draft.nowMs) } });
   }

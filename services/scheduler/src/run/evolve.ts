@@ -247,6 +247,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
       settle(run, at, open, resultOf(data));
   },
   'run.emitted.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
+  'run.patched.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: {} }),
   'run.cancel_requested.v1': (run, data, at) => {
     run.cancel = {
       reason: data.reason,

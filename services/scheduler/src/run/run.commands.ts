@@ -136,6 +136,7 @@ export type WorkerCommand =
     })
   | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
   | (Key<'emit'> & { type: 'emit'; content: Content })
+  | (Key<'patch'> & { type: 'patch' })
   | (Key<CommandKind> & { type: 'abort'; error: Failure });
 
 /** Commands of the aggregate `run`. The first group is about its subject; the second about many runs of one tenant in one partition. */

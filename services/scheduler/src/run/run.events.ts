@@ -5,7 +5,7 @@ const json = z.json() as z.ZodType<Json>;
 const time = z.iso.datetime();
 
 /** What a command of a workflow is; part of what replay compares. */
-export const CommandKind = z.enum(['step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit']);
+export const CommandKind = z.enum(['step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit', 'patch']);
 export type CommandKind = z.infer<typeof CommandKind>;
 
 /** A claim check: the value is in the blob store under the hash of its stored form. */
@@ -160,6 +160,8 @@ export const runEvents = {
     undone: z.array(z.string()).optional(),
   }),
   'run.emitted.v1': z.object({ ...key, ...content }),
+  /** It takes the new way at a place where its code was changed. */
+  'run.patched.v1': z.object({ ...key }),
   'run.cancel_requested.v1': z.object({
     reason: z.string(),
     /** A right was taken away; nothing of the run may act any more. */

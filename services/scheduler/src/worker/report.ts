@@ -24,6 +24,7 @@ const kindNames: Record<Kind, CommandKind | undefined> = {
   [Kind.RESULT]: 'result',
   [Kind.EMIT]: 'emit',
   [Kind.CANCEL]: undefined,
+  [Kind.PATCH]: 'patch',
 };
 const mostText = 8 * 1024;
 /** Of what a step says about itself; more is not kept. */
@@ -104,6 +105,8 @@ function commandOf(command: Command, run: string): WorkerCommand {
       };
     case 'emit':
       return { type: 'emit', kind: agreed(command, 'emit'), ...key, content: contentOf(what.value) };
+    case 'patch':
+      return { type: 'patch', kind: agreed(command, 'patch'), ...key };
     case 'abort': {
       const kind = kindNames[command.kind];
       if (!kind) throw bad(`${name}/${occurrence} is given up and is of no kind`);

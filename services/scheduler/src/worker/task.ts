@@ -26,6 +26,7 @@ const kinds: Record<Entry['kind'], Kind> = {
   result: Kind.RESULT,
   emit: Kind.EMIT,
   cancel: Kind.CANCEL,
+  patch: Kind.PATCH,
 };
 const reasons: Record<EvictReason, Evict_Reason> = {
   ended: Evict_Reason.ENDED,
@@ -120,7 +121,7 @@ function runInfo(
 
 /** @param live what the worker itself reported is not sent back to it */
 function wireEntry({ kind, name, occurrence, timeMs, outcome }: Entry, live: boolean): [EntryInit, number] {
-  const wire = wireOutcome(outcome, live || kind === 'emit', timeMs);
+  const wire = wireOutcome(outcome, live || kind === 'emit' || kind === 'patch', timeMs);
   const value = wire.case === 'completed' ? wire.value.value : undefined;
   const size = 32 + name.length + (value?.case === 'json' ? value.value.length : 0);
   return [{ kind: kinds[kind], name, occurrence, timeMs: BigInt(timeMs), outcome: wire }, size];
