@@ -42,7 +42,6 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       proxyHttp(fastify, directory, (observer = context.observer));
       serveHealth(fastify, replicas);
       servePages(fastify, () => addressesOf(config, door));
-      await hub?.start();
     },
     stopping: async () => {
       replicas?.stop();

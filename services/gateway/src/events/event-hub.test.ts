@@ -1,8 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import type { Commit, Follower, Ledger } from '@writ/ledger';
 import { eventually, verifies } from '@writ/testkit';
+import { everyPartition } from './cursor.js';
 import { EventHub } from './event-hub.js';
 
 setFlagsFromString('--expose-gc');
@@ -34,6 +35,7 @@ class FakeLedger implements Pick<Ledger, 'follow' | 'last' | 'read'> {
   private live: ((commit: Commit) => void | Promise<void>) | undefined;
   private fail: (error: Error) => void = () => undefined;
   from: (number | undefined)[] = [];
+  following = 0;
 
   constructor(private readonly bytes: number) {}
 
@@ -60,7 +62,8 @@ class FakeLedger implements Pick<Ledger, 'follow' | 'last' | 'read'> {
       this.from.push(from);
       this.live = onCommit;
     });
-    return { commit: 0, caughtUp: Promise.resolve(), closed, stop: async () => undefined };
+    this.following++;
+    return { commit: 0, caughtUp: Promise.resolve(), closed, stop: async () => void this.following-- };
   }
 
   async *read(service: string, _partition: number, { from = 0, to = this.head } = {}): AsyncIterable<Commit> {
@@ -83,7 +86,6 @@ test.each([
   verifies('events.slow_subscriber');
   const ledger = new FakeLedger(bytes);
   const hub = new EventHub(ledger);
-  await hub.start();
   const leave = new AbortController();
   const stream = hub.subscribe(await hub.now(), { tenant: 'tnt_1' }, leave.signal);
   ledger.commit();
@@ -103,7 +105,6 @@ test.each([
 test('what cannot be followed is named, and taken up again where it broke off', async () => {
   const ledger = new FakeLedger(10);
   const hub = new EventHub(ledger);
-  await hub.start();
   const leave = new AbortController();
   const stream = hub.subscribe(await hub.now(), { tenant: 'tnt_1' }, leave.signal);
   ledger.commit();
@@ -112,7 +113,7 @@ test('what cannot be followed is named, and taken up again where it broke off', 
   await eventually(() => hub.notFollowed().length > 0);
   expect(hub.notFollowed()).toEqual([{ partition: 'identity/00', why: 'broken' }]);
   await eventually(() => hub.notFollowed().length === 0);
-  expect(ledger.from).toEqual([0, 1]);
+  expect(ledger.from).toEqual([1, 1]);
   ledger.commit();
   expect(await numbers(stream, 1)).toEqual([2]);
   leave.abort();
@@ -121,11 +122,34 @@ test('what cannot be followed is named, and taken up again where it broke off', 
 
 test('a subscription ends with its signal, also while nothing happens', async () => {
   const hub = new EventHub(new FakeLedger(10));
-  await hub.start();
   const leave = new AbortController();
   const stream = hub.subscribe(await hub.now(), { tenant: 'tnt_1' }, leave.signal);
   const next = stream.next();
   leave.abort();
   expect(await next).toEqual({ done: true, value: undefined });
   await hub.stop();
+});
+
+test('no partition is followed before somebody listens, and none when the last one has left a while ago', async () => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
+  try {
+    const ledger = new FakeLedger(10);
+    const hub = new EventHub(ledger);
+    ledger.commit();
+    for (const listener of [1, 2]) {
+      expect(ledger.following).toBe(0);
+      const leave = new AbortController();
+      const stream = hub.subscribe({ commits: [0] }, { tenant: 'tnt_1' }, leave.signal);
+      expect(await numbers(stream, listener)).toEqual(upTo(listener));
+      ledger.commit();
+      expect(await numbers(stream, 1)).toEqual([listener + 1]);
+      leave.abort();
+      await stream.return(undefined);
+      expect(ledger.following).toBe(everyPartition.length);
+      await jest.advanceTimersByTimeAsync(30_000);
+    }
+    expect(ledger.following).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
 });

@@ -7,6 +7,8 @@ import { matches, type EventFilter } from './filter.js';
 /** Commits, and their bytes, that wait for one slow subscriber before it is sent back to reading the ledger. */
 const MAX_WAITING = 1_000;
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** Followed on behind the last subscriber: whoever was cut off comes back. */
+const REST_MS = 30_000;
 
 /** An event on its way to a subscriber. */
 export interface Delivery {
@@ -24,36 +26,38 @@ interface Subscriber {
   wake: () => void;
 }
 
+/** Of all partitions, from the first subscriber to a while after the last one. */
+interface Following {
+  readonly begun: Promise<void>;
+  readonly followers: Follower[];
+  readonly stopping: AbortController;
+}
+
 /**
- * Follows every partition once, whatever the number of subscribers. Each subscriber reads the ledger from its cursor to
+ * Follows every partition once, whatever the number of subscribers, and none while there is no subscriber: each commit would
+ * come here for nothing. Each subscriber reads the ledger from its cursor to
  * where the hub is, then takes live commits; one that is too slow is sent back to reading, so that it costs no memory.
  */
 export class EventHub {
   private readonly heads: number[] = everyPartition.map(() => 0);
   private readonly subscribers = new Set<Subscriber>();
-  private readonly followers: Follower[] = [];
   private readonly broken = new Map<number, string>();
-  private readonly stopping = new AbortController();
+  private following: Following | undefined;
+  private leaving: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly ledger: Pick<Ledger, 'follow' | 'last' | 'read'>,
     private readonly log?: Logger,
   ) {}
 
-  /** Starts to follow, from the end of each partition. */
-  async start(): Promise<void> {
-    await Promise.all(
-      everyPartition.map(async ({ service, partition }, at) => {
-        this.heads[at] = await this.ledger.last(service, partition);
-        void this.follow(at);
-      }),
-    );
-  }
-
   /** Stops following. Subscriptions end by their own signal. */
   async stop(): Promise<void> {
-    this.stopping.abort();
-    await Promise.all(this.followers.map((follower) => follower.stop()));
+    const { following } = this;
+    this.following = undefined;
+    clearTimeout(this.leaving);
+    following?.stopping.abort();
+    this.broken.clear();
+    await Promise.all(following?.followers.map((follower) => follower.stop()) ?? []);
   }
 
   /** How many subscriptions are open. */
@@ -82,6 +86,7 @@ export class EventHub {
     signal.addEventListener('abort', onAbort);
     this.subscribers.add(subscriber);
     try {
+      await this.followed();
       while (!signal.aborted) {
         for await (const { at, commit } of this.next(subscriber, seen, signal)) {
           const skip = from.within?.at === at && commit.commit === (from.commits[at] ?? 0) + 1 ? from.within.index : -1;
@@ -92,26 +97,49 @@ export class EventHub {
     } finally {
       this.subscribers.delete(subscriber);
       signal.removeEventListener('abort', onAbort);
+      this.left();
     }
   }
 
+  /** @throws Error where the ledger does not answer */
+  private followed(): Promise<void> {
+    clearTimeout(this.leaving);
+    if (this.following) return this.following.begun;
+    const [followers, stopping]: [Follower[], AbortController] = [[], new AbortController()];
+    const begun = Promise.all(
+      everyPartition.map(async ({ service, partition }, at) => {
+        this.heads[at] = await this.ledger.last(service, partition);
+        void this.follow(at, followers, stopping.signal);
+      }),
+    ).then(() => {});
+    begun.catch(() => this.stop()); // the next one tries again
+    this.following = { begun, followers, stopping };
+    return begun;
+  }
+
+  private left(): void {
+    if (this.subscribers.size > 0 || !this.following) return;
+    clearTimeout(this.leaving);
+    this.leaving = setTimeout(() => void this.stop(), REST_MS).unref();
+  }
+
   /** Reads until stopped. What fails is taken up again behind the last commit that was published. */
-  private async follow(at: number): Promise<void> {
+  private async follow(at: number, followers: Follower[], stopping: AbortSignal): Promise<void> {
     const { service, partition } = everyPartition[at] as PartitionName;
-    for (let delayMs = 100; !this.stopping.signal.aborted; delayMs = Math.min(delayMs * 2, 5_000)) {
+    for (let delayMs = 100; !stopping.aborted; delayMs = Math.min(delayMs * 2, 5_000)) {
       try {
         const from = this.heads[at] as number;
-        const onCommit = (commit: Commit) => this.publish(at, commit);
+        const onCommit = (commit: Commit) => (stopping.aborted ? undefined : this.publish(at, commit));
         const follower = await this.ledger.follow({ service, partition, from, onCommit });
-        this.followers[at] = follower;
-        if (this.stopping.signal.aborted) return await follower.stop();
+        followers[at] = follower;
+        if (stopping.aborted) return await follower.stop();
         this.broken.delete(at);
         await follower.closed;
       } catch (error) {
-        if (this.stopping.signal.aborted) return;
+        if (stopping.aborted) return;
         this.broken.set(at, error instanceof Error ? error.message : String(error));
         this.log?.error({ err: error, partition: nameOf(at) }, 'the events of a partition cannot be followed');
-        await sleep(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+        await sleep(delayMs, undefined, { signal: stopping }).catch(() => undefined);
       }
     }
   }
