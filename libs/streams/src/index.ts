@@ -1,0 +1,5 @@
+export { StreamStore, type StreamChange, type StreamPage } from './store.js';
+export type { Broker } from './log.js';
+export type { StreamSpace } from './space.js';
+export { decodeRecord, hasData, tailOf, type StreamRecord, type StreamState } from './record.js';
+export { fromStart, offsetOf, parseOffset } from './offset.js';
