@@ -11,13 +11,15 @@ import { file_google_protobuf_duration, file_google_protobuf_struct, file_google
 import { file_writ_api_v1_options } from "../../api/v1/options_pb.js";
 import type { Capability } from "../../identity/v1/identity_pb.js";
 import { file_writ_identity_v1_identity } from "../../identity/v1/identity_pb.js";
+import type { Budget, Limits } from "./budget_pb.js";
+import { file_writ_run_v1_budget } from "./budget_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKJAwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdCJDCgdSZWNlaXB0Eg8KB3N0b3BwZWQYASADKAkSDgoGdW5kb25lGAIgAygJEhcKD291dGNvbWVfdW5rbm93bhgDIAMoCSKGAQoMU3RlcFByb2dyZXNzEgwKBHN0ZXAYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRItCgliZWF0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCHByb2dyZXNzGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiUKB1BheWxvYWQSDAoEZGF0YRgBIAEoDBIMCgRibG9iGAIgASgJIvICCg9TdGFydFJ1blJlcXVlc3QSHAoId29ya2Zsb3cYASABKAlCCrpIB3IFEAEYyAESIwoFaW5wdXQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEhQKAmlkGAMgASgJQgi6SAVyAxjIARIqCgtvbl9jb25mbGljdBgEIAEoCUIVukgSchBSAFIEZmFpbFIGYXR0YWNoEhcKBXF1ZXVlGAUgASgJQgi6SAVyAxjIARIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZ2VudBgHIAEoCRI1CgVncmFudBgIIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eUIIukgFkgECEEASDgoGcGFyZW50GAkgASgJEg8KB3ZlcnNpb24YCiABKAkSKgoKanNvbl9pbnB1dBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4ibQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIi4KFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiYKFVJlYWRSdW5SZXN1bHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCK7AQoSU2VuZE1lc3NhZ2VSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhsKB21lc3NhZ2UYAiABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiJwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJTChBDYW5jZWxSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMSDQoFZm9yY2UYAyABKAgicAoRQ2FuY2VsUnVuUmVzcG9uc2USDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSEAoIcG9zaXRpb24YAyABKAkSDgoGdW5kb25lGAQgAygJEg8KB3VuZG9pbmcYBSADKAkiKgoQUmVzdW1lUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASIlChFSZXN1bWVSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXBsYXlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIrIBChFSZXBsYXlSdW5SZXNwb25zZRIMCgRzYW1lGAEgASgIEhgKEGZpcnN0X2RpZmZlcmVuY2UYAiABKAkSKAoIZXhwZWN0ZWQYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJgoGYWN0dWFsGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg8KB2VudHJpZXMYBSABKAUSEgoKbGl2ZV9jYWxscxgGIAEoBSqxAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFQoRUlVOX1NUQVRFX1dBSVRJTkcQAxIXChNSVU5fU1RBVEVfU1VDQ0VFREVEEAQSFAoQUlVOX1NUQVRFX0ZBSUxFRBAFEhcKE1JVTl9TVEFURV9DQU5DRUxMRUQQBjKMCgoKUnVuU2VydmljZRJpCghTdGFydFJ1bhIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2UiIOLHGAlydW4uc3RhcnSC0+STAg06ASoiCC92MS9ydW5zEnIKCVN0YXJ0UnVucxIdLndyaXQucnVuLnYxLlN0YXJ0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZSIm4scYCXJ1bi5zdGFydILT5JMCEzoBKiIOL3YxL3J1bnM6c3RhcnQSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEn0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBJcCglBd2FpdFJ1bnMSHS53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UiDOLHGAhydW4ucmVhZCgBMAEShgEKDVJlYWRSdW5SZXN1bHQSIS53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVxdWVzdBoiLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXNwb25zZSIs4scYCHJ1bi5yZWFkgtPkkwIaEhgvdjEvcnVucy97aWR9OnJlYWRSZXN1bHQwARJ7CgtTZW5kTWVzc2FnZRIfLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2UiKeLHGAhydW4uc2VuZILT5JMCFzoBKiISL3YxL3J1bnMve2lkfTpzZW5kEnkKCUNhbmNlbFJ1bhIdLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06Y2FuY2VsEnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKuAwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdBIjCgZidWRnZXQYHiABKAsyEy53cml0LnJ1bi52MS5CdWRnZXQiQwoHUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEg4KBnVuZG9uZRgCIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAyADKAkihgEKDFN0ZXBQcm9ncmVzcxIMCgRzdGVwGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSLQoJYmVhdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghwcm9ncmVzcxgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSL9AwoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSFQoDa2V5GCggASgJQgi6SAVyAxjIARIkCghwcmlvcml0eRgpIAEoBUISukgPGg0YCSj3//////////8BEiMKBmxpbWl0cxgeIAEoCzITLndyaXQucnVuLnYxLkxpbWl0cxInCgRzZW5kGAwgASgLMhkud3JpdC5ydW4udjEuRmlyc3RNZXNzYWdlIp0BCgxGaXJzdE1lc3NhZ2USGwoHbWVzc2FnZRgBIAEoCUIKukgHcgUQARjIARIiCgRkYXRhGAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4ibQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIi4KFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiYKFVJlYWRSdW5SZXN1bHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCK7AQoSU2VuZE1lc3NhZ2VSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhsKB21lc3NhZ2UYAiABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiJwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJXChNTZW5kTWVzc2FnZXNSZXF1ZXN0EkAKBWl0ZW1zGAEgAygLMh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrsBChRTZW5kTWVzc2FnZXNSZXNwb25zZRI1CgVpdGVtcxgBIAMoCzImLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlc1Jlc3BvbnNlLkl0ZW0abAoESXRlbRIwCgRzZW50GAEgASgLMiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZUgAEicKB3Byb2JsZW0YAiABKAsyFC53cml0LnJ1bi52MS5Qcm9ibGVtSABCCQoHb3V0Y29tZSKSAQoPUXVlcnlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBXF1ZXJ5GAIgASgJQgm6SAZyBBABGGQSIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSKQoJanNvbl9kYXRhGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlImUKEFF1ZXJ5UnVuUmVzcG9uc2USJAoGYW5zd2VyGAEgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIrCgtqc29uX2Fuc3dlchgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSLgAQoQVXBkYXRlUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIZCgZ1cGRhdGUYAiABKAlCCbpIBnIEEAEYZBIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRInCgR3YWl0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqwBChFVcGRhdGVSdW5SZXNwb25zZRIMCgRkb25lGAEgASgIEiQKBmFuc3dlchgCIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSKwoLanNvbl9hbnN3ZXIYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJAoFZXJyb3IYBCABKAsyFS53cml0LnJ1bi52MS5SdW5FcnJvchIQCghwb3NpdGlvbhgFIAEoCSJTChBDYW5jZWxSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMSDQoFZm9yY2UYAyABKAgicAoRQ2FuY2VsUnVuUmVzcG9uc2USDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSEAoIcG9zaXRpb24YAyABKAkSDgoGdW5kb25lGAQgAygJEg8KB3VuZG9pbmcYBSADKAkiQwoPUGF1c2VSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiJAoQUGF1c2VSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXN1bWVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiUKEVJlc3VtZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIioKEFJlcGxheVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEisgEKEVJlcGxheVJ1blJlc3BvbnNlEgwKBHNhbWUYASABKAgSGAoQZmlyc3RfZGlmZmVyZW5jZRgCIAEoCRIoCghleHBlY3RlZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRImCgZhY3R1YWwYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHZW50cmllcxgFIAEoBRISCgpsaXZlX2NhbGxzGAYgASgFKrEBCghSdW5TdGF0ZRIZChVSVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIUChBSVU5fU1RBVEVfUVVFVUVEEAESFQoRUlVOX1NUQVRFX1JVTk5JTkcQAhIVChFSVU5fU1RBVEVfV0FJVElORxADEhcKE1JVTl9TVEFURV9TVUNDRUVERUQQBBIUChBSVU5fU1RBVEVfRkFJTEVEEAUSFwoTUlVOX1NUQVRFX0NBTkNFTExFRBAGMuwNCgpSdW5TZXJ2aWNlEmkKCFN0YXJ0UnVuEhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuU3RhcnRSdW5SZXNwb25zZSIg4scYCXJ1bi5zdGFydILT5JMCDToBKiIIL3YxL3J1bnMScgoJU3RhcnRSdW5zEh0ud3JpdC5ydW4udjEuU3RhcnRSdW5zUmVxdWVzdBoeLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlIibixxgJcnVuLnN0YXJ0gtPkkwITOgEqIg4vdjEvcnVuczpzdGFydBJkCgZHZXRSdW4SGi53cml0LnJ1bi52MS5HZXRSdW5SZXF1ZXN0Ghsud3JpdC5ydW4udjEuR2V0UnVuUmVzcG9uc2UiIeLHGAhydW4ucmVhZILT5JMCDxINL3YxL3J1bnMve2lkfRJlCghMaXN0UnVucxIcLndyaXQucnVuLnYxLkxpc3RSdW5zUmVxdWVzdBodLndyaXQucnVuLnYxLkxpc3RSdW5zUmVzcG9uc2UiHOLHGAhydW4ucmVhZILT5JMCChIIL3YxL3J1bnMSfQoMR2V0UnVuUmVzdWx0EiAud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVxdWVzdBohLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlc3BvbnNlIijixxgIcnVuLnJlYWSC0+STAhYSFC92MS9ydW5zL3tpZH06cmVzdWx0ElwKCUF3YWl0UnVucxIdLndyaXQucnVuLnYxLkF3YWl0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXNwb25zZSIM4scYCHJ1bi5yZWFkKAEwARKGAQoNUmVhZFJ1blJlc3VsdBIhLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXF1ZXN0GiIud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlc3BvbnNlIizixxgIcnVuLnJlYWSC0+STAhoSGC92MS9ydW5zL3tpZH06cmVhZFJlc3VsdDABEnsKC1NlbmRNZXNzYWdlEh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZSIp4scYCHJ1bi5zZW5kgtPkkwIXOgEqIhIvdjEvcnVucy97aWR9OnNlbmQSeQoMU2VuZE1lc3NhZ2VzEiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VzUmVxdWVzdBohLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlc1Jlc3BvbnNlIiTixxgIcnVuLnNlbmSC0+STAhI6ASoiDS92MS9ydW5zOnNlbmQScwoIUXVlcnlSdW4SHC53cml0LnJ1bi52MS5RdWVyeVJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5RdWVyeVJ1blJlc3BvbnNlIirixxgIcnVuLnJlYWSC0+STAhg6ASoiEy92MS9ydW5zL3tpZH06cXVlcnkSdwoJVXBkYXRlUnVuEh0ud3JpdC5ydW4udjEuVXBkYXRlUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlVwZGF0ZVJ1blJlc3BvbnNlIivixxgIcnVuLnNlbmSC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06dXBkYXRlEnkKCUNhbmNlbFJ1bhIdLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06Y2FuY2VsEnUKCFBhdXNlUnVuEhwud3JpdC5ydW4udjEuUGF1c2VSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuUGF1c2VSdW5SZXNwb25zZSIs4scYCnJ1bi5jYW5jZWyC0+STAhg6ASoiEy92MS9ydW5zL3tpZH06cGF1c2USeQoJUmVzdW1lUnVuEh0ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXN1bWUSeQoJUmVwbGF5UnVuEh0ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlcGxheVJ1blJlc3BvbnNlIi3ixxgKcnVuLnJlcGxheYLT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXBsYXliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -129,6 +131,13 @@ export type Run = Message<"writ.run.v1.Run"> & {
    * @generated from field: writ.run.v1.Receipt receipt = 14;
    */
   receipt?: Receipt | undefined;
+
+  /**
+   * Of GetRun only. Absent: no limits.
+   *
+   * @generated from field: writ.run.v1.Budget budget = 30;
+   */
+  budget?: Budget | undefined;
 };
 
 /**
@@ -309,6 +318,34 @@ export type StartRunRequest = Message<"writ.run.v1.StartRunRequest"> & {
    * @generated from field: google.protobuf.Value json_input = 11;
    */
   jsonInput?: Value | undefined;
+
+  /**
+   * Of its place in a queue that has limits for each key; default: what the queue takes from the input.
+   *
+   * @generated from field: string key = 40;
+   */
+  key: string;
+
+  /**
+   * In a queue with limits the higher goes first.
+   *
+   * @generated from field: int32 priority = 41;
+   */
+  priority: number;
+
+  /**
+   * Bounds of it and of all that it starts; with a parent they are reserved from the parent's.
+   *
+   * @generated from field: writ.run.v1.Limits limits = 30;
+   */
+  limits?: Limits | undefined;
+
+  /**
+   * Sent to the run in the same commit as its start; to a run that is there already, too. Needs `run.send` as well.
+   *
+   * @generated from field: writ.run.v1.FirstMessage send = 12;
+   */
+  send?: FirstMessage | undefined;
 };
 
 /**
@@ -317,6 +354,42 @@ export type StartRunRequest = Message<"writ.run.v1.StartRunRequest"> & {
  */
 export const StartRunRequestSchema: GenMessage<StartRunRequest> = /*@__PURE__*/
   messageDesc(file_writ_run_v1_run, 5);
+
+/**
+ * A message that goes with a start.
+ *
+ * @generated from message writ.run.v1.FirstMessage
+ */
+export type FirstMessage = Message<"writ.run.v1.FirstMessage"> & {
+  /**
+   * @generated from field: string message = 1;
+   */
+  message: string;
+
+  /**
+   * @generated from field: writ.run.v1.Payload data = 2;
+   */
+  data?: Payload | undefined;
+
+  /**
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Plain JSON, for callers without the SDK.
+   *
+   * @generated from field: google.protobuf.Value json_data = 4;
+   */
+  jsonData?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.run.v1.FirstMessage.
+ * Use `create(FirstMessageSchema)` to create a new message.
+ */
+export const FirstMessageSchema: GenMessage<FirstMessage> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 6);
 
 /**
  * @generated from message writ.run.v1.StartRunResponse
@@ -343,7 +416,7 @@ export type StartRunResponse = Message<"writ.run.v1.StartRunResponse"> & {
  * Use `create(StartRunResponseSchema)` to create a new message.
  */
 export const StartRunResponseSchema: GenMessage<StartRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 6);
+  messageDesc(file_writ_run_v1_run, 7);
 
 /**
  * Why one of many was refused: what a call for it alone would have been refused with.
@@ -388,7 +461,7 @@ export type Problem = Message<"writ.run.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 7);
+  messageDesc(file_writ_run_v1_run, 8);
 
 /**
  * @generated from message writ.run.v1.StartRunsRequest
@@ -407,7 +480,7 @@ export type StartRunsRequest = Message<"writ.run.v1.StartRunsRequest"> & {
  * Use `create(StartRunsRequestSchema)` to create a new message.
  */
 export const StartRunsRequestSchema: GenMessage<StartRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 8);
+  messageDesc(file_writ_run_v1_run, 9);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse
@@ -426,7 +499,7 @@ export type StartRunsResponse = Message<"writ.run.v1.StartRunsResponse"> & {
  * Use `create(StartRunsResponseSchema)` to create a new message.
  */
 export const StartRunsResponseSchema: GenMessage<StartRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9);
+  messageDesc(file_writ_run_v1_run, 10);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse.Item
@@ -455,7 +528,7 @@ export type StartRunsResponse_Item = Message<"writ.run.v1.StartRunsResponse.Item
  * Use `create(StartRunsResponse_ItemSchema)` to create a new message.
  */
 export const StartRunsResponse_ItemSchema: GenMessage<StartRunsResponse_Item> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9, 0);
+  messageDesc(file_writ_run_v1_run, 10, 0);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsRequest
@@ -481,7 +554,7 @@ export type AwaitRunsRequest = Message<"writ.run.v1.AwaitRunsRequest"> & {
  * Use `create(AwaitRunsRequestSchema)` to create a new message.
  */
 export const AwaitRunsRequestSchema: GenMessage<AwaitRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10);
+  messageDesc(file_writ_run_v1_run, 11);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse
@@ -498,7 +571,7 @@ export type AwaitRunsResponse = Message<"writ.run.v1.AwaitRunsResponse"> & {
  * Use `create(AwaitRunsResponseSchema)` to create a new message.
  */
 export const AwaitRunsResponseSchema: GenMessage<AwaitRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 12);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse.End
@@ -541,7 +614,7 @@ export type AwaitRunsResponse_End = Message<"writ.run.v1.AwaitRunsResponse.End">
  * Use `create(AwaitRunsResponse_EndSchema)` to create a new message.
  */
 export const AwaitRunsResponse_EndSchema: GenMessage<AwaitRunsResponse_End> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11, 0);
+  messageDesc(file_writ_run_v1_run, 12, 0);
 
 /**
  * @generated from message writ.run.v1.GetRunRequest
@@ -563,7 +636,7 @@ export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.GetRunResponse
@@ -580,7 +653,7 @@ export type GetRunResponse = Message<"writ.run.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.ListRunsRequest
@@ -614,7 +687,7 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.ListRunsResponse
@@ -636,7 +709,7 @@ export type ListRunsResponse = Message<"writ.run.v1.ListRunsResponse"> & {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.GetRunResultRequest
@@ -660,7 +733,7 @@ export type GetRunResultRequest = Message<"writ.run.v1.GetRunResultRequest"> & {
  * Use `create(GetRunResultRequestSchema)` to create a new message.
  */
 export const GetRunResultRequestSchema: GenMessage<GetRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 17);
 
 /**
  * @generated from message writ.run.v1.GetRunResultResponse
@@ -694,7 +767,7 @@ export type GetRunResultResponse = Message<"writ.run.v1.GetRunResultResponse"> &
  * Use `create(GetRunResultResponseSchema)` to create a new message.
  */
 export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 18);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultRequest
@@ -711,7 +784,7 @@ export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> &
  * Use `create(ReadRunResultRequestSchema)` to create a new message.
  */
 export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 19);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultResponse
@@ -728,7 +801,7 @@ export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse">
  * Use `create(ReadRunResultResponseSchema)` to create a new message.
  */
 export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from message writ.run.v1.SendMessageRequest
@@ -767,7 +840,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 20);
+  messageDesc(file_writ_run_v1_run, 21);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -784,7 +857,223 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 21);
+  messageDesc(file_writ_run_v1_run, 22);
+
+/**
+ * @generated from message writ.run.v1.SendMessagesRequest
+ */
+export type SendMessagesRequest = Message<"writ.run.v1.SendMessagesRequest"> & {
+  /**
+   * Rules that one of them breaks are its own problem.
+   *
+   * @generated from field: repeated writ.run.v1.SendMessageRequest items = 1;
+   */
+  items: SendMessageRequest[];
+};
+
+/**
+ * Describes the message writ.run.v1.SendMessagesRequest.
+ * Use `create(SendMessagesRequestSchema)` to create a new message.
+ */
+export const SendMessagesRequestSchema: GenMessage<SendMessagesRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 23);
+
+/**
+ * @generated from message writ.run.v1.SendMessagesResponse
+ */
+export type SendMessagesResponse = Message<"writ.run.v1.SendMessagesResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated writ.run.v1.SendMessagesResponse.Item items = 1;
+   */
+  items: SendMessagesResponse_Item[];
+};
+
+/**
+ * Describes the message writ.run.v1.SendMessagesResponse.
+ * Use `create(SendMessagesResponseSchema)` to create a new message.
+ */
+export const SendMessagesResponseSchema: GenMessage<SendMessagesResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 24);
+
+/**
+ * @generated from message writ.run.v1.SendMessagesResponse.Item
+ */
+export type SendMessagesResponse_Item = Message<"writ.run.v1.SendMessagesResponse.Item"> & {
+  /**
+   * @generated from oneof writ.run.v1.SendMessagesResponse.Item.outcome
+   */
+  outcome: {
+    /**
+     * @generated from field: writ.run.v1.SendMessageResponse sent = 1;
+     */
+    value: SendMessageResponse;
+    case: "sent";
+  } | {
+    /**
+     * @generated from field: writ.run.v1.Problem problem = 2;
+     */
+    value: Problem;
+    case: "problem";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message writ.run.v1.SendMessagesResponse.Item.
+ * Use `create(SendMessagesResponse_ItemSchema)` to create a new message.
+ */
+export const SendMessagesResponse_ItemSchema: GenMessage<SendMessagesResponse_Item> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 24, 0);
+
+/**
+ * @generated from message writ.run.v1.QueryRunRequest
+ */
+export type QueryRunRequest = Message<"writ.run.v1.QueryRunRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string query = 2;
+   */
+  query: string;
+
+  /**
+   * @generated from field: writ.run.v1.Payload data = 3;
+   */
+  data?: Payload | undefined;
+
+  /**
+   * Plain JSON, for callers without the SDK.
+   *
+   * @generated from field: google.protobuf.Value json_data = 4;
+   */
+  jsonData?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.run.v1.QueryRunRequest.
+ * Use `create(QueryRunRequestSchema)` to create a new message.
+ */
+export const QueryRunRequestSchema: GenMessage<QueryRunRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 25);
+
+/**
+ * @generated from message writ.run.v1.QueryRunResponse
+ */
+export type QueryRunResponse = Message<"writ.run.v1.QueryRunResponse"> & {
+  /**
+   * @generated from field: writ.run.v1.Payload answer = 1;
+   */
+  answer?: Payload | undefined;
+
+  /**
+   * The answer as plain JSON, where it has that form.
+   *
+   * @generated from field: google.protobuf.Value json_answer = 2;
+   */
+  jsonAnswer?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.run.v1.QueryRunResponse.
+ * Use `create(QueryRunResponseSchema)` to create a new message.
+ */
+export const QueryRunResponseSchema: GenMessage<QueryRunResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 26);
+
+/**
+ * @generated from message writ.run.v1.UpdateRunRequest
+ */
+export type UpdateRunRequest = Message<"writ.run.v1.UpdateRunRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string update = 2;
+   */
+  update: string;
+
+  /**
+   * @generated from field: writ.run.v1.Payload data = 3;
+   */
+  data?: Payload | undefined;
+
+  /**
+   * The same key is the same update, as long as the run is known; needed to ask for the answer again.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Plain JSON, for callers without the SDK.
+   *
+   * @generated from field: google.protobuf.Value json_data = 5;
+   */
+  jsonData?: Value | undefined;
+
+  /**
+   * At most 60 s, default 30 s.
+   *
+   * @generated from field: google.protobuf.Duration wait = 6;
+   */
+  wait?: Duration | undefined;
+};
+
+/**
+ * Describes the message writ.run.v1.UpdateRunRequest.
+ * Use `create(UpdateRunRequestSchema)` to create a new message.
+ */
+export const UpdateRunRequestSchema: GenMessage<UpdateRunRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 27);
+
+/**
+ * @generated from message writ.run.v1.UpdateRunResponse
+ */
+export type UpdateRunResponse = Message<"writ.run.v1.UpdateRunResponse"> & {
+  /**
+   * False: it was accepted and is not done yet; ask again with the same key.
+   *
+   * @generated from field: bool done = 1;
+   */
+  done: boolean;
+
+  /**
+   * @generated from field: writ.run.v1.Payload answer = 2;
+   */
+  answer?: Payload | undefined;
+
+  /**
+   * The answer as plain JSON, where it has that form.
+   *
+   * @generated from field: google.protobuf.Value json_answer = 3;
+   */
+  jsonAnswer?: Value | undefined;
+
+  /**
+   * What the run's code threw while it did it.
+   *
+   * @generated from field: writ.run.v1.RunError error = 4;
+   */
+  error?: RunError | undefined;
+
+  /**
+   * @generated from field: string position = 5;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.run.v1.UpdateRunResponse.
+ * Use `create(UpdateRunResponseSchema)` to create a new message.
+ */
+export const UpdateRunResponseSchema: GenMessage<UpdateRunResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 28);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -811,7 +1100,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 22);
+  messageDesc(file_writ_run_v1_run, 29);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -850,7 +1139,48 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 23);
+  messageDesc(file_writ_run_v1_run, 30);
+
+/**
+ * @generated from message writ.run.v1.PauseRunRequest
+ */
+export type PauseRunRequest = Message<"writ.run.v1.PauseRunRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Why; it is in the record.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message writ.run.v1.PauseRunRequest.
+ * Use `create(PauseRunRequestSchema)` to create a new message.
+ */
+export const PauseRunRequestSchema: GenMessage<PauseRunRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 31);
+
+/**
+ * @generated from message writ.run.v1.PauseRunResponse
+ */
+export type PauseRunResponse = Message<"writ.run.v1.PauseRunResponse"> & {
+  /**
+   * @generated from field: string position = 1;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.run.v1.PauseRunResponse.
+ * Use `create(PauseRunResponseSchema)` to create a new message.
+ */
+export const PauseRunResponseSchema: GenMessage<PauseRunResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 32);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -867,7 +1197,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 24);
+  messageDesc(file_writ_run_v1_run, 33);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -884,7 +1214,7 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 25);
+  messageDesc(file_writ_run_v1_run, 34);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -901,7 +1231,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 26);
+  messageDesc(file_writ_run_v1_run, 35);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -943,7 +1273,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 27);
+  messageDesc(file_writ_run_v1_run, 36);
 
 /**
  * @generated from enum writ.run.v1.RunState
@@ -1080,6 +1410,38 @@ export const RunService: GenService<{
     output: typeof SendMessageResponseSchema;
   },
   /**
+   * Sends up to 10,000 messages, to one run or to many. Each is sent or refused by itself, exactly as SendMessage would; to one run they come in their order.
+   *
+   * @generated from rpc writ.run.v1.RunService.SendMessages
+   */
+  sendMessages: {
+    methodKind: "unary";
+    input: typeof SendMessagesRequestSchema;
+    output: typeof SendMessagesResponseSchema;
+  },
+  /**
+   * Asks a run something that it answers at once and that changes nothing: nothing is recorded. It is answered where the run lives, else by a replay of
+   * its record, also when it has ended. Refused with `run.no_worker` where no worker has its code, `run.no_handler` where the code does not answer it.
+   *
+   * @generated from rpc writ.run.v1.RunService.QueryRun
+   */
+  queryRun: {
+    methodKind: "unary";
+    input: typeof QueryRunRequestSchema;
+    output: typeof QueryRunResponseSchema;
+  },
+  /**
+   * Asks a run to do something and waits (bounded) for the answer. The run's code accepts or refuses it (`run.update_refused`) before anything is
+   * recorded. What is accepted is recorded and done in this order, one at a time, and done once for each `idempotency_key`.
+   *
+   * @generated from rpc writ.run.v1.RunService.UpdateRun
+   */
+  updateRun: {
+    methodKind: "unary";
+    input: typeof UpdateRunRequestSchema;
+    output: typeof UpdateRunResponseSchema;
+  },
+  /**
    * Cancels a run and all that it owns, and returns a receipt.
    *
    * @generated from rpc writ.run.v1.RunService.CancelRun
@@ -1088,6 +1450,17 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof CancelRunRequestSchema;
     output: typeof CancelRunResponseSchema;
+  },
+  /**
+   * Stops handing a run to workers until it is resumed. What is under way is given up and made anew then; messages are kept, timers run on. A cancel
+   * of a paused run lets it go on, so that it can take back what it did.
+   *
+   * @generated from rpc writ.run.v1.RunService.PauseRun
+   */
+  pauseRun: {
+    methodKind: "unary";
+    input: typeof PauseRunRequestSchema;
+    output: typeof PauseRunResponseSchema;
   },
   /**
    * Lets a paused run go on, once the cause is repaired: for example after a worker with the right code was started.

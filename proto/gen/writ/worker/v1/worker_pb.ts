@@ -31,6 +31,15 @@
 // for the function. An entry for something whose value the worker itself reported (a step, a call, an emit) says `recorded` and does not repeat the
 // value; the worker takes the value it sent, after the round trip through its codec, so that the first execution sees what a replay would see.
 //
+// # Loops
+//
+// A loop is a command too: `ctx.loop(state, turn)`, kind LOOP, by default called `loop`. What a turn asks for stands under names of its own, in front of which is
+// the loop's name, its occurrence where that is not 1, and the turn, from 1: `loop[17]/model`, `loop#2[1]/model`, `outer[3]/inner[1]/model`. The
+// occurrences of such a name are counted in that turn alone. No other name contains `]/`. While nothing of the loop is open, between two turns, the worker may
+// report `loop`: the state that the next turn begins with. When the entry for that comes it is a *generation*: the turns before it belong to no journal any
+// more. A journal then has what happened outside of the loop, the entry `loop` (kind LOOP, the loop's key) with that turn and its state, and what
+// happened in the loop since. A function that is called with such a journal asks for nothing of the turns before.
+//
 // Entries come in the order of the ledger. The worker MUST settle promises in exactly that order, letting the function come to rest between two
 // entries (run until every microtask is done), because a replay will hand it the same entries in the same order: that is what makes
 // `Promise.race` come out the same way twice.
@@ -93,6 +102,22 @@
 // The stream lives as long as its token. Send a new one of the same principal in `access_token` before the old one expires, on the same stream;
 // else the stream ends with UNAUTHENTICATED.
 //
+// # Questions
+//
+// `consult` has a run answer a query, or say whether it accepts an update: either of a run that is here (`attempt`) or of a copy that the worker makes from a journal
+// for this question alone (`run`), as for a strict replay. The answer is an `ConsultResult`; nothing of it is recorded, and while it is found the function's
+// context performs nothing. The question is asked when the function has come to rest; about an update also not before the one before it has been answered.
+//
+// An update that was accepted comes as an entry of kind UPDATE with outcome `accepted`: it matches no command, but the code must have said that it handles
+// updates of this name. It calls the handler, whose outcome is a command of the same key, `completed` or `failed`, never tried again. Its name
+// is `<name of the update>/<id of the update>`, its occurrence 1.
+//
+// # Deltas
+//
+// While a step or call goes on the worker may send what it writes: `deltas`, which come before the reports of the same frame. They are held for who watches, are not
+// in the ledger, and nothing of the run depends on them; they are never answered. A worker says with the outcome of the attempt (`streamed`) that it has sent some,
+// after the last of them. It counts them for itself, so that whoever watches is told of those that were lost with a connection, or for want of room.
+//
 // # Values
 //
 // A value is the UTF-8 JSON text that the SDK's codec makes; the scheduler reads it as JSON and understands none of it. Up to `max_inline_bytes` it travels in
@@ -105,13 +130,15 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_writ_api_v1_options } from "../../api/v1/options_pb.js";
 import type { Capability } from "../../identity/v1/identity_pb.js";
 import { file_writ_identity_v1_identity } from "../../identity/v1/identity_pb.js";
+import type { Limits } from "../../run/v1/budget_pb.js";
+import { file_writ_run_v1_budget } from "../../run/v1/budget_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file writ/worker/v1/worker.proto.
  */
 export const file_writ_worker_v1_worker: GenFile = /*@__PURE__*/
-  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIsQBCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCSKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQivgQKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFcGF0Y2gYDyABKAhIAEIGCgR3aGF0In8KBEJlYXQSDwoHYXR0ZW1wdBgBIAEoDRIQCghsZWFzZV9tcxgCIAEoBBIrCgZwb2xpY3kYAyABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRInCghwcm9ncmVzcxgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIp4BCgtTdGVwRmFpbHVyZRIPCgdhdHRlbXB0GAEgASgNEiYKBWVycm9yGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZRIRCglyZXRyeWFibGUYAyABKAgSKwoGcG9saWN5GAQgASgLMhsud3JpdC53b3JrZXIudjEuUmV0cnlQb2xpY3kSFgoOcmV0cnlfYWZ0ZXJfbXMYBSABKAQingEKC1JldHJ5UG9saWN5EhAKCGF0dGVtcHRzGAEgASgNEhAKCGRlbGF5X21zGAIgASgEEg4KBmZhY3RvchgDIAEoARIUCgxtYXhfZGVsYXlfbXMYBCABKAQSDgoGaml0dGVyGAUgASgBEhQKDGluY3JlbWVudF9tcxgGIAEoBBIQCgh0b3RhbF9tcxgHIAEoBBINCgVwYXVzZRgIIAEoCCI4CgVTbGVlcBIVCgtkdXJhdGlvbl9tcxgBIAEoBEgAEg8KBWF0X21zGAIgASgDSABCBwoFdW50aWwiMgoLV2FpdE1lc3NhZ2USDwoHbWVzc2FnZRgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEImcKA0FzaxIsCghxdWVzdGlvbhgBIAEoCzIYLndyaXQud29ya2VyLnYxLlF1ZXN0aW9uSAASFQoLYXBwcm92YWxfaWQYAiABKAlIABISCgp0aW1lb3V0X21zGAMgASgEQgcKBWFib3V0IrsBCghRdWVzdGlvbhINCgV0aXRsZRgBIAEoCRIlCgZkZXRhaWwYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIlCgZzY2hlbWEYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIRCglhcHByb3ZlcnMYBCADKAkSEQoJcmVtaW5kX21zGAUgAygEEiwKCGVzY2FsYXRlGAYgAygLMhoud3JpdC53b3JrZXIudjEuRXNjYWxhdGlvbiIqCgpFc2NhbGF0aW9uEhAKCGFmdGVyX21zGAEgASgEEgoKAnRvGAIgAygJIrUBCgpTdGFydENoaWxkEg4KBnJ1bl9pZBgBIAEoCRIQCgh3b3JrZmxvdxgCIAEoCRIkCgVpbnB1dBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXF1ZXVlGAQgASgJEiQKBWdyYW50GAUgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDgoGYXR0YWNoGAYgASgIEhoKEmNhbmNlbF93aXRoX3BhcmVudBgHIAEoCCIwCgpXYWl0UmVzdWx0Eg4KBnJ1bl9pZBgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEIm8KD0Nvbm5lY3RSZXNwb25zZRIoCgd3ZWxjb21lGAEgASgLMhcud3JpdC53b3JrZXIudjEuV2VsY29tZRIjCgV0YXNrcxgCIAMoCzIULndyaXQud29ya2VyLnYxLlRhc2sSDQoFZHJhaW4YAyABKAgiTQoHV2VsY29tZRIPCgdzZXNzaW9uGAEgASgJEhgKEG1heF9pbmxpbmVfYnl0ZXMYAiABKAQSFwoPbWF4X3ZhbHVlX2J5dGVzGAMgASgEIugBCgRUYXNrEiwKCGFjdGl2YXRlGAEgASgLMhgud3JpdC53b3JrZXIudjEuQWN0aXZhdGVIABIuCgdqb3VybmFsGAIgASgLMhsud3JpdC53b3JrZXIudjEuSm91cm5hbFBhcnRIABIoCgZyZXN1bWUYAyABKAsyFi53cml0Lndvcmtlci52MS5SZXN1bWVIABImCgVldmljdBgEIAEoCzIVLndyaXQud29ya2VyLnYxLkV2aWN0SAASKAoGcmVwbGF5GAUgASgLMhYud3JpdC53b3JrZXIudjEuUmVwbGF5SABCBgoEdGFzayK3AgoIQWN0aXZhdGUSDwoHYXR0ZW1wdBgBIAEoCRIOCgZydW5faWQYAiABKAkSEAoId29ya2Zsb3cYAyABKAkSJAoFaW5wdXQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIVCg1zdGFydGVkX2F0X21zGAUgASgDEiYKB2pvdXJuYWwYBiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeRIWCg5qb3VybmFsX2xlbmd0aBgHIAEoDRIoCgdwZW5kaW5nGAggAygLMhcud3JpdC53b3JrZXIudjEuUGVuZGluZxIlCgRpbmZvGAkgASgLMhcud3JpdC53b3JrZXIudjEuUnVuSW5mbxIqCghwcm9ncmVzcxgKIAMoCzIYLndyaXQud29ya2VyLnYxLlByb2dyZXNzIlIKCFByb2dyZXNzEgwKBG5hbWUYASABKAkSEgoKb2NjdXJyZW5jZRgCIAEoDRIkCgV2YWx1ZRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIpUBCgdSdW5JbmZvEg0KBXF1ZXVlGAEgASgJEhEKCXByaW5jaXBhbBgCIAEoCRIUCgxvbl9iZWhhbGZfb2YYAyADKAkSDgoGcGFyZW50GAQgASgJEg0KBWRlcHRoGAUgASgNEiQKBWdyYW50GAYgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDQoFdHJhY2UYByABKAkiOwoFR3JhbnQSMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5IkYKC0pvdXJuYWxQYXJ0Eg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5IkEKBlJlc3VtZRIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSLcAgoFRW50cnkSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg8KB3RpbWVfbXMYBCABKAMSEgoIcmVjb3JkZWQYBSABKAhIABIqCgljb21wbGV0ZWQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgHIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIPCgVmaXJlZBgIIAEoCEgAEhMKCXRpbWVkX291dBgJIAEoCEgAEg8KBXJldHJ5GAogASgNSAASEQoHc3RhcnRlZBgLIAEoCUgAEioKCGFuc3dlcmVkGAwgASgLMhYud3JpdC53b3JrZXIudjEuQW5zd2VySAASEAoGY2FuY2VsGA0gASgJSABCCQoHb3V0Y29tZSKAAQoGQW5zd2VyEhAKCGFwcHJvdmVkGAEgASgIEiQKBXZhbHVlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSCgoCYnkYAyABKAkSDQoFYXRfbXMYBCABKAMSEwoLYXBwcm92YWxfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJIm4KB1BlbmRpbmcSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEhAKCGZhaWx1cmVzGAQgASgNEgsKA2R1ZRgFIAEoCCLtAQoFRXZpY3QSDwoHYXR0ZW1wdBgBIAEoCRIsCgZyZWFzb24YAiABKA4yHC53cml0Lndvcmtlci52MS5FdmljdC5SZWFzb24SDgoGZGV0YWlsGAMgASgJIpQBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEAoMUkVBU09OX0VOREVEEAESEAoMUkVBU09OX1NUQUxFEAISEQoNUkVBU09OX1BBVVNFRBADEhUKEVJFQVNPTl9CQURfUkVQT1JUEAQSEAoMUkVBU09OX01PVkVEEAUSEgoOUkVBU09OX1JFVk9LRUQQBiKuAQoGUmVwbGF5EgoKAmlkGAEgASgJEiUKA3J1bhgCIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEhMKCWNhbmNlbGxlZBgFIAEoCEgAQgUKA2VuZCKDAQoMUmVwbGF5UmVzdWx0EgoKAmlkGAEgASgJEgwKBHNhbWUYAiABKAgSNAoQZmlyc3RfZGlmZmVyZW5jZRgDIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2USDwoHZW50cmllcxgEIAEoDRISCgpsaXZlX2NhbGxzGAUgASgNIvwBCgpEaXZlcmdlbmNlEhAKCHBvc2l0aW9uGAEgASgNEjEKCGV4cGVjdGVkGAIgASgLMh8ud3JpdC53b3JrZXIudjEuRGl2ZXJnZW5jZS5TdGVwEi8KBmFjdHVhbBgDIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIMCgR0ZXh0GAQgASgJEgwKBGRpZmYYBSABKAkaXAoEU3RlcBIiCgRraW5kGAEgASgOMhQud3JpdC53b3JrZXIudjEuS2luZBIMCgRuYW1lGAIgASgJEhIKCm9jY3VycmVuY2UYAyABKA0SDgoGZGV0YWlsGAQgASgJIkYKBVZhbHVlEg4KBGpzb24YASABKAxIABIkCgRibG9iGAIgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYkgAQgcKBXZhbHVlIigKBEJsb2ISDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEIl8KB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEiYKB2RldGFpbHMYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRINCgVzdGFjaxgEIAEoCSJJCg1DYW5jZWxSZWNlaXB0Eg8KB3N0b3BwZWQYASADKAkSFwoPb3V0Y29tZV91bmtub3duGAIgAygJEg4KBnVuZG9uZRgDIAMoCSIjChJVcGxvYWRWYWx1ZVJlcXVlc3QSDQoFY2h1bmsYASABKAwiOQoTVXBsb2FkVmFsdWVSZXNwb25zZRIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiI2ChBSZWFkVmFsdWVSZXF1ZXN0EiIKBGJsb2IYASABKAsyFC53cml0Lndvcmtlci52MS5CbG9iIiIKEVJlYWRWYWx1ZVJlc3BvbnNlEg0KBWNodW5rGAEgASgMKsABCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABINCglLSU5EX1NURVAQARINCglLSU5EX0NBTEwQAhIOCgpLSU5EX1NMRUVQEAMSEAoMS0lORF9NRVNTQUdFEAQSEQoNS0lORF9BUFBST1ZBTBAFEg4KCktJTkRfQ0hJTEQQBhIPCgtLSU5EX1JFU1VMVBAHEg0KCUtJTkRfRU1JVBAIEg8KC0tJTkRfQ0FOQ0VMEAkSDgoKS0lORF9QQVRDSBAKMskCCg1Xb3JrZXJTZXJ2aWNlEmIKB0Nvbm5lY3QSHi53cml0Lndvcmtlci52MS5Db25uZWN0UmVxdWVzdBofLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAEwARJsCgtVcGxvYWRWYWx1ZRIiLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVxdWVzdBojLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBEmYKCVJlYWRWYWx1ZRIgLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlcXVlc3QaIS53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0MAFiBnByb3RvMw", [file_writ_api_v1_options, file_writ_identity_v1_identity]);
+  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIp4CCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCRImCgZkZWx0YXMYKCADKAsyFi53cml0Lndvcmtlci52MS5EZWx0YXMSMAoJY29uc3VsdGVkGAcgAygLMh0ud3JpdC53b3JrZXIudjEuQ29uc3VsdFJlc3VsdCKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQiowUKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFcGF0Y2gYDyABKAhIABIrCgRqb2luGBAgASgLMhsud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdHNIABIkCgRsb29wGBQgASgLMhQud3JpdC53b3JrZXIudjEuVHVybkgAEhAKCHN0cmVhbWVkGCggASgIQgYKBHdoYXQiOgoEVHVybhIMCgR0dXJuGAEgASgNEiQKBXN0YXRlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUieQoGRGVsdGFzEg8KB2F0dGVtcHQYASABKAkSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBm51bWJlchgEIAEoDRIOCgZtYWtpbmcYBSABKAkSDAoEZnJvbRgGIAEoBBIOCgZjaHVua3MYByADKAwifwoEQmVhdBIPCgdhdHRlbXB0GAEgASgNEhAKCGxlYXNlX21zGAIgASgEEisKBnBvbGljeRgDIAEoCzIbLndyaXQud29ya2VyLnYxLlJldHJ5UG9saWN5EicKCHByb2dyZXNzGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUingEKC1N0ZXBGYWlsdXJlEg8KB2F0dGVtcHQYASABKA0SJgoFZXJyb3IYAiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlEhEKCXJldHJ5YWJsZRgDIAEoCBIrCgZwb2xpY3kYBCABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRIWCg5yZXRyeV9hZnRlcl9tcxgFIAEoBCKeAQoLUmV0cnlQb2xpY3kSEAoIYXR0ZW1wdHMYASABKA0SEAoIZGVsYXlfbXMYAiABKAQSDgoGZmFjdG9yGAMgASgBEhQKDG1heF9kZWxheV9tcxgEIAEoBBIOCgZqaXR0ZXIYBSABKAESFAoMaW5jcmVtZW50X21zGAYgASgEEhAKCHRvdGFsX21zGAcgASgEEg0KBXBhdXNlGAggASgIIjgKBVNsZWVwEhUKC2R1cmF0aW9uX21zGAEgASgESAASDwoFYXRfbXMYAiABKANIAEIHCgV1bnRpbCIyCgtXYWl0TWVzc2FnZRIPCgdtZXNzYWdlGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQiZwoDQXNrEiwKCHF1ZXN0aW9uGAEgASgLMhgud3JpdC53b3JrZXIudjEuUXVlc3Rpb25IABIVCgthcHByb3ZhbF9pZBgCIAEoCUgAEhIKCnRpbWVvdXRfbXMYAyABKARCBwoFYWJvdXQiuwEKCFF1ZXN0aW9uEg0KBXRpdGxlGAEgASgJEiUKBmRldGFpbBgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEiUKBnNjaGVtYRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEhEKCWFwcHJvdmVycxgEIAMoCRIRCglyZW1pbmRfbXMYBSADKAQSLAoIZXNjYWxhdGUYBiADKAsyGi53cml0Lndvcmtlci52MS5Fc2NhbGF0aW9uIioKCkVzY2FsYXRpb24SEAoIYWZ0ZXJfbXMYASABKAQSCgoCdG8YAiADKAki+QEKClN0YXJ0Q2hpbGQSDgoGcnVuX2lkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBWlucHV0GAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFcXVldWUYBCABKAkSJAoFZ3JhbnQYBSABKAsyFS53cml0Lndvcmtlci52MS5HcmFudBIOCgZhdHRhY2gYBiABKAgSGgoSY2FuY2VsX3dpdGhfcGFyZW50GAcgASgIEgsKA2tleRgoIAEoCRIQCghwcmlvcml0eRgpIAEoBRIjCgZsaW1pdHMYHiABKAsyEy53cml0LnJ1bi52MS5MaW1pdHMiMAoKV2FpdFJlc3VsdBIOCgZydW5faWQYASABKAkSEgoKdGltZW91dF9tcxgCIAEoBCJACgtXYWl0UmVzdWx0cxIPCgdydW5faWRzGAEgAygJEgwKBG5lZWQYAiABKA0SEgoKdGltZW91dF9tcxgDIAEoBCJvCg9Db25uZWN0UmVzcG9uc2USKAoHd2VsY29tZRgBIAEoCzIXLndyaXQud29ya2VyLnYxLldlbGNvbWUSIwoFdGFza3MYAiADKAsyFC53cml0Lndvcmtlci52MS5UYXNrEg0KBWRyYWluGAMgASgIIk0KB1dlbGNvbWUSDwoHc2Vzc2lvbhgBIAEoCRIYChBtYXhfaW5saW5lX2J5dGVzGAIgASgEEhcKD21heF92YWx1ZV9ieXRlcxgDIAEoBCKUAgoEVGFzaxIsCghhY3RpdmF0ZRgBIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlSAASLgoHam91cm5hbBgCIAEoCzIbLndyaXQud29ya2VyLnYxLkpvdXJuYWxQYXJ0SAASKAoGcmVzdW1lGAMgASgLMhYud3JpdC53b3JrZXIudjEuUmVzdW1lSAASJgoFZXZpY3QYBCABKAsyFS53cml0Lndvcmtlci52MS5FdmljdEgAEigKBnJlcGxheRgFIAEoCzIWLndyaXQud29ya2VyLnYxLlJlcGxheUgAEioKB2NvbnN1bHQYBiABKAsyFy53cml0Lndvcmtlci52MS5Db25zdWx0SABCBgoEdGFzayK3AgoIQWN0aXZhdGUSDwoHYXR0ZW1wdBgBIAEoCRIOCgZydW5faWQYAiABKAkSEAoId29ya2Zsb3cYAyABKAkSJAoFaW5wdXQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIVCg1zdGFydGVkX2F0X21zGAUgASgDEiYKB2pvdXJuYWwYBiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeRIWCg5qb3VybmFsX2xlbmd0aBgHIAEoDRIoCgdwZW5kaW5nGAggAygLMhcud3JpdC53b3JrZXIudjEuUGVuZGluZxIlCgRpbmZvGAkgASgLMhcud3JpdC53b3JrZXIudjEuUnVuSW5mbxIqCghwcm9ncmVzcxgKIAMoCzIYLndyaXQud29ya2VyLnYxLlByb2dyZXNzIlIKCFByb2dyZXNzEgwKBG5hbWUYASABKAkSEgoKb2NjdXJyZW5jZRgCIAEoDRIkCgV2YWx1ZRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIpUBCgdSdW5JbmZvEg0KBXF1ZXVlGAEgASgJEhEKCXByaW5jaXBhbBgCIAEoCRIUCgxvbl9iZWhhbGZfb2YYAyADKAkSDgoGcGFyZW50GAQgASgJEg0KBWRlcHRoGAUgASgNEiQKBWdyYW50GAYgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDQoFdHJhY2UYByABKAkiOwoFR3JhbnQSMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5IkYKC0pvdXJuYWxQYXJ0Eg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5IkEKBlJlc3VtZRIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSLaAwoFRW50cnkSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg8KB3RpbWVfbXMYBCABKAMSEgoIcmVjb3JkZWQYBSABKAhIABIqCgljb21wbGV0ZWQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgHIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIPCgVmaXJlZBgIIAEoCEgAEhMKCXRpbWVkX291dBgJIAEoCEgAEg8KBXJldHJ5GAogASgNSAASEQoHc3RhcnRlZBgLIAEoCUgAEioKCGFuc3dlcmVkGAwgASgLMhYud3JpdC53b3JrZXIudjEuQW5zd2VySAASEAoGY2FuY2VsGA0gASgJSAASLAoIYWNjZXB0ZWQYDiABKAsyGC53cml0Lndvcmtlci52MS5BY2NlcHRlZEgAEigKBmpvaW5lZBgPIAEoCzIWLndyaXQud29ya2VyLnYxLkpvaW5lZEgAEiQKBGxvb3AYFCABKAsyFC53cml0Lndvcmtlci52MS5UdXJuSABCCQoHb3V0Y29tZSI/CghBY2NlcHRlZBIOCgZ1cGRhdGUYASABKAkSIwoEZGF0YRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIjQKBkpvaW5lZBIqCghjaGlsZHJlbhgBIAMoCzIYLndyaXQud29ya2VyLnYxLkNoaWxkRW5kImgKCENoaWxkRW5kEioKCWNvbXBsZXRlZBgBIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAQgUKA2VuZCKAAQoGQW5zd2VyEhAKCGFwcHJvdmVkGAEgASgIEiQKBXZhbHVlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSCgoCYnkYAyABKAkSDQoFYXRfbXMYBCABKAMSEwoLYXBwcm92YWxfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJIm4KB1BlbmRpbmcSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEhAKCGZhaWx1cmVzGAQgASgNEgsKA2R1ZRgFIAEoCCLtAQoFRXZpY3QSDwoHYXR0ZW1wdBgBIAEoCRIsCgZyZWFzb24YAiABKA4yHC53cml0Lndvcmtlci52MS5FdmljdC5SZWFzb24SDgoGZGV0YWlsGAMgASgJIpQBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEAoMUkVBU09OX0VOREVEEAESEAoMUkVBU09OX1NUQUxFEAISEQoNUkVBU09OX1BBVVNFRBADEhUKEVJFQVNPTl9CQURfUkVQT1JUEAQSEAoMUkVBU09OX01PVkVEEAUSEgoOUkVBU09OX1JFVk9LRUQQBiKuAQoGUmVwbGF5EgoKAmlkGAEgASgJEiUKA3J1bhgCIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEhMKCWNhbmNlbGxlZBgFIAEoCEgAQgUKA2VuZCKQAQoHQ29uc3VsdBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnVwZGF0ZRgDIAEoCBIjCgRkYXRhGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDwoHYXR0ZW1wdBgFIAEoCRIlCgNydW4YBiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZSKdAQoNQ29uc3VsdFJlc3VsdBIKCgJpZBgBIAEoCRIqCgljb21wbGV0ZWQYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgDIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIOCgRnb25lGAQgASgISAASDwoHZW50cmllcxgFIAEoDUIICgZyZXN1bHQigwEKDFJlcGxheVJlc3VsdBIKCgJpZBgBIAEoCRIMCgRzYW1lGAIgASgIEjQKEGZpcnN0X2RpZmZlcmVuY2UYAyABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlEg8KB2VudHJpZXMYBCABKA0SEgoKbGl2ZV9jYWxscxgFIAEoDSL8AQoKRGl2ZXJnZW5jZRIQCghwb3NpdGlvbhgBIAEoDRIxCghleHBlY3RlZBgCIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIvCgZhY3R1YWwYAyABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASDAoEdGV4dBgEIAEoCRIMCgRkaWZmGAUgASgJGlwKBFN0ZXASIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBmRldGFpbBgEIAEoCSJGCgVWYWx1ZRIOCgRqc29uGAEgASgMSAASJAoEYmxvYhgCIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2JIAEIHCgV2YWx1ZSIoCgRCbG9iEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBCJfCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRImCgdkZXRhaWxzGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFc3RhY2sYBCABKAkiSQoNQ2FuY2VsUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIOCgZ1bmRvbmUYAyADKAkiIwoSVXBsb2FkVmFsdWVSZXF1ZXN0Eg0KBWNodW5rGAEgASgMIjkKE1VwbG9hZFZhbHVlUmVzcG9uc2USIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiNgoQUmVhZFZhbHVlUmVxdWVzdBIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiIiChFSZWFkVmFsdWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCrgAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9TVEVQEAESDQoJS0lORF9DQUxMEAISDgoKS0lORF9TTEVFUBADEhAKDEtJTkRfTUVTU0FHRRAEEhEKDUtJTkRfQVBQUk9WQUwQBRIOCgpLSU5EX0NISUxEEAYSDwoLS0lORF9SRVNVTFQQBxINCglLSU5EX0VNSVQQCBIPCgtLSU5EX0NBTkNFTBAJEg4KCktJTkRfUEFUQ0gQChIPCgtLSU5EX1VQREFURRALEg0KCUtJTkRfTE9PUBAPMskCCg1Xb3JrZXJTZXJ2aWNlEmIKB0Nvbm5lY3QSHi53cml0Lndvcmtlci52MS5Db25uZWN0UmVxdWVzdBofLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAEwARJsCgtVcGxvYWRWYWx1ZRIiLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVxdWVzdBojLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBEmYKCVJlYWRWYWx1ZRIgLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlcXVlc3QaIS53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0MAFiBnByb3RvMw", [file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
 
 /**
  * One frame of the worker.
@@ -160,6 +187,20 @@ export type ConnectRequest = Message<"writ.worker.v1.ConnectRequest"> & {
    * @generated from field: string access_token = 6;
    */
   accessToken: string;
+
+  /**
+   * What steps write. Before the reports of this frame.
+   *
+   * @generated from field: repeated writ.worker.v1.Deltas deltas = 40;
+   */
+  deltas: Deltas[];
+
+  /**
+   * Answers to `consult` tasks.
+   *
+   * @generated from field: repeated writ.worker.v1.ConsultResult consulted = 7;
+   */
+  consulted: ConsultResult[];
 };
 
 /**
@@ -471,7 +512,30 @@ export type Command = Message<"writ.worker.v1.Command"> & {
      */
     value: boolean;
     case: "patch";
+  } | {
+    /**
+     * Answer: `joined`, `failed` with the error of the child by whose end it became impossible, or `timed_out`. Kind RESULT.
+     *
+     * @generated from field: writ.worker.v1.WaitResults join = 16;
+     */
+    value: WaitResults;
+    case: "join";
+  } | {
+    /**
+     * A loop has come to this turn, and begins a generation with it. Answer: `recorded`.
+     *
+     * @generated from field: writ.worker.v1.Turn loop = 20;
+     */
+    value: Turn;
+    case: "loop";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * With `completed` and `failed`: the attempt has sent deltas.
+   *
+   * @generated from field: bool streamed = 40;
+   */
+  streamed: boolean;
 };
 
 /**
@@ -480,6 +544,93 @@ export type Command = Message<"writ.worker.v1.Command"> & {
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
   messageDesc(file_writ_worker_v1_worker, 4);
+
+/**
+ * Where a loop begins a generation.
+ *
+ * @generated from message writ.worker.v1.Turn
+ */
+export type Turn = Message<"writ.worker.v1.Turn"> & {
+  /**
+   * The turn that follows; greater than any that was reported of this loop.
+   *
+   * @generated from field: uint32 turn = 1;
+   */
+  turn: number;
+
+  /**
+   * What it begins with.
+   *
+   * @generated from field: writ.worker.v1.Value state = 2;
+   */
+  state?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.worker.v1.Turn.
+ * Use `create(TurnSchema)` to create a new message.
+ */
+export const TurnSchema: GenMessage<Turn> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 5);
+
+/**
+ * What one attempt of a step or call wrote, in order.
+ *
+ * @generated from message writ.worker.v1.Deltas
+ */
+export type Deltas = Message<"writ.worker.v1.Deltas"> & {
+  /**
+   * Of the run, as in `Report`.
+   *
+   * @generated from field: string attempt = 1;
+   */
+  attempt: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 occurrence = 3;
+   */
+  occurrence: number;
+
+  /**
+   * The attempt of the step, from 1.
+   *
+   * @generated from field: uint32 number = 4;
+   */
+  number: number;
+
+  /**
+   * Names this making of the attempt, at most 32 characters: a worker that takes up what another one began makes it anew.
+   *
+   * @generated from field: string making = 5;
+   */
+  making: string;
+
+  /**
+   * How many chunks this making wrote before these.
+   *
+   * @generated from field: uint64 from = 6;
+   */
+  from: bigint;
+
+  /**
+   * JSON text, at most 64 KiB each.
+   *
+   * @generated from field: repeated bytes chunks = 7;
+   */
+  chunks: Uint8Array[];
+};
+
+/**
+ * Describes the message writ.worker.v1.Deltas.
+ * Use `create(DeltasSchema)` to create a new message.
+ */
+export const DeltasSchema: GenMessage<Deltas> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 6);
 
 /**
  * A sign of life of an attempt. With a lease the scheduler takes the run away from a worker that is silent for longer: the attempt has then failed with
@@ -521,7 +672,7 @@ export type Beat = Message<"writ.worker.v1.Beat"> & {
  * Use `create(BeatSchema)` to create a new message.
  */
 export const BeatSchema: GenMessage<Beat> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 5);
+  messageDesc(file_writ_worker_v1_worker, 7);
 
 /**
  * @generated from message writ.worker.v1.StepFailure
@@ -564,7 +715,7 @@ export type StepFailure = Message<"writ.worker.v1.StepFailure"> & {
  * Use `create(StepFailureSchema)` to create a new message.
  */
 export const StepFailureSchema: GenMessage<StepFailure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 6);
+  messageDesc(file_writ_worker_v1_worker, 8);
 
 /**
  * Delay before attempt n+1: min(delay_ms * factor^(n-1) + increment_ms * (n-1), max_delay_ms), less what the jitter takes. Zero values mean the
@@ -637,7 +788,7 @@ export type RetryPolicy = Message<"writ.worker.v1.RetryPolicy"> & {
  * Use `create(RetryPolicySchema)` to create a new message.
  */
 export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 7);
+  messageDesc(file_writ_worker_v1_worker, 9);
 
 /**
  * @generated from message writ.worker.v1.Sleep
@@ -670,7 +821,7 @@ export type Sleep = Message<"writ.worker.v1.Sleep"> & {
  * Use `create(SleepSchema)` to create a new message.
  */
 export const SleepSchema: GenMessage<Sleep> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 8);
+  messageDesc(file_writ_worker_v1_worker, 10);
 
 /**
  * @generated from message writ.worker.v1.WaitMessage
@@ -696,7 +847,7 @@ export type WaitMessage = Message<"writ.worker.v1.WaitMessage"> & {
  * Use `create(WaitMessageSchema)` to create a new message.
  */
 export const WaitMessageSchema: GenMessage<WaitMessage> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 9);
+  messageDesc(file_writ_worker_v1_worker, 11);
 
 /**
  * @generated from message writ.worker.v1.Ask
@@ -736,7 +887,7 @@ export type Ask = Message<"writ.worker.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 10);
+  messageDesc(file_writ_worker_v1_worker, 12);
 
 /**
  * @generated from message writ.worker.v1.Question
@@ -786,7 +937,7 @@ export type Question = Message<"writ.worker.v1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 11);
+  messageDesc(file_writ_worker_v1_worker, 13);
 
 /**
  * When nobody has decided by then it comes to these, beside the approvers.
@@ -810,7 +961,7 @@ export type Escalation = Message<"writ.worker.v1.Escalation"> & {
  * Use `create(EscalationSchema)` to create a new message.
  */
 export const EscalationSchema: GenMessage<Escalation> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 12);
+  messageDesc(file_writ_worker_v1_worker, 14);
 
 /**
  * @generated from message writ.worker.v1.StartChild
@@ -860,6 +1011,26 @@ export type StartChild = Message<"writ.worker.v1.StartChild"> & {
    * @generated from field: bool cancel_with_parent = 7;
    */
   cancelWithParent: boolean;
+
+  /**
+   * Its place in its queue, if that has limits: key, and -9 to 9, of which the higher goes first.
+   *
+   * @generated from field: string key = 40;
+   */
+  key: string;
+
+  /**
+   * @generated from field: int32 priority = 41;
+   */
+  priority: number;
+
+  /**
+   * Limits of its own, reserved from those of the parent: refused with `run.budget_exhausted` where there is not so much, and with
+   * `run.budget_incomplete` where they leave out what the parent's limit. Absent: it spends from the parent's.
+   *
+   * @generated from field: writ.run.v1.Limits limits = 30;
+   */
+  limits?: Limits | undefined;
 };
 
 /**
@@ -867,7 +1038,7 @@ export type StartChild = Message<"writ.worker.v1.StartChild"> & {
  * Use `create(StartChildSchema)` to create a new message.
  */
 export const StartChildSchema: GenMessage<StartChild> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 13);
+  messageDesc(file_writ_worker_v1_worker, 15);
 
 /**
  * @generated from message writ.worker.v1.WaitResult
@@ -893,7 +1064,42 @@ export type WaitResult = Message<"writ.worker.v1.WaitResult"> & {
  * Use `create(WaitResultSchema)` to create a new message.
  */
 export const WaitResultSchema: GenMessage<WaitResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 14);
+  messageDesc(file_writ_worker_v1_worker, 16);
+
+/**
+ * Wait for several children with one answer, and not one for each.
+ *
+ * @generated from message writ.worker.v1.WaitResults
+ */
+export type WaitResults = Message<"writ.worker.v1.WaitResults"> & {
+  /**
+   * Children, each once, that were started by this run.
+   *
+   * @generated from field: repeated string run_ids = 1;
+   */
+  runIds: string[];
+
+  /**
+   * So many must succeed; 0: wait until all have ended, however they did.
+   *
+   * @generated from field: uint32 need = 2;
+   */
+  need: number;
+
+  /**
+   * 0: wait for ever.
+   *
+   * @generated from field: uint64 timeout_ms = 3;
+   */
+  timeoutMs: bigint;
+};
+
+/**
+ * Describes the message writ.worker.v1.WaitResults.
+ * Use `create(WaitResultsSchema)` to create a new message.
+ */
+export const WaitResultsSchema: GenMessage<WaitResults> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 17);
 
 /**
  * One frame of the scheduler.
@@ -926,7 +1132,7 @@ export type ConnectResponse = Message<"writ.worker.v1.ConnectResponse"> & {
  * Use `create(ConnectResponseSchema)` to create a new message.
  */
 export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 15);
+  messageDesc(file_writ_worker_v1_worker, 18);
 
 /**
  * @generated from message writ.worker.v1.Welcome
@@ -959,7 +1165,7 @@ export type Welcome = Message<"writ.worker.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 16);
+  messageDesc(file_writ_worker_v1_worker, 19);
 
 /**
  * @generated from message writ.worker.v1.Task
@@ -1002,6 +1208,12 @@ export type Task = Message<"writ.worker.v1.Task"> & {
      */
     value: Replay;
     case: "replay";
+  } | {
+    /**
+     * @generated from field: writ.worker.v1.Consult consult = 6;
+     */
+    value: Consult;
+    case: "consult";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1010,7 +1222,7 @@ export type Task = Message<"writ.worker.v1.Task"> & {
  * Use `create(TaskSchema)` to create a new message.
  */
 export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 17);
+  messageDesc(file_writ_worker_v1_worker, 20);
 
 /**
  * Here is a run: call its function.
@@ -1086,7 +1298,7 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
  * Use `create(ActivateSchema)` to create a new message.
  */
 export const ActivateSchema: GenMessage<Activate> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 18);
+  messageDesc(file_writ_worker_v1_worker, 21);
 
 /**
  * What an earlier attempt of a step or call said last about itself.
@@ -1115,7 +1327,7 @@ export type Progress = Message<"writ.worker.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 19);
+  messageDesc(file_writ_worker_v1_worker, 22);
 
 /**
  * On whose behalf a run acts.
@@ -1177,7 +1389,7 @@ export type RunInfo = Message<"writ.worker.v1.RunInfo"> & {
  * Use `create(RunInfoSchema)` to create a new message.
  */
 export const RunInfoSchema: GenMessage<RunInfo> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 20);
+  messageDesc(file_writ_worker_v1_worker, 23);
 
 /**
  * @generated from message writ.worker.v1.Grant
@@ -1194,7 +1406,7 @@ export type Grant = Message<"writ.worker.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 21);
+  messageDesc(file_writ_worker_v1_worker, 24);
 
 /**
  * @generated from message writ.worker.v1.JournalPart
@@ -1216,7 +1428,7 @@ export type JournalPart = Message<"writ.worker.v1.JournalPart"> & {
  * Use `create(JournalPartSchema)` to create a new message.
  */
 export const JournalPartSchema: GenMessage<JournalPart> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 22);
+  messageDesc(file_writ_worker_v1_worker, 25);
 
 /**
  * Something came true in the ledger, in its order.
@@ -1240,7 +1452,7 @@ export type Resume = Message<"writ.worker.v1.Resume"> & {
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 23);
+  messageDesc(file_writ_worker_v1_worker, 26);
 
 /**
  * One thing that came true, of the command with this key.
@@ -1339,6 +1551,28 @@ export type Entry = Message<"writ.worker.v1.Entry"> & {
      */
     value: string;
     case: "cancel";
+  } | {
+    /**
+     * Kind UPDATE: not an end: handle it now.
+     *
+     * @generated from field: writ.worker.v1.Accepted accepted = 14;
+     */
+    value: Accepted;
+    case: "accepted";
+  } | {
+    /**
+     * @generated from field: writ.worker.v1.Joined joined = 15;
+     */
+    value: Joined;
+    case: "joined";
+  } | {
+    /**
+     * Kind LOOP, in a journal only: the loop goes on with this turn. Live it is `recorded`.
+     *
+     * @generated from field: writ.worker.v1.Turn loop = 20;
+     */
+    value: Turn;
+    case: "loop";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1347,7 +1581,81 @@ export type Entry = Message<"writ.worker.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 24);
+  messageDesc(file_writ_worker_v1_worker, 27);
+
+/**
+ * An update that the run accepted.
+ *
+ * @generated from message writ.worker.v1.Accepted
+ */
+export type Accepted = Message<"writ.worker.v1.Accepted"> & {
+  /**
+   * @generated from field: string update = 1;
+   */
+  update: string;
+
+  /**
+   * @generated from field: writ.worker.v1.Value data = 2;
+   */
+  data?: Value | undefined;
+};
+
+/**
+ * Describes the message writ.worker.v1.Accepted.
+ * Use `create(AcceptedSchema)` to create a new message.
+ */
+export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 28);
+
+/**
+ * The children of a `join`, in its order.
+ *
+ * @generated from message writ.worker.v1.Joined
+ */
+export type Joined = Message<"writ.worker.v1.Joined"> & {
+  /**
+   * @generated from field: repeated writ.worker.v1.ChildEnd children = 1;
+   */
+  children: ChildEnd[];
+};
+
+/**
+ * Describes the message writ.worker.v1.Joined.
+ * Use `create(JoinedSchema)` to create a new message.
+ */
+export const JoinedSchema: GenMessage<Joined> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 29);
+
+/**
+ * @generated from message writ.worker.v1.ChildEnd
+ */
+export type ChildEnd = Message<"writ.worker.v1.ChildEnd"> & {
+  /**
+   * Neither: it has not ended.
+   *
+   * @generated from oneof writ.worker.v1.ChildEnd.end
+   */
+  end: {
+    /**
+     * @generated from field: writ.worker.v1.Value completed = 1;
+     */
+    value: Value;
+    case: "completed";
+  } | {
+    /**
+     * @generated from field: writ.worker.v1.Failure failed = 2;
+     */
+    value: Failure;
+    case: "failed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message writ.worker.v1.ChildEnd.
+ * Use `create(ChildEndSchema)` to create a new message.
+ */
+export const ChildEndSchema: GenMessage<ChildEnd> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 30);
 
 /**
  * What a person said.
@@ -1395,7 +1703,7 @@ export type Answer = Message<"writ.worker.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 25);
+  messageDesc(file_writ_worker_v1_worker, 31);
 
 /**
  * @generated from message writ.worker.v1.Pending
@@ -1436,7 +1744,7 @@ export type Pending = Message<"writ.worker.v1.Pending"> & {
  * Use `create(PendingSchema)` to create a new message.
  */
 export const PendingSchema: GenMessage<Pending> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 26);
+  messageDesc(file_writ_worker_v1_worker, 32);
 
 /**
  * Drop the run: abort its signal, forget its coroutine, report nothing more under this attempt.
@@ -1467,7 +1775,7 @@ export type Evict = Message<"writ.worker.v1.Evict"> & {
  * Use `create(EvictSchema)` to create a new message.
  */
 export const EvictSchema: GenMessage<Evict> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 27);
+  messageDesc(file_writ_worker_v1_worker, 33);
 
 /**
  * @generated from enum writ.worker.v1.Evict.Reason
@@ -1525,7 +1833,7 @@ export enum Evict_Reason {
  * Describes the enum writ.worker.v1.Evict.Reason.
  */
 export const Evict_ReasonSchema: GenEnum<Evict_Reason> = /*@__PURE__*/
-  enumDesc(file_writ_worker_v1_worker, 27, 0);
+  enumDesc(file_writ_worker_v1_worker, 33, 0);
 
 /**
  * Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but
@@ -1577,7 +1885,114 @@ export type Replay = Message<"writ.worker.v1.Replay"> & {
  * Use `create(ReplaySchema)` to create a new message.
  */
 export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 28);
+  messageDesc(file_writ_worker_v1_worker, 34);
+
+/**
+ * A question to a run.
+ *
+ * @generated from message writ.worker.v1.Consult
+ */
+export type Consult = Message<"writ.worker.v1.Consult"> & {
+  /**
+   * Names the task in `ConsultResult`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Name of the query or update.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Whether this update would be accepted; else a query.
+   *
+   * @generated from field: bool update = 3;
+   */
+  update: boolean;
+
+  /**
+   * @generated from field: writ.worker.v1.Value data = 4;
+   */
+  data?: Value | undefined;
+
+  /**
+   * The run that is asked; empty: `run`.
+   *
+   * @generated from field: string attempt = 5;
+   */
+  attempt: string;
+
+  /**
+   * What a copy of the run is made from; its whole journal.
+   *
+   * @generated from field: writ.worker.v1.Activate run = 6;
+   */
+  run?: Activate | undefined;
+};
+
+/**
+ * Describes the message writ.worker.v1.Consult.
+ * Use `create(ConsultSchema)` to create a new message.
+ */
+export const ConsultSchema: GenMessage<Consult> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 35);
+
+/**
+ * @generated from message writ.worker.v1.ConsultResult
+ */
+export type ConsultResult = Message<"writ.worker.v1.ConsultResult"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from oneof writ.worker.v1.ConsultResult.result
+   */
+  result: {
+    /**
+     * The answer to a query; nothing for an update that is accepted.
+     *
+     * @generated from field: writ.worker.v1.Value completed = 2;
+     */
+    value: Value;
+    case: "completed";
+  } | {
+    /**
+     * The query failed, or the update is refused.
+     *
+     * @generated from field: writ.worker.v1.Failure failed = 3;
+     */
+    value: Failure;
+    case: "failed";
+  } | {
+    /**
+     * The run is not here, or cannot be asked now; ask again.
+     *
+     * @generated from field: bool gone = 4;
+     */
+    value: boolean;
+    case: "gone";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * How many entries had come by `resume` under this attempt when it was answered.
+   *
+   * @generated from field: uint32 entries = 5;
+   */
+  entries: number;
+};
+
+/**
+ * Describes the message writ.worker.v1.ConsultResult.
+ * Use `create(ConsultResultSchema)` to create a new message.
+ */
+export const ConsultResultSchema: GenMessage<ConsultResult> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 36);
 
 /**
  * @generated from message writ.worker.v1.ReplayResult
@@ -1622,7 +2037,7 @@ export type ReplayResult = Message<"writ.worker.v1.ReplayResult"> & {
  * Use `create(ReplayResultSchema)` to create a new message.
  */
 export const ReplayResultSchema: GenMessage<ReplayResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 29);
+  messageDesc(file_writ_worker_v1_worker, 37);
 
 /**
  * The code does not take the way of the record.
@@ -1671,7 +2086,7 @@ export type Divergence = Message<"writ.worker.v1.Divergence"> & {
  * Use `create(DivergenceSchema)` to create a new message.
  */
 export const DivergenceSchema: GenMessage<Divergence> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 30);
+  messageDesc(file_writ_worker_v1_worker, 38);
 
 /**
  * @generated from message writ.worker.v1.Divergence.Step
@@ -1705,7 +2120,7 @@ export type Divergence_Step = Message<"writ.worker.v1.Divergence.Step"> & {
  * Use `create(Divergence_StepSchema)` to create a new message.
  */
 export const Divergence_StepSchema: GenMessage<Divergence_Step> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 30, 0);
+  messageDesc(file_writ_worker_v1_worker, 38, 0);
 
 /**
  * A JSON value, see the narrative. Unset means `undefined`: nothing was returned.
@@ -1740,7 +2155,7 @@ export type Value = Message<"writ.worker.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 31);
+  messageDesc(file_writ_worker_v1_worker, 39);
 
 /**
  * @generated from message writ.worker.v1.Blob
@@ -1764,7 +2179,7 @@ export type Blob = Message<"writ.worker.v1.Blob"> & {
  * Use `create(BlobSchema)` to create a new message.
  */
 export const BlobSchema: GenMessage<Blob> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 32);
+  messageDesc(file_writ_worker_v1_worker, 40);
 
 /**
  * @generated from message writ.worker.v1.Failure
@@ -1804,7 +2219,7 @@ export type Failure = Message<"writ.worker.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 33);
+  messageDesc(file_writ_worker_v1_worker, 41);
 
 /**
  * @generated from message writ.worker.v1.CancelReceipt
@@ -1837,7 +2252,7 @@ export type CancelReceipt = Message<"writ.worker.v1.CancelReceipt"> & {
  * Use `create(CancelReceiptSchema)` to create a new message.
  */
 export const CancelReceiptSchema: GenMessage<CancelReceipt> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 34);
+  messageDesc(file_writ_worker_v1_worker, 42);
 
 /**
  * @generated from message writ.worker.v1.UploadValueRequest
@@ -1856,7 +2271,7 @@ export type UploadValueRequest = Message<"writ.worker.v1.UploadValueRequest"> & 
  * Use `create(UploadValueRequestSchema)` to create a new message.
  */
 export const UploadValueRequestSchema: GenMessage<UploadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 35);
+  messageDesc(file_writ_worker_v1_worker, 43);
 
 /**
  * @generated from message writ.worker.v1.UploadValueResponse
@@ -1873,7 +2288,7 @@ export type UploadValueResponse = Message<"writ.worker.v1.UploadValueResponse"> 
  * Use `create(UploadValueResponseSchema)` to create a new message.
  */
 export const UploadValueResponseSchema: GenMessage<UploadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 36);
+  messageDesc(file_writ_worker_v1_worker, 44);
 
 /**
  * @generated from message writ.worker.v1.ReadValueRequest
@@ -1890,7 +2305,7 @@ export type ReadValueRequest = Message<"writ.worker.v1.ReadValueRequest"> & {
  * Use `create(ReadValueRequestSchema)` to create a new message.
  */
 export const ReadValueRequestSchema: GenMessage<ReadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 37);
+  messageDesc(file_writ_worker_v1_worker, 45);
 
 /**
  * @generated from message writ.worker.v1.ReadValueResponse
@@ -1907,7 +2322,7 @@ export type ReadValueResponse = Message<"writ.worker.v1.ReadValueResponse"> & {
  * Use `create(ReadValueResponseSchema)` to create a new message.
  */
 export const ReadValueResponseSchema: GenMessage<ReadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 38);
+  messageDesc(file_writ_worker_v1_worker, 46);
 
 /**
  * The kind of a command; part of what is compared on replay.
@@ -1985,6 +2400,20 @@ export enum Kind {
    * @generated from enum value: KIND_PATCH = 10;
    */
   PATCH = 10,
+
+  /**
+   * An update that the run accepted.
+   *
+   * @generated from enum value: KIND_UPDATE = 11;
+   */
+  UPDATE = 11,
+
+  /**
+   * A loop that remembers only its state: `ctx.loop`.
+   *
+   * @generated from enum value: KIND_LOOP = 15;
+   */
+  LOOP = 15,
 }
 
 /**
