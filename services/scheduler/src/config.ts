@@ -5,5 +5,9 @@ import * as z from 'zod';
 export const SchedulerConfig = BaseConfig.extend({
   /** How long a run may take to stop by itself after it was cancelled. */
   WRIT_CANCEL_GRACE_MS: z.coerce.number().int().min(0).max(600_000).default(30_000),
+  /** How long what steps write is held at most, for who watches; hours. */
+  WRIT_DELTAS_HOURS: z.coerce.number().positive().max(8760).default(24),
+  /** How much of it, of all runs together; MiB. The oldest goes first. */
+  WRIT_DELTAS_MIB: z.coerce.number().int().min(1).default(1024),
 });
 export type SchedulerConfig = z.infer<typeof SchedulerConfig>;

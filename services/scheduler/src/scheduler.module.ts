@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { RunApi } from './api/run.api.js';
 import { SCHEDULER, SCHEDULER_CONFIG, WORKER_STREAMS } from './api/tokens.js';
 import { WorkerApi } from './api/worker.api.js';
+import { RunStreamApi } from './stream/run-stream.api.js';
 import type { SchedulerConfig } from './config.js';
 import { ScheduleApi } from './schedule/schedule.api.js';
 import type { Scheduler } from './scheduler.js';
@@ -23,4 +24,6 @@ export class SchedulerModule {
       ],
     };
   }
+        RunStreamApi,
+        QueueApi,
 }

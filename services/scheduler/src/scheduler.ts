@@ -4,6 +4,12 @@ import type { CommandClient, HostSpec, Logger } from '@writ/ledger';
 import { aggregates, streamName, type AnyAggregate } from '@writ/ledger/domain';
 import type { ServiceContext } from '@writ/platform';
 import type { SchedulerConfig } from './config.js';
+import { StreamStore } from '@writ/streams';
+import { BatchModel } from './batch/batch-model.js';
+import { batchErrors } from './batch/batch.errors.js';
+import { BatchPages } from './batch/batch-pages.js';
+import { BatchRunners } from './batch/batch-runner.js';
+import { BatchesTable, withBatches } from './batch/batch.view.js';
 import { Answers } from './outside/answers.js';
 import { IdentityGrants } from './outside/grants.js';
 import { PolicyQuestions } from './outside/questions.js';
@@ -23,6 +29,7 @@ import { ScheduleModel } from './schedule/schedule-model.js';
 import { SchedulesTable, withSchedules } from './schedule/schedule.view.js';
 import { Values } from './values/value-store.js';
 import { watchRuns } from './scheduler.metrics.js';
+import { deltaSpace, RunDeltas } from './stream/run-deltas.js';
 import { runsProjection, RunsTable } from './view/runs-table.js';
 import { SessionDirectory } from './worker/session-directory.js';
 
@@ -42,6 +49,7 @@ export class Scheduler {
   readonly enforcement: Enforcement | undefined;
   readonly revoked: RevokedRuns;
   private readonly dispatcher: Dispatcher;
+  readonly deltas: RunDeltas;
   private readonly answers: Answers;
   private readonly clocks: ScheduleClocks;
   private readonly grants: IdentityGrants;
@@ -83,13 +91,16 @@ export class Scheduler {
 
   /** What the ledger needs to host the scheduler's partitions here. */
   host(): Omit<HostSpec, 'service' | 'dataSource'> {
-    const { runs, starter, startPolicy, lookup, grants, questions } = this;
+    const { runs, starter, startPolicy, lookup, deltas, grants, questions } = this;
+    const broker = { replicas: ledger.streamReplicas, batches: ledger.server.features.batchGet };
+    const limits = { hours: config.WRIT_DELTAS_HOURS, mib: config.WRIT_DELTAS_MIB };
+    this.deltas = new RunDeltas(new StreamStore(nc, deltaSpace(limits), broker), log);
     const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
     return {
-      model: () => new RunModel(new ScheduleModel(aggregates([actionAggregate as unknown as AnyAggregate])())),
-      errors: { ...runErrors, ...scheduleErrors },
-      reactors: [runReactor({ runs, starter, startPolicy, lookup, grants, questions, approvalAwaited })],
-      projections: [withSchedules(runsProjection)],
+      model: () => new RunModel(new ScheduleModel(new BatchModel(aggregates([actionAggregate as unknown as AnyAggregate])()))),
+      errors: { ...runErrors, ...scheduleErrors, ...batchErrors, ...queueErrors },
+      reactors: [runReactor({ runs, starter, startPolicy, lookup, deltas, grants, questions, approvalAwaited })],
+      projections: [withBatches(withQueues(withSchedules(runsProjection)))],
       onOwned: (_partition, handle) => {
         this.owners.take(handle, (owner) => {
           this.revoked.owned(owner);

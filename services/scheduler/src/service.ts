@@ -33,8 +33,8 @@ export function schedulerService(
       const running = scheduler as Scheduler;
       const { nc } = context.ledger;
       const authenticator = authenticatorOf(context, enforcement);
-      const { runs, owners, sessions, values } = running;
-      streams = new WorkerStreams({ nc, runs, owners, sessions, values, authenticator, log: context.log });
+      const { runs, owners, sessions, values, deltas } = running;
+      streams = new WorkerStreams({ nc, runs, owners, sessions, values, deltas, authenticator, log: context.log });
       running.follow(context.enforcement, () => void streams?.recheck());
       return SchedulerModule.with(running, streams, config);
     },

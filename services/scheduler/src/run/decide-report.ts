@@ -100,8 +100,9 @@ function take(draft: Draft, command: WorkerCommand): void {
   const key = { kind, name, occurrence };
   const subject = run.id;
   if (command.type === 'completed') {
-    const data = { ...key, attempt: failuresOf(open) + 1, ...command.content };
-    events.push({ type: 'run.step_completed.v1', subject, data });
+    const attempt = failuresOf(open) + 1;
+    events.push({ type: 'run.step_completed.v1', subject, data: { ...key, attempt, ...command.content } });
+    if (command.streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: true } });
   } else if (command.type === 'failed') {
     events.push(failed(draft, command, key));
   } else if (command.type === 'abort') {
@@ -141,6 +142,11 @@ export function decideLost(run: RunRecord, token: string, beat: Beat, nowMs: num
   const { kind, name, occurrence, attempt, policy, leaseMs } = beat;
   const error = { code: 'run.step_lost', message: `its worker said nothing for ${leaseMs} ms` };
   const key = { kind, name, occurrence };
+    const { streamed, attempt } = command;
+    if (streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: false } });
+  } else if (command.type === 'answer') {
+    const { content, error } = command;
+    events.push({ type: 'run.update_answered.v1', subject, data: { ...key, ...content, ...(error && { error }) } });
   const event = failed({ run, nowMs }, { ...key, type: 'failed', attempt, error, retryable: true, policy }, key);
   return [{ ...event, data: { ...event.data, lost: true } }];
 }

@@ -205,6 +205,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     if (recordedKind(run.done, keyOf(data.kind, data.name, data.occurrence)) !== undefined) return; // in the same commit, before
     settle(run, at, data, { type: 'failed', error: data.error });
   },
+  'run.streamed.v1': () => {},
   'run.message_received.v1': (run, data, at) => {
     const open = run.opens.find(({ kind, on }) => kind === 'message' && on === data.message);
     if (open) settle(run, at, open, { type: 'completed', content: contentOf(data) });

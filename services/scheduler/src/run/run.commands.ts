@@ -100,7 +100,7 @@ export interface RetryPolicy {
 
 /** One command of a workflow, or the outcome of one that the worker performs itself. */
 export type WorkerCommand =
-  | (Key<'step' | 'call'> & { type: 'completed'; content: Content })
+  | (Key<'step' | 'call'> & { type: 'completed'; content: Content; streamed?: boolean })
   | (Key<'step' | 'call'> & {
       type: 'failed';
       attempt: number;
@@ -134,6 +134,7 @@ export type WorkerCommand =
       attach: boolean;
       cancelWithParent: boolean;
     })
+      streamed?: boolean;
   | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
   | (Key<'emit'> & { type: 'emit'; content: Content })
   | (Key<'patch'> & { type: 'patch' })

@@ -27,6 +27,7 @@ export const runErrors = {
   'run.replay_failed': { status: 502, title: 'The worker did not report on the replay', retry: true },
   'run.journal_lost': { status: 500, title: 'Commits of the run are missing in the ledger' },
   'run.stale_attempt': { status: 409, title: 'The attempt is not the current one of its run' },
+  'run.bad_cursor': { status: 400, title: 'The cursor cannot be read' },
   'run.bad_report': { status: 400, title: 'The report of the worker makes no sense' },
   'worker.bad_hello': { status: 400, title: 'The first frame of a worker must be a valid hello' },
 } as const satisfies ErrorCatalogue;

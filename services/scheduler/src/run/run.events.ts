@@ -104,6 +104,8 @@ export const runEvents = {
     on: z.string().optional(),
     /** When the sleep is over or the wait times out. */
     until: time.optional(),
+  /** An attempt that wrote to the run's stream has ended: what it wrote counts where it is completed, else it is superseded. */
+  'run.streamed.v1': z.object({ ...key, attempt: z.number().int(), completed: z.boolean() }),
     question: z
       .object({
         title: z.string(),

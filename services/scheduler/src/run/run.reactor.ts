@@ -3,6 +3,8 @@ import { derivedId, DomainError, refuse, type LedgerEvent } from '@writ/ledger/d
 import type { Grants } from '../outside/grants.js';
 import type { Questions } from '../outside/questions.js';
 import { parentAsStarter, type StartPolicy } from '../outside/start-policy.js';
+import type { RunDeltas } from '../stream/run-deltas.js';
+import { taught } from '../queue/learn.js';
 import { scheduleMark, scheduleReactions, ScheduleReactions } from '../schedule/schedule.reactor.js';
 import type { RunCommand } from './run.commands.js';
 import type { RunEventData, RunEventType } from './run.events.js';
@@ -23,6 +25,7 @@ export interface ReactionParts {
   grants: Grants;
   questions: Questions;
   /** An approval that a run waits for now may have been decided before. */
+  deltas: Pick<RunDeltas, 'settle'>;
   approvalAwaited(tenant: string, approval: string): Promise<void>;
 }
 
@@ -35,6 +38,7 @@ const events: readonly RunEventType[] = [
   'run.waiting.v1',
   'run.cancel_requested.v1',
   'run.succeeded.v1',
+  'run.streamed.v1',
   'run.failed.v1',
   'run.cancelled.v1',
 ];
@@ -70,7 +74,17 @@ class Reactions {
         const { children = [], revoked = false, reason } = dataOf<'run.cancel_requested.v1'>(event);
         return this.cancel(event, children, reason, revoked);
       }
-      default:
+      case 'run.streamed.v1': {
+        const { name, occurrence, attempt, completed } = dataOf<'run.streamed.v1'>(event);
+        return this.parts.deltas.settle(event.tenant, event.subject, {
+          step: `${name}/${occurrence}`,
+          attempt,
+          completed,
+        });
+      }
+      case 'run.succeeded.v1':
+      case 'run.failed.v1':
+      case 'run.cancelled.v1':
         return this.ended(event);
     }
   }

@@ -71,9 +71,13 @@ function commandOf(command: Command, run: string): WorkerCommand {
   const { name, occurrence } = key;
   switch (what.case) {
     case 'completed':
-      return { type: 'completed', kind: performed(command), ...key, content: contentOf(what.value) };
+      if (command.kind === Kind.UPDATE)
+        return { type: 'answer', kind: 'update', ...key, content: contentOf(what.value) };
+      return { type: 'completed', kind: performed(command), ...key, content: contentOf(what.value), ...wrote(command) };
     case 'failed':
-      return { type: 'failed', kind: performed(command), ...key, ...failureOf(what.value) };
+      if (command.kind === Kind.UPDATE)
+        return { type: 'answer', kind: 'update', ...key, content: {}, error: errorOf(what.value.error) };
+      return { type: 'failed', kind: performed(command), ...key, ...failureOf(what.value), ...wrote(command) };
     case 'sleep': {
       const { until } = what.value;
       const when = until.case === 'atMs' ? { atMs: wholeMs(until.value) } : { durationMs: wholeMs(until.value ?? 0n) };
@@ -127,6 +131,8 @@ function keyOf({ name, occurrence }: Command): { name: string; occurrence: numbe
 const mostReminders = 50;
 
 function askOf(command: Command, run: string): WorkerCommand {
+const wrote = ({ streamed }: Command) => (streamed ? { streamed } : {});
+
   const { name, occurrence, what } = command;
   if (what.case !== 'ask') throw bad('not a question');
   const { about } = what.value;

@@ -1,9 +1,19 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Logger } from '@writ/ledger';
 import { DomainError, refuse, type Actor } from '@writ/ledger/domain';
-import type { ConnectRequest, ConnectResponseSchema, Hello, Report, TaskSchema } from '@writ/proto/worker/v1/worker';
+import type {
+  ConnectRequest,
+  ConnectResponseSchema,
+  Deltas as WireDeltas,
+  Hello,
+  Report,
+  TaskSchema,
+} from '@writ/proto/worker/v1/worker';
 import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Beat, ReportItem } from '../run/run.commands.js';
+import type { Deltas } from '../stream/delta.js';
+import { Consults, type Question, type Verdict } from './consults.js';
+import { deltasIn } from './deltas-in.js';
 import { reportSize, withClaims, type ClaimValue } from './large-values.js';
 import { Outbound } from './outbound.js';
 import { Replays, type ReplayReport } from './replays.js';
@@ -18,6 +28,10 @@ export interface SessionLinks {
   report(session: Session, partition: number, items: ReportItem[]): Promise<void>;
   idle(session: Session, partition: number, run: string, attempt: string, entries: number): void;
   beats(session: Session, partition: number, run: string, attempt: string, beats: Beat[]): void;
+  /** What a step of a run wrote. Never waits. */
+  deltas(session: Session, run: string, deltas: Deltas): void;
+  /** Resolves when what was written of a run is stored, or given up. */
+  deltasStored(session: Session, run: string): Promise<void>;
   released(session: Session, partition: number, dropped: { run: string; attempt: string }[]): void;
   /** There is room for a run again. */
   roomy(session: Session): void;
@@ -191,6 +205,8 @@ export class Session {
   /** Ends the stream with a refusal. */
   fail(error: DomainError): void {
     this.failing = true;
+    for (const result of frame.consulted) this.consults.answer(result);
+    for (const written of frame.deltas) this.written(written);
     this.out.end(error);
   }
 
@@ -225,6 +241,13 @@ export class Session {
       const held = this.held.get(report.attempt);
       if (!held) {
         this.deliver({ type: 'evict', attempt: report.attempt, reason: 'stale' });
+  /** Steps write in runs that are here, and nowhere else. */
+  private written(wire: WireDeltas): void {
+    const held = this.held.get(wire.attempt);
+    const deltas = held && deltasIn(wire);
+    if (deltas) this.links.deltas(this, held.run, deltas);
+  }
+
         continue;
       }
       const bytes = reportSize(report);
@@ -241,6 +264,8 @@ export class Session {
         append(earlier, item);
         continue;
       }
+      // Whoever hears of the step's end finds all that it wrote.
+      if (report.commands.some(({ streamed }) => streamed)) await this.links.deltasStored(this, held.run);
       const open = batches.get(held.partition) ?? { items: [], bytes: 0 };
       open.items.push(item);
       open.bytes += bytes;

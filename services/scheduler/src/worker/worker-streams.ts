@@ -5,6 +5,7 @@ import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { Hello } from '@writ/proto/worker/v1/worker';
 import type { Owners } from '../partition/owners.js';
 import type { ReportItem } from '../run/run.commands.js';
+import type { RunDeltas } from '../stream/run-deltas.js';
 import type { Values } from '../values/value-store.js';
 import { Session, type SessionLinks } from './session.js';
 import type { SessionDirectory } from './session-directory.js';
@@ -21,6 +22,7 @@ export interface WorkerStreamsParts {
   owners: Owners;
   sessions: SessionDirectory;
   values: Values;
+  deltas: RunDeltas;
   authenticator: Authenticator;
   log: Logger;
 }
@@ -76,6 +78,8 @@ export class WorkerStreams {
     idle: ({ tenant }, partition, run, attempt, entries) =>
       this.parts.owners.tell(partition, { type: 'idle', tenant, run, attempt, entries }),
     beats: ({ tenant }, partition, run, attempt, beats) =>
+    deltas: ({ tenant }, run, deltas) => this.parts.deltas.write(tenant, run, deltas),
+    deltasStored: ({ tenant }, run) => this.parts.deltas.stored(tenant, run),
       this.parts.owners.tell(partition, { type: 'beats', tenant, run, attempt, beats }),
     released: ({ tenant }, partition, dropped) =>
       this.parts.owners.tell(partition, {
