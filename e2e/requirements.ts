@@ -805,6 +805,15 @@ export const requirements: readonly Requirement[] = [
     promise: 'a schedule is created by who may start its runs, never with the token of a run',
   },
   { id: 'schedule.lifecycle', promise: 'a schedule is created, shown, listed, triggered, updated and deleted' },
+  {
+    id: 'versions.patched',
+    promise: 'at ctx.patched new runs take the new way and runs that were begun before it the old one, on every replay',
+  },
+  {
+    id: 'versions.check',
+    promise:
+      'writ run check replays recorded runs on changed code, performs nothing, and says which would diverge and where',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -1,4 +1,5 @@
 export { testWrit, type TestWrit, type TestWritOptions } from './testing/test-writ.js';
 export type { History } from './testing/history.js';
+export { workflowsOf } from './client/offering.js';
 export type { LogLine } from './run/log.js';
 export type { ExecFrame, ExecRequest, FileInfo, SandboxPort } from './sandbox/port.js';

@@ -39,6 +39,7 @@ export const routes = {
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
+  getRunHistory: runs('getRunHistory', 'GET', '/v1/runs/{id}:history'),
 
   createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
   getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),

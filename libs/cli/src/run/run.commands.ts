@@ -1,4 +1,4 @@
-import { choice, flag, needed, number, one, optional, text, verb, type Noun } from '../command/command.js';
+import { choice, flag, list, needed, number, one, optional, text, verb, type Noun } from '../command/command.js';
 import { Refused } from '../failure/refused.js';
 
 const actions = () => import('./run.actions.js');
@@ -109,6 +109,27 @@ export const run: Noun = {
       arguments: { id },
       examples: ['run replay run_…'],
       act: async (call, given) => (await actions()).replay(call, given.id),
+    }),
+    verb({
+      name: 'check',
+      about: 'replay recorded runs on the code of a worker, before it is deployed, and say which would diverge',
+      more:
+        'Loads the file, replays a sample of each workflow that it exports or serves, and performs nothing. Runs that go on come first, ended ones fill ' +
+        'the sample up. With --from no installation is needed: CI checks what --save wrote. Exit 10 if a run would diverge.',
+      arguments: { file: one('program of the worker, such as worker.ts') },
+      options: {
+        sample: number('<n>', 'runs of each workflow; default 20'),
+        open: flag('only runs that go on'),
+        run: list('<id>', 'this run instead of a sample; again for more'),
+        from: text('<path>', 'histories that --save wrote: a file, or a folder of them'),
+        save: text('<folder>', 'write the histories there, one JSON file a run; they hold inputs and results'),
+      },
+      examples: [
+        'run check worker.ts',
+        'run check worker.ts --sample 100 --save histories',
+        'run check worker.ts --from histories --json',
+      ],
+      act: async (call, { file }, options) => (await import('./run.check.js')).check(call, file, options),
     }),
   ],
 };

@@ -9,6 +9,7 @@ import { decisionOf } from '../worker/decision.js';
 import { sandboxClient } from '../worker/sandbox-client.js';
 import { serve } from '../worker/worker.js';
 import { watch } from './events.js';
+import { inert, offering } from './offering.js';
 import type { StartOptions } from './run.js';
 import { jsonValue, RunClient, runHandle, startRun } from './run-handle.js';
 import { schedule, type ScheduleOptions } from './schedule.js';
@@ -33,6 +34,8 @@ export interface ConnectOptions {
 
 /** Connects on first use, so it neither waits nor fails. */
 export function connect(opts: ConnectOptions = {}): Writ {
+  const offer = offering();
+  if (offer) return inert(offer);
   const { WRIT_URL, WRIT_TOKEN, WRIT_KEY_FILE, WRIT_PROJECT } = process.env;
   const session = new Session({
     // A variable that is set to nothing is not set.

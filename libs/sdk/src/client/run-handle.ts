@@ -148,7 +148,7 @@ async function replayRun(session: Session, id: string, signal: AbortSignal | und
     expected: json(report.expected),
     actual: json(report.actual),
   };
-  return { same: false, firstDifference };
+  return { same: false, firstDifference, ...(report.diff && { diff: report.diff }) };
 }
 
 /** A JSON value as the wire has it. */

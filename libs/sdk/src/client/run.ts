@@ -41,6 +41,8 @@ export interface CancelReceipt {
 /** What a strict replay found. */
 export interface ReplayReport {
   readonly same: boolean;
+  /** The place of the first difference, some lines for people: `-` the record, `+` the code. */
+  readonly diff?: string;
   readonly firstDifference?: { readonly event: string; readonly expected: unknown; readonly actual: unknown };
 }
 

@@ -55,9 +55,10 @@ function divergence(run: Fed, expected: Key, position: number, journal: readonly
 /** Lines of context on each side. */
 const context = 3;
 
-function diffOf(
+/** The place of a difference for people: `-` what only the record has, `+` what only the code asked for. */
+export function diffOf(
   before: readonly Key[],
-  recorded: DivergentStep,
+  recorded: DivergentStep | undefined,
   actual: DivergentStep | undefined,
   later: readonly Key[],
 ): string {
@@ -101,8 +102,11 @@ function abbreviated(bytes: Uint8Array | undefined): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
-const words = (step: Key | undefined) =>
-  step ? (step.name === 'end' ? 'its end' : `${step.kind} '${step.name}' #${step.occurrence}`) : 'nothing more';
+function words(step: DivergentStep | undefined): string {
+  if (!step) return 'nothing more';
+  if (step.name !== 'end') return `${step.kind} '${step.name}' #${step.occurrence}`;
+  return step.detail === undefined ? 'its end' : `its end: ${step.detail}`;
+}
 
 function sentence(expected: DivergentStep, actual: DivergentStep | undefined): string {
   return `the record has ${words(expected)} here, the code came to ${words(actual)}`;

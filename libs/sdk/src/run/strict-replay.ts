@@ -3,7 +3,7 @@ import { Attempts } from './attempts.js';
 import { systemTimers, type Effects } from './effects.js';
 import { RunExecutor } from './executor.js';
 import { keyText, type Activation, type Divergence, type RunEnd } from './record.js';
-import { endStep, sameValue } from './replay.js';
+import { diffOf, endStep, sameValue } from './replay.js';
 import { restUntil } from './rest.js';
 import { RunScope } from './scope.js';
 import { runToEnd } from './workflow-run.js';
@@ -71,6 +71,7 @@ async function atTheEnd(
     position,
     ...(expected ? { expected } : {}),
     ...(actual ? { actual } : {}),
+    diff: diffOf(activation.journal, expected, actual, []),
     text: `the record ${end ? `ends: ${expected?.detail}` : 'waits here'}; the code ${actual ? `came to ${actual.kind} '${actual.name}' ${actual.detail ?? ''}`.trim() : 'waits for something else'}`,
   };
 }

@@ -9,6 +9,8 @@ export interface History {
   readonly format: 'writ-history/1';
   readonly run: string;
   readonly workflow: string;
+  /** Of the code that it was started for, where that has one. */
+  readonly version?: string;
   readonly startedAt: string;
   readonly input?: unknown;
   readonly journal: readonly unknown[];
@@ -78,6 +80,6 @@ export function openHistory(history: History): { activation: Activation; end: Ru
 /** A rehearsal, in the words of the public report. */
 export function reportOf({ same, firstDifference }: Rehearsal): ReplayReport {
   if (!firstDifference) return { same };
-  const { text, expected, actual } = firstDifference;
-  return { same, firstDifference: { event: text, expected, actual } };
+  const { text, expected, actual, diff } = firstDifference;
+  return { same, firstDifference: { event: text, expected, actual }, ...(diff !== undefined && { diff }) };
 }

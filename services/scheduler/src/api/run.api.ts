@@ -9,6 +9,7 @@ import {
   RunState,
   type AwaitRunsRequest,
   type CancelRunRequest,
+  type GetRunHistoryRequest,
   type GetRunRequest,
   type GetRunResultRequest,
   type ReadRunResultRequest,
@@ -29,6 +30,7 @@ import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
 import { runViewName, type RunRow } from '../view/run-view.js';
 import type { BeatFacts } from '../partition/control.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
+import { historyOf } from './history.js';
 import { may, maySee } from './may.js';
 import { awaitRuns } from './await-runs.js';
 import { errorOf, readPayload, valueOf, pieces, writePayload } from './payload.js';
@@ -173,10 +175,18 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
       liveCalls,
       ...(difference && {
         firstDifference: difference.text,
+        diff: difference.diff ?? '',
         expected: valueOf(json(difference.expected) as Json),
         actual: valueOf(json(difference.actual) as Json),
       }),
     };
+  }
+
+  async getRunHistory({ id }: GetRunHistoryRequest, caller: Caller) {
+    const { tenant } = caller;
+    may(caller, 'run.replay', id);
+    const journal = await this.scheduler.lookup.journal(tenant, id);
+    return { history: await historyOf(this.scheduler.values, tenant, id, journal) };
   }
 
   /** The position of a cancel; of one that came too late, none. */
