@@ -837,6 +837,14 @@ export const requirements: readonly Requirement[] = [
     promise: 'what one client starts at the same time goes in one call, and each start has an outcome of its own',
   },
   {
+    id: 'sdk.messages_together',
+    promise: 'messages that one client sends at the same time go together, each with an outcome of its own',
+  },
+  {
+    id: 'scheduler.many_messages',
+    promise: 'of many messages in one call each is sent or refused by itself, once, in the order of the call',
+  },
+  {
     id: 'sdk.one_stream_of_ends',
     promise: 'a client waits for the ends of all its runs over one stream, which is made again when it breaks',
   },

@@ -53,6 +53,29 @@ describe('10,000 starts in one call', () => {
   });
 });
 
+test('many messages in one call are sent or refused each by itself, in their order, and each once', async () => {
+  verifies('scheduler.many_messages');
+  const runs = stack.runs();
+  const { id } = await runs.startRun({ workflow: 'nobody-serves-it' });
+  const items = Array.from({ length: 600 }, (_, n) => ({ id, message: 'm', data: json(n), idempotencyKey: `k${n}` }));
+  const bad = new Map([
+    [3, 'request.invalid'],
+    [500, 'run.not_found'],
+  ]);
+  items[3] = { ...items[3]!, message: '' };
+  items[500] = { ...items[500]!, id: 'run_unknown' };
+  for (const _ of ['sent', 'again']) {
+    const sent = (await runs.sendMessages({ items })).items;
+    expect(sent).toHaveLength(600);
+    for (const [i, { outcome }] of sent.entries()) {
+      const what = outcome.case === 'problem' ? outcome.value.code : outcome.case;
+      expect([i, what]).toEqual([i, bad.get(i) ?? 'sent']);
+    }
+  }
+  const received = (await stack.events(id)).slice(1).map(({ data }) => (data as { value: number }).value);
+  expect(received).toEqual(items.map((_, n) => n).filter((n) => !bad.has(n)));
+});
+
 describe('the ends of many runs', () => {
   /** Waits for runs over one stream to one scheduler, from before they are started. */
   function awaiting(ids: readonly string[], at: number) {

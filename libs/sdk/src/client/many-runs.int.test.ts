@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { RunService, RunState, type StartRunRequest, type StartRunsRequest } from '@writ/proto/run/v1/run';
+import {
+  RunService,
+  RunState,
+  type SendMessageRequest,
+  type SendMessagesRequest,
+  type StartRunRequest,
+  type StartRunsRequest,
+} from '@writ/proto/run/v1/run';
 import { verifies } from '@writ/testkit';
 import { encodeBytes } from '../codec/codec.js';
 import { workflow } from '../define/workflow.js';
@@ -97,6 +104,40 @@ describe('starts of one client', () => {
       { reason: { message: 'enough' } },
     ]);
     expect(calls).toEqual([['a', 'b']]);
+  });
+});
+
+describe('messages of one client', () => {
+  test('go together, each sent or refused by itself, past those that are not answered', async () => {
+    verifies('sdk.messages_together');
+    const calls: number[][] = [];
+    const answers: (() => void)[] = [];
+    const numberOf = (item: SendMessageRequest) => Number(Buffer.from(item.data?.data ?? []).toString());
+    const writ = await platform({
+      sendMessages: async ({ items }: SendMessagesRequest) => {
+        calls.push(items.map(numberOf));
+        if (calls.length <= 8) await new Promise<void>((resolve) => answers.push(resolve));
+        return {
+          items: items.map((item) =>
+            numberOf(item) === 1 ? refused('run.ended') : { outcome: { case: 'sent' as const, value: {} } },
+          ),
+        };
+      },
+    });
+    const send = (n: number) => writ.run('r').send('go', n);
+    const all = [send(0), send(1)];
+    for (let n = 2; n < 12; n++) {
+      all.push(send(n));
+      await new Promise(setImmediate);
+    }
+    while (calls.length < 8) await new Promise(setImmediate);
+    answers[3]?.();
+    await Promise.all(all.slice(10));
+    expect(calls).toEqual([[0, 1, 2], [3], [4], [5], [6], [7], [8], [9], [10, 11]]);
+    for (const answer of answers) answer();
+    const settled = await Promise.allSettled(all);
+    expect(settled.flatMap(({ status }, n) => (status === 'rejected' ? [n] : []))).toEqual([1]);
+    expect((settled[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'run.ended' });
   });
 });
 

@@ -1,6 +1,14 @@
-import { fromJson, toJson, type JsonValue } from '@bufbuild/protobuf';
+import { fromJson, toJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
-import { RunService, RunState, type Payload } from '@writ/proto/run/v1/run';
+import {
+  RunService,
+  RunState,
+  type Payload,
+  type SendMessageRequestSchema,
+  type SendMessageResponse,
+  type StartRunRequestSchema,
+  type StartRunResponse,
+} from '@writ/proto/run/v1/run';
 import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.js';
 import type { CallOptions } from '../define/context.js';
 import { durationMs } from '../define/duration.js';
@@ -14,19 +22,28 @@ import { watch } from './events.js';
 import { newId, newRunId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
 import type { Session } from './session.js';
-import { errorOfProblem, Starts } from './starts.js';
+import { errorOfProblem, Together } from './together.js';
 
 /** Node's timers take 31 bits of milliseconds. */
 const longestMs = 2 ** 31 - 1;
 const endTypes = new Set(['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1']);
 
-/** What starts runs and waits for them: many of a client go together. */
+type StartRequest = MessageInitShape<typeof StartRunRequestSchema>;
+type SendRequest = MessageInitShape<typeof SendMessageRequestSchema>;
+
+/** A partition that has no owner for a moment must not hold up what is sent to others. */
+const mostSends = 8;
+
+/** What starts runs, sends them messages and waits for them: many of a client go together. */
 export class RunClient {
-  readonly starts: Starts;
+  readonly starts: Together<StartRequest, StartRunResponse>;
+  readonly sends: Together<SendRequest, SendMessageResponse>;
   readonly ends: Ends;
 
   constructor(readonly session: Session) {
-    this.starts = new Starts(session);
+    const { startRuns, sendMessages } = RunService.method;
+    this.starts = new Together(session, 1, async (items) => (await session.call(startRuns, { items })).items);
+    this.sends = new Together(session, mostSends, async (items) => (await session.call(sendMessages, { items })).items);
     this.ends = new Ends(session);
   }
 }
@@ -55,7 +72,7 @@ export async function startRun(
       resources: [...(resources ?? [])],
     })),
   };
-  const { id } = await client.starts.start(request, data?.length ?? 0, opts.signal);
+  const { id } = await client.starts.add(request, data?.length ?? 0, opts.signal);
   return runHandle(client, id, workflow);
 }
 
@@ -68,13 +85,10 @@ export function runHandle(client: RunClient, id: string, workflow?: Workflow): R
     result: (opts) => awaitResult(client, id, opts),
     async send(message, data, opts = {}) {
       if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
-      const payload = data === undefined ? {} : { data: { data: encodeBytes(data) } };
+      const payload = data === undefined ? undefined : encodeBytes(data);
       const idempotencyKey = opts.idempotencyKey ?? newId('cmd');
-      await session.call(
-        RunService.method.sendMessage,
-        { id, message, ...payload, idempotencyKey },
-        { signal: opts.signal },
-      );
+      const request = { id, message, idempotencyKey, ...(payload && { data: { data: payload } }) };
+      await client.sends.add(request, payload?.length ?? 0, opts.signal);
     },
     async cancel({ reason = '', force = false, signal } = {}) {
       const receipt = await session.call(RunService.method.cancelRun, { id, reason, force }, { signal });

@@ -13,6 +13,7 @@ import {
   RunService,
   RunState,
   type SendMessageRequest,
+  type SendMessagesRequest,
   type StartRunRequest,
   type StartRunsRequest,
 } from '@writ/proto/run/v1/run';
@@ -160,7 +161,12 @@ describe('a client', () => {
     const sent: SendMessageRequest[] = [];
     const { writ } = await platform([
       RunService,
-      { sendMessage: (request: SendMessageRequest) => (sent.push(request), {}) },
+      {
+        sendMessages: ({ items }: SendMessagesRequest) => {
+          sent.push(...items);
+          return { items: items.map(() => ({ outcome: { case: 'sent', value: {} } })) };
+        },
+      },
     ]);
     const run = writ.run('r', greet);
     await expect(run.send('stop', 'now' as never)).rejects.toMatchObject({ code: 'input.invalid' });

@@ -17,6 +17,7 @@ import {
   type ReplayRunRequest,
   type ResumeRunRequest,
   type SendMessageRequest,
+  type SendMessagesRequest,
   type StartRunRequest,
   type StartRunsRequest,
 } from '@writ/proto/run/v1/run';
@@ -33,7 +34,8 @@ import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { historyOf } from './history.js';
 import { may, maySee } from './may.js';
 import { awaitRuns } from './await-runs.js';
-import { errorOf, readPayload, valueOf, pieces, writePayload } from './payload.js';
+import { errorOf, valueOf, pieces, writePayload } from './payload.js';
+import { Sends } from './sends.js';
 import { Starts } from './starts.js';
 
 const states: Record<string, RunState> = {
@@ -50,6 +52,7 @@ const viewWaitMs = 5_000;
 /** Implements `writ.run.v1.RunService`; paths, validation and required capabilities stand in the proto. */
 @ApiService(RunService)
 export class RunApi implements ServiceImplementation<typeof RunService> {
+  private readonly sends: Sends;
   private readonly starts: Starts;
 
   constructor(
@@ -57,6 +60,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     @Inject(SCHEDULER_CONFIG) private readonly config: Pick<SchedulerConfig, 'WRIT_CANCEL_GRACE_MS'>,
     @Inject(HOST) private readonly host: Host,
   ) {
+    this.sends = new Sends(scheduler, (...sent) => this.send(...sent));
     this.starts = new Starts(scheduler, scheduler.log);
   }
 
@@ -132,11 +136,11 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   }
 
   async sendMessage(request: SendMessageRequest, caller: Caller) {
-    const { id, message, idempotencyKey } = request;
-    may(caller, 'run.send', id);
-    const content = await readPayload(this.scheduler.values, caller.tenant, request.data, request.jsonData);
-    const { position } = await this.send(caller, id, { type: 'message', message, content }, idempotencyKey);
-    return { position };
+    return this.sends.one(request, caller);
+  }
+
+  async sendMessages({ items }: SendMessagesRequest, caller: Caller) {
+    return { items: await this.sends.many(items, caller) };
   }
 
   async cancelRun({ id, reason, force }: CancelRunRequest, caller: Caller) {
