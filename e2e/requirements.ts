@@ -806,6 +806,11 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'schedule.lifecycle', promise: 'a schedule is created, shown, listed, triggered, updated and deleted' },
   {
+    id: 'scheduler.pause',
+    promise:
+      'a run that somebody pauses is with no worker until it is resumed, keeps what comes, and can still be cancelled with all that it takes back',
+  },
+  {
     id: 'versions.patched',
     promise: 'at ctx.patched new runs take the new way and runs that were begun before it the old one, on every replay',
   },
@@ -813,6 +818,24 @@ export const requirements: readonly Requirement[] = [
     id: 'versions.check',
     promise:
       'writ run check replays recorded runs on changed code, performs nothing, and says which would diverge and where',
+  },
+  { id: 'batch.once', promise: 'a page of a batch counts once, however often it is reported' },
+  {
+    id: 'batch.durable',
+    promise: 'a batch is done to all runs that match, to each once, also when the scheduler that carries it out dies',
+  },
+  {
+    id: 'batch.rights',
+    promise: 'a batch touches no run beyond the rights of who created it, and says so of each code with an example',
+  },
+  {
+    id: 'queue.key_concurrency',
+    promise: 'of one key no more runs go on than the queue says, waiting or not, and other keys are not held up',
+  },
+  {
+    id: 'queue.fair',
+    promise:
+      'slots go to keys in turn, by share and cost, nobody starves, and none is left free that somebody may have',
   },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },

@@ -1,4 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { BudgetApi } from './api/budget.api.js';
+import { BatchApi } from './batch/batch.api.js';
 import { RunApi } from './api/run.api.js';
 import { SCHEDULER, SCHEDULER_CONFIG, WORKER_STREAMS } from './api/tokens.js';
 import { WorkerApi } from './api/worker.api.js';
@@ -19,6 +21,8 @@ export class SchedulerModule {
         { provide: WORKER_STREAMS, useValue: streams },
         { provide: SCHEDULER_CONFIG, useValue: config },
         RunApi,
+        BudgetApi,
+        BatchApi,
         ScheduleApi,
         WorkerApi,
       ],

@@ -11,10 +11,12 @@ import { BatchPages } from './batch/batch-pages.js';
 import { BatchRunners } from './batch/batch-runner.js';
 import { BatchesTable, withBatches } from './batch/batch.view.js';
 import { Answers } from './outside/answers.js';
+import { lostAuthority } from './outside/batch-authority.js';
+import { CedarBatchPolicy, everyBatch, type BatchPolicy } from './outside/batch-policy.js';
 import { IdentityGrants } from './outside/grants.js';
 import { PolicyQuestions } from './outside/questions.js';
 import { RevokedRuns } from './outside/revocations.js';
-import { CedarStartPolicy, everyStart, type StartPolicy } from './outside/start-policy.js';
+import { CedarStartPolicy, everyStart, onceThere, type StartPolicy } from './outside/start-policy.js';
 import { Dispatcher } from './partition/dispatcher.js';
 import { LedgerHistory } from './partition/history.js';
 import { Owners } from './partition/owners.js';
@@ -41,12 +43,13 @@ export class Scheduler {
   readonly schedules: SchedulesTable;
   readonly values: Values;
   readonly owners: Owners;
+  readonly batches: BatchesTable;
+  readonly queues: QueuesTable;
   readonly sessions: SessionDirectory;
   readonly lookup: RunLookup;
   readonly starter: RunStarter;
   readonly startPolicy: StartPolicy;
-  /** Nothing in tests that have no identity. */
-  readonly enforcement: Enforcement | undefined;
+  readonly batchPolicy: BatchPolicy;
   readonly revoked: RevokedRuns;
   private readonly dispatcher: Dispatcher;
   readonly deltas: RunDeltas;
@@ -54,8 +57,14 @@ export class Scheduler {
   private readonly clocks: ScheduleClocks;
   private readonly grants: IdentityGrants;
   private readonly questions: PolicyQuestions;
+  private readonly batchRunners: BatchRunners;
 
-  constructor({ ledger, log, blobs, dataSource, metrics, enforcement }: ServiceContext<SchedulerConfig>) {
+  /** @param governed whether policies are asked; tests that have no identity have none */
+  constructor(
+    private readonly context: ServiceContext<SchedulerConfig>,
+    governed: boolean,
+  ) {
+    const { ledger, log, blobs, config, dataSource, metrics } = context;
     const { nc } = ledger;
     this.log = log;
     const manager = jetstreamManager(nc, { checkAPI: false });
@@ -65,14 +74,27 @@ export class Scheduler {
       (partition, from, to) => ledger.read('scheduler', partition, { from: from - 1, to }),
     );
     this.runs = ledger.commands('scheduler');
-    this.enforcement = enforcement;
-    this.startPolicy = enforcement ? new CedarStartPolicy(enforcement.policies) : everyStart;
+    // Enforcement is opened after the partitions are.
+    const policies = onceThere(() => context.enforcement?.policies);
+    this.startPolicy = governed ? new CedarStartPolicy(policies) : everyStart;
+    this.batchPolicy = governed ? new CedarBatchPolicy(policies) : everyBatch;
     this.table = new RunsTable(dataSource);
     this.schedules = new SchedulesTable(dataSource);
     this.clocks = new ScheduleClocks(log);
     this.values = new Values(blobs);
+    this.queues = new QueuesTable(dataSource);
+    this.batches = new BatchesTable(dataSource);
     this.sessions = new SessionDirectory(nc, log, {
+    const pages = new BatchPages(this.runs, this.table, config.WRIT_CANCEL_GRACE_MS);
+    this.batchRunners = new BatchRunners({
+      pages, policy: this.batchPolicy, log,
+      lostAuthority: async (batch, signal) =>
+        context.enforcement && lostAuthority(context.enforcement, batch, signal),
+    }); // prettier-ignore
       inbox: ledger.inbox(),
+    const broker = { replicas: ledger.streamReplicas, batches: ledger.server.features.batchGet };
+    const limits = { hours: config.WRIT_DELTAS_HOURS, mib: config.WRIT_DELTAS_MIB };
+    this.deltas = new RunDeltas(new StreamStore(nc, deltaSpace(limits), broker), log);
       gone: (session) => this.owners.sessionGone(session),
       silent: (session) => this.owners.sessionSilent(session),
       journal: (tenant, run) => this.lookup.journal(tenant, run),
@@ -91,10 +113,12 @@ export class Scheduler {
 
   /** What the ledger needs to host the scheduler's partitions here. */
   host(): Omit<HostSpec, 'service' | 'dataSource'> {
+  /** Nothing in tests that have no identity. */
+  get enforcement(): Enforcement | undefined {
+    return this.context.enforcement;
+  }
+
     const { runs, starter, startPolicy, lookup, deltas, grants, questions } = this;
-    const broker = { replicas: ledger.streamReplicas, batches: ledger.server.features.batchGet };
-    const limits = { hours: config.WRIT_DELTAS_HOURS, mib: config.WRIT_DELTAS_MIB };
-    this.deltas = new RunDeltas(new StreamStore(nc, deltaSpace(limits), broker), log);
     const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
     return {
       model: () => new RunModel(new ScheduleModel(new BatchModel(aggregates([actionAggregate as unknown as AnyAggregate])()))),
@@ -109,14 +133,17 @@ export class Scheduler {
         this.clocks.owned(handle);
       },
       onLost: (partition) => {
+        this.batchRunners.take(handle);
         this.owners.drop(partition);
         this.clocks.lost(partition);
       },
       onCommit: (commit) => {
+        this.batchRunners.drop(partition);
         this.owners.committed(commit);
         this.clocks.committed(commit);
         this.revoked.committed(commit);
       },
+        this.batchRunners.look(commit.partition);
     };
   }
 
@@ -126,6 +153,7 @@ export class Scheduler {
     this.answers.start();
   }
 
+    this.batchRunners.start();
   async stop(): Promise<void> {
     this.revoked.stop();
     this.owners.ends.stop();

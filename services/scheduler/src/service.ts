@@ -1,8 +1,12 @@
 import type { Authenticator } from '@writ/api';
 import { readConfig, startService, type RunningService, type ServiceContext, type ServiceSpec } from '@writ/platform';
+import { batchErrors } from './batch/batch.errors.js';
 import { SchedulerConfig } from './config.js';
 import { Scheduler0001 } from './migrations/scheduler-0001.js';
 import { Scheduler0002 } from './migrations/scheduler-0002.js';
+import { Scheduler0003 } from './migrations/scheduler-0003.js';
+import { Scheduler0004 } from './migrations/scheduler-0004.js';
+import { queueErrors } from './queue/queue.errors.js';
 import { grantErrors, runErrors } from './run/run.errors.js';
 import { scheduleErrors } from './schedule/schedule.errors.js';
 import { Scheduler } from './scheduler.js';
@@ -25,10 +29,10 @@ export function schedulerService(
     name: 'scheduler',
     config,
     entities: [],
-    migrations: [Scheduler0001, Scheduler0002],
-    errors: [runErrors, scheduleErrors, grantErrors],
+    migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004],
+    errors: [runErrors, scheduleErrors, batchErrors, queueErrors, grantErrors],
     enforcement,
-    host: (context) => (scheduler = new Scheduler(context)).host(),
+    host: (context) => (scheduler = new Scheduler(context, enforcement === 'follow')).host(),
     module: (context) => {
       const running = scheduler as Scheduler;
       const { nc } = context.ledger;

@@ -37,6 +37,7 @@ export const routes = {
   getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),
   sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
+  pauseRun: runs('pauseRun', 'POST', '/v1/runs/{id}:pause'),
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
   getRunHistory: runs('getRunHistory', 'GET', '/v1/runs/{id}:history'),

@@ -102,6 +102,11 @@ function underWay({ step, attempt, beatTime, progress }: Run['progress'][number]
   return `${step}, attempt ${attempt}, heard of ${beatTime ? ago(beatTime) : 'lately'}${said}`;
 }
 
+export async function pause(call: Call, id: string, reason: string): Promise<void> {
+  const body = await (await call.api()).call(routes.pauseRun, { id, reason });
+  call.out.receipt(body, id, `paused; \`writ run resume ${id}\` lets it go on`);
+}
+
 export async function resume(call: Call, id: string): Promise<void> {
   const body = await (await call.api()).call(routes.resumeRun, { id });
   call.out.receipt(body, id, `goes on; see it with \`writ run watch ${id}\``);

@@ -95,8 +95,17 @@ export const run: Noun = {
       act: async (call, given, options) => (await actions()).cancel(call, given.id, options),
     }),
     verb({
+      name: 'pause',
+      about: 'hand a run to no worker until it is resumed',
+      more: 'What is under way is given up and made anew then; messages are kept, timers run on.',
+      arguments: { id },
+      options: { reason: needed('<text>', 'why; it is in the record') },
+      examples: ["run pause run_… --reason 'the tracker is down'"],
+      act: async (call, given, { reason }) => (await actions()).pause(call, given.id, reason),
+    }),
+    verb({
       name: 'resume',
-      about: 'let a run go on that waits for a person: its code diverged, or a step of it has no attempt left',
+      about: 'let a run go on that was paused, whose code diverged, or of which a step has no attempt left',
       more: 'Repair the cause first: workers whose code takes the way of the record, or what the step needs. A step is tried anew, by its policy.',
       arguments: { id },
       examples: ['run resume run_…'],

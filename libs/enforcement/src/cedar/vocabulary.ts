@@ -66,6 +66,7 @@ export const fixedActions: Readonly<Record<string, ActionType>> = {
   'run.start': on('Workflow', { queue: text, input: { type: { kind: 'json' }, required: false } }),
   'run.send': on('Run', { message: text }),
   'run.cancel': on('Run', { reason: text }),
+  'run.batch': on('Workflow', { action: text, filter: text }),
 };
 
 /** Attributes of every principal: the same for all types, so that `principal.depth < 3` needs no `is`. */

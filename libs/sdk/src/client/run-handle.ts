@@ -114,6 +114,9 @@ async function awaitResult({ session, ends }: RunClient, id: string, opts: CallO
   const { state, result, error, problem } = await inTime(id, opts, (signal) => ends.wait(id, signal));
   if (problem) throw errorOfProblem(problem);
   if (state === RunState.SUCCEEDED) return result && decodeBytes(await resultBytes(session, id, result, opts.signal));
+    async pause({ reason = '', signal } = {}) {
+      await session.call(RunService.method.pauseRun, { id, reason }, { signal });
+    },
   if (state === RunState.CANCELLED) throw new CancelledError(error?.message || `the run ${id} was cancelled`);
   const { code = 'run.failed', message = 'the run failed', details = {} } = error ?? {};
   throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });

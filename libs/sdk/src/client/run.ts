@@ -63,7 +63,9 @@ export interface Run<O = unknown, M extends Messages = any> extends AsyncIterabl
   ): Promise<void>;
   /** Stops the run and all that it owns; `force` does not wait for its clean-up. */
   cancel(opts?: { reason?: string; force?: boolean; signal?: AbortSignal }): Promise<CancelReceipt>;
-  /** Lets a paused run go on: one whose code diverged, or one with a step that is exhausted and waits for a person. @throws WritError `run.not_paused` */
+  /** No worker has the run until it is resumed. What is under way is given up and made anew then; messages are kept, timers run on. */
+  pause(opts?: { reason?: string; signal?: AbortSignal }): Promise<void>;
+  /** Lets a paused run go on: one that was paused by `pause`, one whose code diverged, or one with a step that is exhausted and waits for a person. @throws WritError `run.not_paused` */
   resume(opts?: { signal?: AbortSignal }): Promise<void>;
   /** Re-executes the run from its record, without any effect, and compares. */
   replay(opts?: { code?: 'recorded' | 'current'; signal?: AbortSignal }): Promise<ReplayReport>;

@@ -98,4 +98,5 @@ function outsideOnly(what: string): WritError {
     code: 'unsupported',
     hint: 'inside a workflow await child.result(), or let the child send a message',
   });
+    pause: () => Promise.reject(outsideOnly('run.pause')),
 }

@@ -112,6 +112,7 @@ export class TestScheduler {
   answer(approvalId: string, answer: Omit<PersonAnswer, 'atMs' | 'approvalId'>): boolean {
     for (const run of this.runs.values()) {
       const waiting = run.find('approval', approvalId);
+    if (run.paused) this.resume(id);
       if (!waiting) continue;
       this.settle(run, waiting, {
         type: 'answered',
@@ -165,7 +166,7 @@ export class TestScheduler {
 
   #activate(run: TestRun): void {
     const definition = this.options.workflows.get(run.workflow);
-    if (!definition) return;
+    if (!definition || run.paused) return;
     run.busy = true;
     const attempt = `${run.id}/${++run.attempt}`;
     const activation = { ...run, attempt, runId: run.id, journal: [...run.journal], pending: run.pending };
@@ -235,11 +236,22 @@ export class TestScheduler {
     if (delayMs !== undefined) open.stopTimer = this.options.clock.after(delayMs, () => this.#tryAgain(run, open));
   }
 
-  /** A person lets steps be tried anew that were exhausted. */
+  pause(id: string, note: string): void {
+    const run = this.run(id);
+    if (run.end) throw new WritError(`run ${id} has ended; there is nothing to pause`, { code: 'run.ended' });
+    if (run.paused) return;
+    this.record(run, 'run.paused.v1', { reason: 'requested', ...(note === '' ? {} : { note }) });
+    run.paused = true;
+    run.busy = false;
+    run.executor?.drop(new WritError('the run was paused', { code: 'run.moved' }), true);
+    run.executor = undefined;
+  }
+
+  /** A person lets a run go on that was paused, and steps be tried anew that were exhausted. */
   resume(id: string): void {
     const run = this.run(id);
     const exhausted = [...run.open.values()].filter((open) => open.exhausted);
-    if (exhausted.length === 0) throw new WritError(`run ${id} is not paused`, { code: 'run.not_paused' });
+    if (exhausted.length === 0 && !paused) throw new WritError(`run ${id} is not paused`, { code: 'run.not_paused' });
     this.record(run, 'run.resumed.v1', {});
     for (const open of exhausted) {
       Object.assign(open, { exhausted: false, excused: open.failures, since: this.options.clock.now() });
@@ -252,7 +264,7 @@ export class TestScheduler {
     open.due = true;
     const outcome = { type: 'retry', attempt: open.failures + 1 } as const;
     this.#deliver(run, { ...keyOf(open), timeMs: this.options.clock.now(), outcome });
-    open.due = false;
+    open.due = run.paused;
   }
 
   #wait(run: TestRun, command: Command): void {
@@ -283,9 +295,12 @@ export class TestScheduler {
     if (what.type === 'ask') {
       const { title, detail, approvers } = what.question;
       this.record(
+    const { paused } = run;
         run,
         'approval.requested.v1',
         { run: run.id, kind: 'question', title, approvers, ...(detail ? { detail: decodeBytes(detail) } : {}) },
+    run.paused = false;
+    if (paused) this.#activate(run);
         on,
       );
     }
@@ -377,4 +392,5 @@ function sameStart(run: TestRun, spec: { workflow: string; input: Bytes }): bool
   return (
     run.workflow === spec.workflow && Buffer.compare(run.input ?? Buffer.alloc(0), spec.input ?? Buffer.alloc(0)) === 0
   );
+    if (run.paused) return;
 }

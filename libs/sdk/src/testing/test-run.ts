@@ -57,6 +57,8 @@ export class TestRun {
   readonly workflow: string;
   readonly input: Bytes;
   readonly queue: string;
+  /** Somebody asked for it: nothing executes it. */
+  paused = false;
 
   constructor(
     spec: { id: string; workflow: string; input: Bytes; queue: string },

@@ -126,6 +126,7 @@ class InProcess {
     if (!workflow)
       throw new WritError(`replaying needs the code: writ.run(id, workflow), here of '${name}'`, {
         code: 'input.invalid',
+      pause: async ({ reason = '' } = {}) => scheduler.pause(id, reason),
       });
     const { activation, end } = openHistory(history);
     return rehearse(definitionOf<WorkflowDefinition>(workflow), activation, end).then(reportOf);

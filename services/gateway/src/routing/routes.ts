@@ -4,6 +4,9 @@ import { EventService } from '@writ/proto/event/v1/event';
 import { IdentityService } from '@writ/proto/identity/v1/identity';
 import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
+import { BudgetService } from '@writ/proto/run/v1/budget';
+import { QueueService } from '@writ/proto/queue/v1/queue';
+import { BatchService } from '@writ/proto/run/v1/batch';
 import { RunService } from '@writ/proto/run/v1/run';
 import { ArtifactService, SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
@@ -18,6 +21,8 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [PolicyService, 'policy'],
   [ApprovalService, 'policy'],
   [RunService, 'scheduler'],
+  [BatchService, 'scheduler'],
+  [BudgetService, 'scheduler'],
   [ScheduleService, 'scheduler'],
   [WorkerService, 'scheduler'],
   [SandboxService, 'sandbox-runner'],

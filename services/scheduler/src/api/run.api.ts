@@ -16,6 +16,7 @@ import {
   type ListRunsRequest,
   type ReplayRunRequest,
   type ResumeRunRequest,
+  type PauseRunRequest,
   type SendMessageRequest,
   type SendMessagesRequest,
   type StartRunRequest,
@@ -101,7 +102,10 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     const page = rows.slice(0, limit);
     const last = page[page.length - 1];
     const seen = page.filter(({ id }) => maySee(caller, 'run.read', id));
-    return { runs: seen.map(runOf), nextPageToken: rows.length > limit && last ? pageToken(last) : '' };
+    return {
+      runs: seen.map(runOf),
+      nextPageToken: rows.length > limit && last ? pageToken({ createdMs: last.created_ms, id: last.id }) : '',
+    };
   }
 
   async getRunResult({ id, wait }: GetRunResultRequest, caller: Caller) {
@@ -173,6 +177,12 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     const { same, firstDifference: difference, entries, liveCalls } = report;
     const json = (side: Difference['expected']) =>
       side ? { [side.kind]: `${side.name}/${side.occurrence}`, ...(side.detail && { detail: side.detail }) } : null;
+  async pauseRun({ id, reason }: PauseRunRequest, caller: Caller) {
+    may(caller, 'run.cancel', id);
+    const { position } = await this.send(caller, id, { type: 'pause', note: reason }, '');
+    return { position };
+  }
+
     return {
       same,
       entries,

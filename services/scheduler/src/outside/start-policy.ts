@@ -26,19 +26,36 @@ export class CedarStartPolicy implements StartPolicy {
   constructor(private readonly policies: Pick<Enforcement['policies'], 'decide'>) {}
 
   permit({ tenant, principal, workflow, queue, input }: WantedStart): void {
-    const { verdict, mode, version } = this.policies.decide(tenant, {
+    const decided = this.policies.decide(tenant, {
       principal,
       action: 'run.start',
       resource: { type: 'Workflow', id: workflow },
       arguments: { queue, ...('value' in input && input.value !== undefined && { input: input.value as Json }) },
     });
-    if (verdict.outcome === 'allow' || mode === 'log-only') return;
-    const why = verdict.reasons.map(({ text }) => text).join('; ');
-    const reasons = verdict.reasons.map((reason) => ({ ...reason }));
-    throw refuse(verdict.outcome === 'ask' ? 'policy.approval_required' : 'policy.denied', why, {
-      decision: { outcome: verdict.outcome, policyVersion: version, reasons },
-    });
+    const problem = refused(decided);
+    if (problem) throw problem;
   }
+}
+
+/** What a decision comes to where nobody can be asked: nothing where it permits. */
+export function refused({ verdict, mode, version }: ReturnType<Enforcement['policies']['decide']>) {
+  if (verdict.outcome === 'allow' || mode === 'log-only') return undefined;
+  const why = verdict.reasons.map(({ text }) => text).join('; ');
+  const reasons = verdict.reasons.map((reason) => ({ ...reason }));
+  return refuse(verdict.outcome === 'ask' ? 'policy.approval_required' : 'policy.denied', why, {
+    decision: { outcome: verdict.outcome, policyVersion: version, reasons },
+  });
+}
+
+/** Policies that are followed later than they are asked for: until then nothing is permitted. */
+export function onceThere(policies: () => Pick<Enforcement['policies'], 'decide'> | undefined) {
+  return {
+    decide: (...question: Parameters<Enforcement['policies']['decide']>) => {
+      const there = policies();
+      if (!there) throw refuse('policy.unavailable', 'the policies are not followed yet');
+      return there.decide(...question);
+    },
+  };
 }
 
 /** For tests that have no policies. */

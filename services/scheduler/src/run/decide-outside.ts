@@ -38,7 +38,7 @@ export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: numbe
     };
     events.push({ type: 'run.cancel_requested.v1', subject: run.id, data }, ...givenUp(run, nowMs));
   }
-  if (run.untouched || run.paused) events.push(cancelled(run, reason, nothing));
+  if (run.untouched || run.paused === 'diverged') events.push(cancelled(run, reason, nothing));
   else if (command.force || command.revoked)
     events.push(cancelled(run, reason, { ...receiptOf(run), outcomeUnknown: unknownOf(run) }));
   return events;
@@ -46,6 +46,8 @@ export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: numbe
 
 /** Steps that wait for another attempt, or for a person: nobody makes one any more. Those that are being made their worker stops; what takes something back goes on. */
 function givenUp(run: RunRecord, nowMs: number): RunEvent[] {
+  // It goes on, so as to take back what it did.
+  else if (run.paused) events.push({ type: 'run.resumed.v1', subject: run.id, data: {} });
   return run.opens.flatMap(({ kind, name, occurrence, untilMs, trying }) => {
     if (!trying || (trying.exhausted === undefined && untilMs <= nowMs) || name.startsWith('undo ')) return [];
     const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
@@ -75,7 +77,15 @@ export function unknownOf(run: RunRecord): string[] {
 /** Steps that are to take something back and have not. */
 export function openUndos({ cancel, done }: RunRecord): string[] {
   const undoing = cancel?.stopped === undefined ? cancel?.undoing : undefined;
-  return (undoing ?? []).filter((name) => recordedKind(done, keyOf('step', name, 1)) === undefined);
+  return (undoing ?? []).filter((name) => kindRecorded(run, name, 1) === undefined);
+}
+
+/** No worker has it until it is resumed. */
+export function decidePause(run: RunRecord, { note }: Of<'pause'>): RunEvent[] {
+  if (run.ended) throw refuse('run.ended', `run ${run.id} has ${run.state}; there is nothing to pause`);
+  if (run.cancel) throw refuse('run.cancelling', `run ${run.id} is being cancelled: ${run.cancel.reason}`);
+  if (run.paused) return [];
+  return [{ type: 'run.paused.v1', subject: run.id, data: { reason: 'requested', ...(note !== '' && { note }) } }];
 }
 
 export function decideResume(run: RunRecord): RunEvent[] {

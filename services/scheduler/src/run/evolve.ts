@@ -105,8 +105,8 @@ function settle(run: RunRecord, at: At, key: Key, outcome: EntryOutcome): void {
     if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
     run.opens = removed(run.opens, position);
   }
-  run.done = added(run.done, keyOf(key.kind, key.name, key.occurrence));
-  run.state = run.opens.length > 0 ? 'waiting' : 'running';
+  recorded(run, key.kind, key.name, key.occurrence);
+  run.state = run.opens.length > 0 || run.paused ? 'waiting' : 'running';
   note(run, at, key, outcome);
 }
 
@@ -162,7 +162,9 @@ function end(run: RunRecord, at: At, state: 'succeeded' | 'failed' | 'cancelled'
   run.children = noneOf();
   run.notify = noneOf();
   run.cancel = undefined;
-  run.paused = run.idle = false;
+  if (run.budget) ended(run, at.index);
+  run.paused = false;
+  run.idle = false;
   at.index.timers.set(run, Infinity);
   at.index.end(run);
 }
@@ -273,16 +275,19 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     run.idle = true;
     evict(run, at, 'ended');
   },
-  'run.paused.v1': (run, _data, at) => {
-    run.paused = run.idle = true;
+  'run.paused.v1': (run, { reason }, at) => {
+    run.paused = reason;
+    run.idle = true;
     run.state = 'waiting';
     evict(run, at, 'paused');
   },
-  'run.resumed.v1': (run, _data, at) => {
-    run.paused = run.idle = false;
-    run.state = run.opens.length > 0 ? 'waiting' : 'running';
-    for (const open of run.opens) if (open.trying?.exhausted !== undefined) tryAnew(open, open.trying.failures, at);
-    if (at.index.noting && !run.live) at.index.notes.push({ commit: at.commit, type: 'ready', run });
+  'run.resumed.v1': (run, data, at) => {
+    run.paused = false;
+    run.idle = false;
+    const early = run.notBeforeMs > at.timeMs;
+    run.state = early ? 'queued' : run.opens.length > 0 ? 'waiting' : 'running';
+    for (const open of resumed(run, data)) tryAnew(open, open.trying?.failures ?? 0, at);
+    if (at.index.noting && !run.live && !early) at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
   'run.succeeded.v1': (run, _data, at) => end(run, at, 'succeeded'),
   'run.failed.v1': (run, _data, at) => end(run, at, 'failed'),

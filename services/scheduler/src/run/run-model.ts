@@ -26,6 +26,7 @@ import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { RunIndex } from './run-index.js';
+  decidePause,
 import type { RunRecord } from './run-record.js';
 import { restoreRuns, runsSnapshot, snapshotVersion } from './run-snapshot.js';
 
@@ -159,3 +160,7 @@ function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] 
       throw refuse('ledger.unknown_command', `a run does not know '${what.type}'`);
   }
 }
+    case 'pause':
+      return decidePause(run, what);
+    case 'update':
+      return decideUpdate(run, what, nowMs);

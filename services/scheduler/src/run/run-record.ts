@@ -136,7 +136,8 @@ export class RunRecord implements RunOrigin, Sleeper {
   readonly startedMs: number;
   readonly notBeforeMs: number;
   state: RunState = 'queued';
-  paused = false;
+  /** A person is needed: its code diverged, somebody asked for it, or its time is over. */
+  paused: false | RunEventData<'run.paused.v1'>['reason'] = false;
   /** All that is open is waits: it needs no worker until something comes true. */
   idle = false;
   /** Commits of the partition that hold its events. */

@@ -18,8 +18,8 @@ export const snapshotVersion = 5;
 /** A run as a row; what is not set is null or an empty list. */
 type Row = [
   string, string, string, string, string, string, string | null, number, number, number,
-  RunState, boolean, boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
-  boolean,
+  RunState, RunRecord['paused'], boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
+  boolean, BudgetRow | null, Loop[],
 ]; // prettier-ignore
 type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null];
 /** How the attempts of a step went, as a row. */

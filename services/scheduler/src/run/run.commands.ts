@@ -167,3 +167,4 @@ export type RunCommand =
   | { type: 'lost'; token: string; beat: Beat }
   | { type: 'timers'; runs: string[] }
   | { type: 'revoke'; kind: 'agent' | 'person' | 'run' | 'tenant'; principal: string };
+  | { type: 'pause'; note: string }

@@ -10,6 +10,7 @@ export const runErrors = {
   },
   'run.cycle': { status: 409, title: 'A run cannot be its own descendant' },
   'run.ended': { status: 409, title: 'The run has ended' },
+  'run.cancelling': { status: 409, title: 'The run is being cancelled' },
   'run.not_paused': { status: 409, title: 'The run is not paused' },
   'run.too_many_awaited': { status: 429, title: 'One stream waits for too many runs' },
   'run.too_many_messages': { status: 429, title: 'The run has too many messages that it has not taken', retry: true },

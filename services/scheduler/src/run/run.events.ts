@@ -63,6 +63,9 @@ const ending = {
 export const runEvents = {
   'run.started.v1': z.object({
     workflow: z.string(),
+/** Small values by which a run is found. */
+export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+
     ...content,
     /** Of workflow and input: the same start has the same digest. */
     digest: z.string(),
@@ -83,6 +86,16 @@ export const runEvents = {
   /** Somebody has to act in the run and asks for its token: its grant is recorded now. */
   'run.authority_requested.v1': z.object({}),
   /** Another run, not its parent, wants to hear of its end. */
+    attributes: Attributes.optional(),
+    /** Its queue had limits: what it goes by there. */
+    ticket: Ticket.optional(),
+    budget: StartedBudget.optional(),
+  }),
+  /** Its queue lets it go on. At first with its key, and with what that leaves of the rates; later with a slot alone. */
+  'run.admitted.v1': z.object({
+    /** Until when the rate of the queue, and of its key, is taken up (milliseconds since 1970). */
+    spentMs: z.number().optional(),
+    keySpentMs: z.number().optional(),
   'run.watched.v1': z.object({ by: z.string() }),
   'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
   /** With neither `retryAt` nor `exhausted` the step has failed. */
@@ -182,7 +195,12 @@ export const runEvents = {
     undone: z.array(z.string()).optional(),
   }),
   /** A person is needed. */
-  'run.paused.v1': z.object({ reason: z.enum(['diverged']), difference: Difference.optional() }),
+  'run.paused.v1': z.object({
+    reason: z.enum(['diverged', 'requested', 'budget']),
+    difference: Difference.optional(),
+    /** What who asked for it said. */
+    note: z.string().optional(),
+  }),
   /** A person lets it go on; steps that were exhausted are tried again. */
   'run.resumed.v1': z.object({}),
   'run.succeeded.v1': z.object({ ...content, ...ending }),

@@ -27,7 +27,7 @@ export class ScheduleModel implements PartitionModel {
   private readonly held = new Map<string, Held>();
 
   /** @param others aggregates of the same partition that are neither runs nor schedules */
-  constructor(private readonly others: PartitionModel) {
+  constructor(readonly others: PartitionModel) {
     this.version = fnv1a32(`${version} ${others.version}`);
   }
 

@@ -11,6 +11,8 @@ import {
   type LedgerEvent,
 } from '@writ/ledger/domain';
 import { readConfig, startService, type RunningService } from '@writ/platform';
+import { QueueService } from '@writ/proto/queue/v1/queue';
+import { BatchService } from '@writ/proto/run/v1/batch';
 import { RunService } from '@writ/proto/run/v1/run';
 import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
@@ -116,6 +118,18 @@ export class SchedulerStack implements AsyncDisposable {
   }
 
   schedules(token: FakeToken = {}, at = 0): GrpcClient<typeof ScheduleService> {
+  queues(token: FakeToken = {}, at = 0): GrpcClient<typeof QueueService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(QueueService, channel);
+  }
+
+  batches(token: FakeToken = {}, at = 0): GrpcClient<typeof BatchService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(BatchService, channel);
+  }
+
     const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
     this.channels.push(channel);
     return clientOf(ScheduleService, channel);

@@ -7,6 +7,7 @@ import { RunIndex } from '../run/run-index.js';
 import { noneOf, RunRecord, type Open, type RunState, type Trying } from '../run/run-record.js';
 import { tryingOf, tryingRow, type TryingRow } from '../run/run-snapshot.js';
 
+import { withAttributes, type Attributes } from './run-attributes.js';
 type Projected = Parameters<Projection['apply']>[0][number];
 
 /** A run as the table has it. Times are milliseconds. */
@@ -29,6 +30,8 @@ export interface RunRow {
   /** What is open, to go on from: messages and results only by name. */
   waits: Waits;
   partition: number;
+  /** Absent or null: none were ever set. */
+  attributes?: Attributes | null;
   /** The commit of its last event. */
   commit: number;
 }
@@ -87,9 +90,10 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     if (!row || row.ended_ms !== null) continue;
     evolve(index, event, position.commit);
     changed.add(row);
+      if (started.attributes) row.attributes = withAttributes(undefined, started.attributes);
     row.commit = position.commit;
     if (counted.has(event.type)) row.entries++;
-    if (event.type === 'run.paused.v1') Object.assign(row.waits, pausedOn(event.data as never));
+    if (event.type === 'run.paused.v1') Object.assign(row.waits, pausedOn(event.data as never, event.actor.principal));
     if (event.type === 'run.resumed.v1') Object.assign(row.waits, { paused: null, diff: '' });
     if (event.type === 'run.failed.v1') row.error = (event.data as unknown as RunEventData<'run.failed.v1'>).error;
     if (event.type === 'run.step_failed.v1' && !('retryAt' in (event.data as object))) row.entries++;
@@ -122,7 +126,7 @@ function recordOf(row: RunRow): RunRecord {
   const origin = { tenant, id, workflow, queue, agent, digest, depth, startedMs: created_ms, notBeforeMs: 0 };
   const run = new RunRecord({ ...origin, parent: parent ?? undefined, onBehalfOf: [] });
   run.state = row.state;
-  run.paused = waits.paused !== null;
+  run.paused = waits.paused !== null && 'requested';
   if (waits.opens.length > 0)
     run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, trying]) => ({
       kind, name, occurrence, on: on ?? undefined, untilMs, trying: tried(trying, untilMs),
@@ -191,7 +195,10 @@ export function waitText({ kind, name, occurrence, on, untilMs, trying }: Open):
   }
 }
 
-function pausedOn({ reason, difference }: RunEventData<'run.paused.v1'>): Pick<Waits, 'paused' | 'diff'> {
+function pausedOn(data: RunEventData<'run.paused.v1'>, by: string): Pick<Waits, 'paused' | 'diff'> {
+  const { reason, difference, note } = data;
+  if (reason === 'requested')
+    return { paused: `person: paused by ${by}${note ? `: ${note}` : ''}`.slice(0, 500), diff: '' };
   const at = difference?.expected ?? difference?.actual;
   const where = at ? ` at ${at.kind} ${at.name}/${at.occurrence}` : '';
   const paused = `person: ${reason}${where}${difference ? `: ${difference.text}` : ''}`.slice(0, 500);

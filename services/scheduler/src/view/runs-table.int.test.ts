@@ -4,13 +4,14 @@ import { openPostgres, writeAllTenants } from '@writ/platform';
 import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Scheduler0001 } from '../migrations/scheduler-0001.js';
+import { Scheduler0003 } from '../migrations/scheduler-0003.js';
 import { runsProjection, RunsTable } from './runs-table.js';
 
 let backends: Backends;
 let dataSource: DataSource;
 beforeAll(async () => {
   backends = await startBackends();
-  const migrations = [Scheduler0001];
+  const migrations = [Scheduler0001, Scheduler0003];
   dataSource = await openPostgres({ url: backends.postgresUrl, schema: 'scheduler', entities: [], migrations });
 });
 afterAll(async () => {

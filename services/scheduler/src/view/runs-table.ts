@@ -1,19 +1,23 @@
 import type { Projection } from '@writ/ledger';
 import { readTenant, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { RunFilter } from './run-filter.js';
+import { attributed, writeAttributes } from './run-attributes.js';
+import { CountChanges } from './run-counts.js';
+import type { RunCursor, RunFilter, RunOrder } from './run-filter.js';
+import { pageOf, queryOf } from './run-query.js';
 import { projectRuns, runViewName, type RunRow } from './run-view.js';
 
 const columns =
   'tenant text, id text, workflow text, version text, state text, waiting_on text, queue text, agent text, parent text, ' +
-  'depth int, digest text, created_ms bigint, ended_ms bigint, error jsonb, entries int, waits jsonb, partition int, commit bigint';
+  'depth int, digest text, created_ms bigint, ended_ms bigint, error jsonb, entries int, waits jsonb, partition int, commit bigint, ' +
+  'attributes jsonb';
 const names = columns.split(', ').map((column) => column.split(' ')[0] as string);
 const updates = names.filter((name) => name !== 'tenant' && name !== 'id').map((name) => `${name} = excluded.${name}`);
 const upsert =
   `insert into runs (${names.join(', ')}) select ${names.join(', ')} from jsonb_to_recordset($1::jsonb) as row (${columns}) ` +
   `on conflict (tenant, id) do update set ${updates.join(', ')}`;
 
-/** Keeps the table of runs, many events a statement. */
+/** Keeps the table of runs, many events a statement, with the index of their attributes and their numbers. */
 export const runsProjection: Projection = {
   name: runViewName,
   // A run of a few steps begins and ends within this time: one row is written, not five.
@@ -21,11 +25,24 @@ export const runsProjection: Projection = {
   async apply(events, manager) {
     const runs = events.filter(({ event }) => event.type.startsWith('run.'));
     if (runs.length === 0) return;
-    const rows = projectRuns(runs, await needed(runs, manager));
-    if (rows.length > 0) await manager.query(upsert, [storableJson(rows)]);
+    const stored = await needed(runs, manager);
+    const before = new Map(stored.map((row) => [row, row.state]));
+    const rows = projectRuns(runs, stored);
+    if (rows.length === 0) return;
+    const counts = new CountChanges();
+    for (const row of rows) {
+      const state = before.get(row);
+      if (state === row.state) continue;
+      if (state !== undefined) counts.add(row, state, -1);
+      counts.add(row, row.state, 1);
+    }
+    await manager.query(upsert, [storableJson(rows)]);
+    await counts.write(manager);
+    await writeAttributes(attributed(runs, rows), manager);
   },
   async reset(partition, manager) {
-    await manager.query('delete from runs where partition = $1', [partition]);
+    for (const table of ['runs', 'run_attributes', 'run_counts'])
+      await manager.query(`delete from ${table} where partition = $1`, [partition]);
   },
 };
 
@@ -67,6 +84,17 @@ function rowOf(row: StoredRow): RunRow {
   };
 }
 
+/** Which runs, in which order. */
+export interface RunPage {
+  readonly filter: RunFilter;
+  /** Default: newest first. */
+  readonly order?: RunOrder;
+  readonly limit: number;
+  readonly after?: RunCursor | undefined;
+}
+
+const newestFirst: RunOrder = { descending: true };
+
 /** Reads of the table of runs. */
 export class RunsTable {
   constructor(private readonly dataSource: DataSource) {}
@@ -90,21 +118,22 @@ export class RunsTable {
     return new Set((rows as { id: string }[]).map(({ id }) => id));
   }
 
-  /** Newest first, after the given one. */
-  async list(
-    tenant: string,
-    filter: RunFilter,
-    limit: number,
-    after?: { createdMs: number; id: string },
-  ): Promise<RunRow[]> {
-    const values: unknown[] = [tenant];
-    const where = ['tenant = $1'];
-    for (const [column, value] of Object.entries(filter)) where.push(`${column} = $${values.push(value)}`);
-    if (after) where.push(`(created_ms, id) < ($${values.push(after.createdMs)}, $${values.push(after.id)})`);
-    const order = `order by created_ms desc, id desc limit $${values.push(limit)}`;
+  /** The runs of a page, in the given order, behind the last one of the page before. */
+  async list(tenant: string, { filter, order = newestFirst, limit, after }: RunPage): Promise<RunRow[]> {
+    const query = queryOf(tenant, filter, order);
+    const page = pageOf(query, order, after, limit);
     const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
-      manager.query(`select * from runs where ${where.join(' and ')} ${order}`, values),
+      manager.query(`select runs.* from ${query.from} where ${query.where}${page}`, query.values),
     );
     return (rows as StoredRow[]).map(rowOf);
+  }
+
+  /** How many runs a filter finds. */
+  async count(tenant: string, filter: RunFilter): Promise<number> {
+    const { from, where, values } = queryOf(tenant, filter);
+    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query(`select count(*) as runs from ${from} where ${where}`, values),
+    );
+    return Number((rows as [{ runs: string }])[0].runs);
   }
 }

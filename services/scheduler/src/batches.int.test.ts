@@ -1,0 +1,96 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { BatchState } from '@writ/proto/run/v1/batch';
+import { newId } from '@writ/ledger/domain';
+import { eventually, verifies } from '@writ/testkit';
+import { json, SchedulerStack } from './testing/scheduler-stack.js';
+
+let stack: SchedulerStack;
+beforeAll(async () => {
+  stack = await SchedulerStack.start();
+}, 60_000);
+afterAll(() => stack[Symbol.asyncDispose]());
+afterEach(() => stack.stopWorkers());
+
+const seconds = (n: number) => ({ seconds: BigInt(n), nanos: 0 });
+
+/** Starts runs of a workflow that nobody serves. */
+async function startMany(workflow: string, count: number, id = () => newId('run')): Promise<string[]> {
+  const items = Array.from({ length: count }, (_, n) => ({ workflow, id: id(), input: json(n) }));
+  await stack.runs().startRuns({ items });
+  return items.map(({ id: each }) => each);
+}
+const stateOf = async (id: string) => (await stack.runs().getRun({ id })).run;
+
+describe('a batch', () => {
+  test('is done to all runs that match, once, although the scheduler that carries it out dies', async () => {
+    verifies('batch.durable');
+    const runs = await startMany('old', 2_000);
+    const others = await startMany('new', 10);
+    const filter = 'workflow = "old" AND state = "queued"';
+    const batch = { id: 'clean-up', action: 'cancel', filter, reason: 'wrong branch' };
+    const preview = await stack.batches().createBatch({ ...batch, validateOnly: true });
+    expect(preview).toMatchObject({ batch: { id: '', expected: 2_000n }, position: '' });
+    expect(preview.sample).toHaveLength(20);
+    await stack.batches().createBatch(batch);
+    await eventually(async () => Number((await stack.batches().getBatch({ id: 'clean-up' })).batch?.done) > 0);
+    await stack.addScheduler();
+    await stack.schedulers.shift()?.stop();
+    const { batch: ended } = await stack.batches().getBatch({ id: 'clean-up', wait: seconds(30) });
+    expect(ended).toMatchObject({ state: BatchState.DONE, expected: 2_000n, failed: 0n });
+    expect(Number(ended?.done) + Number(ended?.unchanged)).toBe(2_000);
+    const events = await stack.allEvents();
+    const cancelled = new Set(runs);
+    for (const { type, subject, data } of events)
+      if (type === 'run.cancelled.v1') {
+        expect(cancelled.delete(subject)).toBe(true); // each once
+        expect(data).toMatchObject({ reason: 'wrong branch' });
+      }
+    expect(cancelled).toEqual(new Set());
+    expect(await stateOf(others[0] as string)).toMatchObject({ workflow: 'new', waitingOn: '' });
+    // The same again is the one that was.
+    expect((await stack.batches().createBatch(batch)).batch).toMatchObject({ state: BatchState.DONE });
+    await expect(stack.batches().createBatch({ ...batch, filter: 'state = waiting' })).rejects.toMatchObject({
+      message: expect.stringContaining('clean-up'),
+    });
+  }, 90_000);
+
+  test('pauses, resumes and sends, and touches no run beyond the caller’s own rights', async () => {
+    verifies('batch.rights');
+    const workflow = 'paused-and-resumed';
+    const mine = await startMany(workflow, 3, () => `mine-${newId('run')}`);
+    const [other] = (await startMany(workflow, 1)) as [string];
+    const mayOnly = { type: 'writ' as const, actions: ['run.*'], resources: ['mine-*'] };
+    const narrow = stack.batches({ grant: ['batch.*', mayOnly] });
+    const run = async (request: { action: string; message?: string; data?: { data: Buffer } }) => {
+      const { batch } = await narrow.createBatch({ filter: `workflow = "${workflow}"`, reason: 'r', ...request });
+      return (await narrow.getBatch({ id: batch?.id ?? '', wait: seconds(20) })).batch;
+    };
+    const failures = [{ code: 'auth.missing_capability', count: 1n, run: other }];
+    expect(await run({ action: 'pause' })).toMatchObject({ state: BatchState.DONE, done: 3n, failed: 1n, failures });
+    expect(await stateOf(mine[0] as string)).toMatchObject({ waitingOn: expect.stringContaining('paused by') });
+    expect(await run({ action: 'pause' })).toMatchObject({ done: 0n, unchanged: 3n, failed: 1n });
+    expect(await run({ action: 'send', message: 'go', data: json(7) })).toMatchObject({ done: 3n, failed: 1n });
+    expect(await run({ action: 'resume' })).toMatchObject({ done: 3n, unchanged: 0n, failed: 1n });
+    expect((await stack.events(mine[1] as string)).map(({ type }) => type)).toEqual([
+      'run.started.v1',
+      'run.paused.v1',
+      'run.message_received.v1',
+      'run.resumed.v1',
+    ]);
+    expect((await stack.events(other)).map(({ type }) => type)).toEqual(['run.started.v1']);
+  }, 60_000);
+
+  test('is listed, and stopped', async () => {
+    await startMany('stopped', 1_000);
+    const batches = stack.batches();
+    const { batch } = await batches.createBatch({ action: 'pause', filter: 'workflow = stopped' });
+    const id = batch?.id ?? '';
+    await batches.stopBatch({ id, reason: 'enough' });
+    const { batch: ended } = await batches.getBatch({ id, wait: seconds(20) });
+    expect(ended).toMatchObject({ state: BatchState.STOPPED, error: { code: 'batch.stopped', message: 'enough' } });
+    expect(Number(ended?.done)).toBeLessThan(1_000);
+    const first = await batches.listBatches({ pageSize: 1 });
+    expect(first.batches).toMatchObject([{ id }]);
+    expect((await batches.listBatches({ pageToken: first.nextPageToken })).batches.length).toBeGreaterThan(0);
+  }, 60_000);
+});
