@@ -24,6 +24,7 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [BatchService, 'scheduler'],
   [BudgetService, 'scheduler'],
   [ScheduleService, 'scheduler'],
+  [QueueService, 'scheduler'],
   [WorkerService, 'scheduler'],
   [SandboxService, 'sandbox-runner'],
   [ArtifactService, 'sandbox-runner'],

@@ -1,0 +1,219 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from '@writ/ledger';
+import type { Admitted } from '../run/run.commands.js';
+import type { RunIndex } from '../run/run-index.js';
+import type { RunRecord } from '../run/run-record.js';
+import type { Standing } from './allocator.js';
+import type { Poke, QueueRows, SlotsAnswer, SlotsRequest } from './conversation.js';
+import { homeOf, isLimited, queueKey, type Permit } from './permits.js';
+
+const againMs = 200;
+/** Of one request, so that it fits into a message. */
+const mostRows = 2000;
+
+export interface SlotRequestParts {
+  partition: number;
+  epoch: number;
+  index: Pick<RunIndex, 'permits' | 'notes' | 'get'>;
+  /** @throws when the home has no owner that answers */
+  ask(home: number, request: SlotsRequest): Promise<SlotsAnswer>;
+  /** Records that runs may go on. */
+  admit(tenant: string, runs: Admitted[]): Promise<unknown>;
+  log: Logger;
+}
+
+/** The conversation with one home. */
+interface Talk {
+  readonly home: number;
+  to: number;
+  n: number;
+  full: boolean;
+  poked: boolean;
+  busy: boolean;
+  /** What is left to say of everything, and what has changed since. */
+  rest: Said[];
+  changes: Map<RunRecord, Standing>;
+}
+
+type Said = readonly [run: RunRecord, permit: Permit | undefined, standing: Standing];
+
+/** What one partition asks of the homes of its runs' queues, and what it does with what it gets. Nothing of it is state. */
+export class SlotRequests {
+  private readonly wanting = new Set<RunRecord>();
+  /** Granted, and not yet recorded. */
+  private readonly admitting = new Set<RunRecord>();
+  private readonly talks = new Map<number, Talk>();
+  private stopped = false;
+
+  constructor(private readonly parts: SlotRequestParts) {}
+
+  /** Every home hears of this partition, even if it has nothing: none grants anything before it knows what all have. */
+  start(): void {
+    for (const { tenant, name, limits } of this.parts.index.permits.queues.values())
+      if (isLimited(limits)) void this.go(this.talk(homeOf(tenant, name)));
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** The run could go on. */
+  want(run: RunRecord): void {
+    if (this.wanting.has(run) || this.admitting.has(run)) return;
+    this.wanting.add(run);
+    this.tell(run, this.parts.index.permits.of(run)?.admitted ? 'resumes' : 'wants');
+  }
+
+  /** It has less than before, or does not want to go on any more. */
+  gives(run: RunRecord, standing: 'parked' | 'gone'): void {
+    this.wanting.delete(run);
+    this.tell(run, standing);
+  }
+
+  /** It goes on without a slot: what stops does not stand in line. */
+  bypass(run: RunRecord, { admitted }: Permit): void {
+    if (this.wanting.has(run)) this.gives(run, admitted ? 'parked' : 'gone');
+  }
+
+  poke({ home, epoch, all }: Poke): void {
+    const talk = this.talk(home);
+    if (epoch < talk.to) return;
+    if (all || epoch > talk.to) talk.full = true;
+    talk.to = epoch;
+    talk.poked = true;
+    void this.go(talk);
+  }
+
+  private tell(run: RunRecord, standing: Standing): void {
+    const talk = this.talk(homeOf(run.tenant, run.queue));
+    talk.changes.set(run, standing);
+    void this.go(talk);
+  }
+
+  private talk(home: number): Talk {
+    let talk = this.talks.get(home);
+    if (!talk)
+      this.talks.set(
+        home,
+        (talk = { home, to: 0, n: 0, full: true, poked: false, busy: false, rest: [], changes: new Map() }),
+      );
+    return talk;
+  }
+
+  /** One request after another, as long as there is something to say: what comes up meanwhile goes with the next. */
+  private async go(talk: Talk): Promise<void> {
+    if (talk.busy) return;
+    talk.busy = true;
+    await undefined; // what one commit brings goes together
+    while (!this.stopped && (talk.full || talk.poked || talk.rest.length > 0 || talk.changes.size > 0)) {
+      const request = this.request(talk);
+      try {
+        const answer = await this.parts.ask(talk.home, request);
+        if (!this.stopped && !this.hear(talk, answer)) await pause(againMs, undefined, { ref: false });
+      } catch (error) {
+        talk.full = true;
+        this.parts.log.debug({ err: error, home: talk.home }, 'the home of a queue does not answer');
+        await pause(againMs, undefined, { ref: false });
+      }
+    }
+    talk.busy = false;
+  }
+
+  private request(talk: Talk): SlotsRequest {
+    const { index, partition: from, epoch } = this.parts;
+    const { full } = talk;
+    const queues = new Rows();
+    if (full) {
+      talk.rest = this.everything(talk.home);
+      talk.changes.clear();
+      for (const { tenant, name } of index.permits.queues.values())
+        if (homeOf(tenant, name) === talk.home) queues.of(tenant, name).spent = index.permits.spentOf(tenant, name);
+    }
+    talk.full = talk.poked = false;
+    for (const [run, permit, standing] of talk.rest.splice(0, mostRows)) queues.add(run, permit, standing);
+    const more = talk.rest.length > 0;
+    if (!more && !full)
+      for (const [run, standing] of talk.changes) {
+        if (queues.rows >= mostRows) break;
+        queues.add(run, index.permits.of(run), standing);
+        talk.changes.delete(run);
+      }
+    return { type: 'slots', to: talk.to, from, epoch, n: ++talk.n, full, more, queues: queues.list };
+  }
+
+  private everything(home: number): Said[] {
+    const { permits, notes } = this.parts.index;
+    const ours = ({ tenant, queue }: RunRecord) => homeOf(tenant, queue) === home;
+    const said: Said[] = [];
+    // What they give is theirs until that is in the ledger.
+    const giving = new Map(notes.flatMap((note) => (note.type === 'gives' ? [[note.run, note.permit]] : [])));
+    for (const [run, permit] of giving) if (ours(run)) said.push([run, permit, 'holds']);
+    for (const [run, permit] of permits.all) {
+      if (giving.has(run) || !ours(run)) continue;
+      const standing = this.standing(run, permit);
+      if (standing !== 'gone') said.push([run, permit, standing]);
+    }
+    return said;
+  }
+
+  private standing(run: RunRecord, { admitted, slot }: Permit): Standing {
+    if (slot || this.admitting.has(run)) return 'holds';
+    if (this.wanting.has(run)) return admitted ? 'resumes' : 'wants';
+    return admitted ? 'parked' : 'gone';
+  }
+
+  /** @returns whether it was of use */
+  private hear(talk: Talk, { epoch, again, grants }: SlotsAnswer): boolean {
+    if (again || epoch !== talk.to) talk.full = true;
+    // Somebody who was the owner before: it is asked again, and will not answer.
+    if (epoch < talk.to) return false;
+    const usable = !again && epoch === talk.to;
+    talk.to = epoch;
+    if (usable) for (const { tenant, runs } of grants) this.admit(tenant, runs);
+    return true;
+  }
+
+  private admit(tenant: string, granted: Admitted[]): void {
+    const runs = granted.flatMap(({ run: id }) => {
+      const run = this.parts.index.get(tenant, id);
+      return run && this.wanting.has(run) ? [run] : [];
+    });
+    for (const run of runs) {
+      this.wanting.delete(run);
+      this.admitting.add(run);
+    }
+    const ids = new Set(runs.map(({ id }) => id));
+    if (runs.length === 0) return;
+    // A partition that is lost has lost what it was granted with it.
+    this.parts
+      .admit(
+        tenant,
+        granted.filter(({ run }) => ids.has(run)),
+      )
+      .catch(() => undefined)
+      .finally(() => runs.forEach((run) => this.admitting.delete(run)));
+  }
+}
+
+/** Rows by queue. */
+class Rows {
+  private readonly queues = new Map<string, QueueRows>();
+  rows = 0;
+
+  get list(): QueueRows[] {
+    return [...this.queues.values()];
+  }
+
+  of(tenant: string, queue: string): QueueRows {
+    const name = queueKey(tenant, queue);
+    let rows = this.queues.get(name);
+    if (!rows) this.queues.set(name, (rows = { tenant, queue, rows: [] }));
+    return rows;
+  }
+
+  add({ id, tenant, queue }: RunRecord, permit: Permit | undefined, standing: Standing): void {
+    const { key, cost = 1, priority = 0, sinceMs = 0 } = permit ?? {};
+    this.rows++;
+    this.of(tenant, queue).rows.push({ run: id, standing, ...(key !== undefined && { key }), cost, priority, sinceMs });
+  }
+}
