@@ -1,4 +1,4 @@
-/** What the owner of identity's partition says four times a second, on the core NATS subject {@link heartbeatSubject}. */
+/** What the owner of identity's partition says twice a second, on the core NATS subject {@link heartbeatSubject}. */
 export interface Heartbeat {
   /** The last commit of `LEDGER_IDENTITY_00`, as the broker tells it. */
   commit: number;
@@ -15,7 +15,7 @@ export interface Heartbeat {
 }
 
 export const heartbeatSubject = 'identity.heartbeat';
-export const heartbeatEveryMs = 250;
+export const heartbeatEveryMs = 500;
 /** Nothing heard for so long: refuse everything. */
 export const staleAfterMs = 2_000;
 

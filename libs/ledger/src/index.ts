@@ -8,6 +8,7 @@ export type { Commit } from './log/commit.js';
 export type { Follower, FollowSpec } from './log/follow.js';
 export { brokerUsers, servicePermissions, type BrokerPermissions, type BrokerUser } from './permissions.js';
 export type { ObservedWork, Work, WorkObserver } from './observe.js';
+export { every, untilNext } from './pause.js';
 export { prepareCheckpoints } from './projections/checkpoints.js';
 export { mayHeal } from './projections/database-errors.js';
 export type { Projection } from './projections/projection.js';

@@ -1,4 +1,5 @@
 import { TokenVerifier, type RefusedCall } from '@writ/enforcement';
+import { every } from '@writ/ledger';
 import type { Capability } from '@writ/ledger/domain';
 import type { ServiceContext } from '@writ/platform';
 import type { JWK } from 'oidc-provider';
@@ -25,7 +26,7 @@ export class IdentityParts {
   readonly revoker: Revoker;
   readonly ring: SigningRing;
   private handler: RequestHandler | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private rest: () => void = () => undefined;
   private working: Promise<void> = Promise.resolve();
 
   /** @param secret seals the signing keys. */
@@ -72,15 +73,15 @@ export class IdentityParts {
       await sweepStorage(this.context.dataSource);
       await this.queries.sweepTokens();
     };
-    this.timer = setInterval(() => {
+    this.rest = every(housekeepingMs, () => {
       this.working = this.working
         .then(housekeeping)
         .catch((error: unknown) => this.context.log.warn({ err: error }, 'housekeeping failed; trying again'));
-    }, housekeepingMs);
+    });
   }
 
   async close(): Promise<void> {
-    clearInterval(this.timer);
+    this.rest();
     await this.working;
   }
 

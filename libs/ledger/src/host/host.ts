@@ -3,7 +3,7 @@ import { commandSubject, type ServiceName } from '../domain/partitioning.js';
 import { parsePosition } from '../domain/positions.js';
 import { leaseTtlMs, renewMs, type Leases } from '../lease/leases.js';
 import type { Owner } from '../owner/owner.js';
-import { pause } from '../pause.js';
+import { every, pause } from '../pause.js';
 import { Partition, type PartitionContext } from './partition.js';
 import type { Host, HostHealth } from './spec.js';
 
@@ -20,7 +20,7 @@ export class ServiceHost implements Host {
   private readonly leases: Leases;
   private readonly all: Partition[];
   private readonly ending = new AbortController();
-  private timer: NodeJS.Timeout | undefined;
+  private rest: () => void = () => undefined;
   private stopped: Promise<void> | undefined;
 
   constructor(context: PartitionContext, partitions: number) {
@@ -37,10 +37,10 @@ export class ServiceHost implements Host {
   async start(): Promise<void> {
     await this.context.checkpoints?.prepare();
     await this.leases.start(() => this.tick());
-    this.timer = setInterval(() => {
+    this.rest = every(renewMs, () => {
       void this.leases.heartbeat().catch(() => undefined);
       this.tick();
-    }, renewMs);
+    });
     this.tick();
   }
 
@@ -92,7 +92,7 @@ export class ServiceHost implements Host {
   private async leave(): Promise<void> {
     this.ending.abort();
     await Promise.all(this.all.map((partition) => partition.stop()));
-    clearInterval(this.timer);
+    this.rest();
     if (!this.context.source.nc.isClosed()) await this.leases.stop();
   }
 

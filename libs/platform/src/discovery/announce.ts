@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StorageType } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
-import { openBucket } from '@writ/ledger';
+import { openBucket, untilNext } from '@writ/ledger';
 
 /** Where a replica of a service is reached. */
 export interface Announcement {
@@ -82,6 +82,6 @@ export async function announce(
 
 /** @returns false when it is time to stop */
 async function slept(signal: AbortSignal): Promise<boolean> {
-  await sleep(RENEW_MS, undefined, { signal }).catch(() => undefined);
+  await sleep(untilNext(RENEW_MS), undefined, { signal }).catch(() => undefined);
   return !signal.aborted;
 }

@@ -1,4 +1,12 @@
-import { ChainBroken, type Commit, type Follower, type Ledger, type Logger, type PartitionHandle } from '@writ/ledger';
+import {
+  ChainBroken,
+  every,
+  type Commit,
+  type Follower,
+  type Ledger,
+  type Logger,
+  type PartitionHandle,
+} from '@writ/ledger';
 import { partitionsOf, type Actor } from '@writ/ledger/domain';
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import { leafHashes } from '../tree/hashing.js';
@@ -21,7 +29,7 @@ export class Sequencer {
   private readonly waiting: Commit[] = [];
   private waitingLeaves = 0;
   private readonly followers: Follower[] = [];
-  private timer: NodeJS.Timeout | undefined;
+  private rest: () => void = () => undefined;
   private sealing: Promise<void> = Promise.resolve();
   private tree: TileTree | undefined;
   private stopped = false;
@@ -54,7 +62,7 @@ export class Sequencer {
       ),
     );
     if (this.stopped) return;
-    this.timer = setInterval(() => void this.seal(), SEAL_EVERY_MS);
+    this.rest = every(SEAL_EVERY_MS, () => void this.seal());
   }
 
   /** When the oldest commit was made that is not in the tree yet; undefined where none waits. */
@@ -75,7 +83,7 @@ export class Sequencer {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearInterval(this.timer);
+    this.rest();
     await Promise.all(this.followers.map((follower) => follower.stop()));
     await this.sealing;
   }

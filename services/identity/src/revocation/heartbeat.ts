@@ -1,15 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { heartbeatEveryMs, heartbeatSubject, type Heartbeat } from '@writ/enforcement';
-import type { Commit, Ledger, Logger, PartitionHandle } from '@writ/ledger';
+import { every as everyMs, type Commit, type Ledger, type Logger, type PartitionHandle } from '@writ/ledger';
 import type { IdentityModel } from '../identity.model.js';
 import { Floor } from './floor.js';
-
-/** Calls back again and again until the result is called. */
-export type Every = (ms: number, tick: () => void) => () => void;
-const byTimer: Every = (ms, tick) => {
-  const timer = setInterval(tick, ms);
-  return () => clearInterval(timer);
-};
 
 /** If the broker has not said by then what its last commit is, this heartbeat is left out. */
 const patienceMs = 1_500;
@@ -28,7 +21,7 @@ export class HeartbeatSender {
   constructor(
     private readonly ledger: Ledger,
     private readonly log: Logger,
-    private readonly every: Every = byTimer,
+    private readonly every: typeof everyMs = everyMs,
   ) {}
 
   /** The hooks of a host. */

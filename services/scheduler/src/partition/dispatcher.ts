@@ -1,3 +1,4 @@
+import { every } from '@writ/ledger';
 import { actorsOf, type RunRecord } from '../run/run-record.js';
 
 /** Who hands a run over when there is a worker for it. */
@@ -78,16 +79,15 @@ export class Dispatcher {
   /** By place, then by principals. */
   private readonly places = new Map<string, Map<string, Line>>();
   private readonly directory: WorkerDirectory;
-  private readonly timer: NodeJS.Timeout;
+  private readonly rest: () => void;
 
   constructor(directory: WorkerDirectory) {
     this.directory = directory;
-    this.timer = setInterval(() => this.askAgain(), askAgainMs);
-    this.timer.unref();
+    this.rest = every(askAgainMs, () => this.askAgain());
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    this.rest();
     this.places.clear();
   }
 
