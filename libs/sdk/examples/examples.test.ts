@@ -10,6 +10,7 @@ import { scout, survey } from './05-children/main.js';
 import { report } from './06-steer/main.js';
 import { grade, gradeAll } from './07-many/main.js';
 import { digest } from './08-schedule/main.js';
+import { answer, shown } from './09-tokens/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -100,4 +101,19 @@ test('07 starts many, each with an outcome of its own, and a repeat finds them',
 test('08 is a workflow like any other: a schedule only starts it', async () => {
   await using t = testWrit({ workflows: [digest], alwaysReplay: true });
   expect(await (await t.start(digest, { team: 'ab' })).result()).toBe('ab: 2 open on 2026-01-01');
+});
+
+test('09 shows tokens as they come, forgets those of the attempt that failed, and goes on where a reader left', async () => {
+  await using t = testWrit({ workflows: [answer], alwaysReplay: true });
+  const run = await t.start(answer, { prompt: 'owls' });
+  await t.advance('5s');
+  const seen: { text: string; cursor: string }[] = [];
+  for await (const each of shown(run)) seen.push(each);
+  expect(seen.map(({ text }) => text)).toEqual(
+    expect.arrayContaining(['owls ', 'owls are ', '', 'owls are what they seem ']),
+  );
+  expect(seen.at(-1)?.text.trim()).toBe(await run.result());
+  const types: string[] = [];
+  for await (const { type } of run.stream({ after: seen[2]!.cursor })) types.push(type);
+  expect(types).toEqual(['failed', 'started', 'data', 'data', 'data', 'data', 'data', 'completed', 'ended']);
 });

@@ -13,7 +13,7 @@ export type {
   StepContext,
   StepOptions,
 } from './define/context.js';
-export type { CancelReceipt, Capability, ReplayReport, Run, StartOptions } from './client/run.js';
+export type { CancelReceipt, Capability, ReplayReport, Run, RunDelta, StartOptions } from './client/run.js';
 export type { EventFilter, RevokeReceipt, ServeOptions, Worker, Writ } from './client/writ.js';
 export type { Scheduled, ScheduleOptions } from './client/schedule.js';
 export type { LedgerEvent } from './client/event.js';

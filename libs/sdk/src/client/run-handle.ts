@@ -23,6 +23,7 @@ import { newId, newRunId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
 import type { Session } from './session.js';
 import { errorOfProblem, Together } from './together.js';
+import { streamRun } from './run-stream.js';
 
 /** Node's timers take 31 bits of milliseconds. */
 const longestMs = 2 ** 31 - 1;
@@ -119,6 +120,7 @@ async function awaitResult({ session, ends }: RunClient, id: string, opts: CallO
     },
   if (state === RunState.CANCELLED) throw new CancelledError(error?.message || `the run ${id} was cancelled`);
   const { code = 'run.failed', message = 'the run failed', details = {} } = error ?? {};
+    stream: (opts) => streamRun(session, id, opts),
   throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });
 }
 

@@ -53,6 +53,21 @@ export interface Run<O = unknown, M extends Messages = any> extends AsyncIterabl
   /**
    * Waits for the end.
    * @throws the error that the run failed with; CancelledError
+/** What a step of a run says to those who watch, or what became of it. `cursor` goes on behind it. */
+export type RunDelta = { readonly cursor: string; /** `draft/1` */ readonly step: string; readonly attempt: number } & (
+  | { readonly type: 'data'; readonly data: unknown }
+  /** The attempt begins to write: what this step wrote before is superseded. */
+  | { readonly type: 'started' }
+  /** Its result is recorded. */
+  | { readonly type: 'completed' }
+  /** What the attempt wrote is superseded. */
+  | { readonly type: 'failed' }
+  /** So many are not there: lost on the way, or not held any more. Of the whole run where no step is named. */
+  | { readonly type: 'missed'; readonly chunks: number }
+  /** The run has ended, and nothing follows. */
+  | { readonly type: 'ended'; readonly state: 'succeeded' | 'failed' | 'cancelled' }
+);
+
    */
   result(opts?: CallOptions): Promise<O>;
   /** Sends a message: buffered, in order, kept until the run takes it. */
@@ -70,3 +85,8 @@ export interface Run<O = unknown, M extends Messages = any> extends AsyncIterabl
   /** Re-executes the run from its record, without any effect, and compares. */
   replay(opts?: { code?: 'recorded' | 'current'; signal?: AbortSignal }): Promise<ReplayReport>;
 }
+  /**
+   * What its steps write with `ctx.write`, from the first that is still held or behind a cursor, then live, until the run has ended. Goes on by itself
+   * where a connection broke.
+   */
+  stream(opts?: { after?: string; signal?: AbortSignal }): AsyncIterable<RunDelta>;

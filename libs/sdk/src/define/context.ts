@@ -35,6 +35,13 @@ export interface StepContext {
    */
   heartbeat(progress?: unknown): void;
   /** What the attempt before this one said last with `heartbeat`; undefined where nobody remembers. It is a hint, held in memory and not in the record. */
+  /**
+   * Tells those who watch the run (`run.stream()`) something at once: a token, a line of a log. It is held for a while beside the record and is not part of it:
+   * what counts is what the step returns, and what a failed attempt wrote is superseded. Nobody who watches can hold the step up.
+   * @param chunk plain data of at most 64 KiB
+   * @returns when there is room for more. Whoever does not wait for that loses the oldest chunks above 1 MiB, and those who watch are told how many
+   */
+  write(chunk: unknown): Promise<void>;
   readonly progress: unknown;
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { Attempts, type LiveAttempt } from './attempts.js';
 import { systemTimers } from './effects.js';
 import { Pulse } from './pulse.js';
+import { Writing } from './writing.js';
 
 const done = { type: 'completed', attempt: 1, value: undefined } as const;
 const never = new Promise<never>(() => {});
@@ -9,6 +10,7 @@ const live = (done: LiveAttempt['done']) => ({
   done,
   abort: new AbortController(),
   pulse: new Pulse(systemTimers, 0, () => {}),
+  writing: new Writing(),
 });
 
 test('an attempt that another one has taken up is not aborted by who had it before', async () => {

@@ -1,11 +1,13 @@
 import type { Pulse } from './pulse.js';
 import type { Done } from './record.js';
+import type { Writing } from './writing.js';
 
 /** One attempt of a step or call that is being made, or was made and is not recorded yet. */
 export interface LiveAttempt {
   readonly done: Promise<Done | AskFirst>;
   readonly abort: AbortController;
   readonly pulse: Pulse;
+  readonly writing: Writing;
 }
 
 /** A call that policy lets pass only with an approval: not done, wait for this first. */
@@ -63,6 +65,7 @@ export class Attempts {
   orphan(effect: string, owner: object, reason: unknown): void {
     const attempt = this.#live.get(effect);
     if (attempt?.owner !== owner) return;
+    attempt.writing.to(undefined);
     attempt.orphan = setTimeout(() => this.giveUp(effect, owner, reason), this.graceMs);
     attempt.orphan.unref();
   }

@@ -96,6 +96,9 @@ async function childResult(scope: RunScope, id: string, name: string, opts: Call
 function outsideOnly(what: string): WritError {
   return new WritError(`${what} works from outside only`, {
     code: 'unsupported',
+    stream: () => {
+      throw outsideOnly('run.stream');
+    },
     hint: 'inside a workflow await child.result(), or let the child send a message',
   });
     pause: () => Promise.reject(outsideOnly('run.pause')),

@@ -3,6 +3,7 @@ import type { Attempts } from './attempts.js';
 import type { Effects, Timers } from './effects.js';
 import { RunExecutor, type RunPort } from './executor.js';
 import { logger, type LogSink } from './log.js';
+import type { Written } from './loop.js';
 import { keyText, type Activation, type Key } from './record.js';
 import { RunScope } from './scope.js';
 import { runToEnd } from './workflow-run.js';
@@ -13,6 +14,8 @@ export interface Surroundings {
   readonly attempts: Attempts;
   readonly timers: Timers;
   readonly log: LogSink;
+  /** Whether a loop is to begin a generation. */
+  readonly endsGeneration?: (written: Written) => boolean;
 }
 
 /** Sandboxes that a run left open get this long to stop before its end is reported; the runner's own limit stops them in any case. */
@@ -38,7 +41,7 @@ export function execute(
   const beforeEnd = () => closeSandboxes(scope, around.timers);
   const executor = new RunExecutor(
     activation,
-    { report: (report) => port.report(report), beforeEnd },
+    { report: (report) => port.report(report), write: (...written) => port.write?.(...written), beforeEnd },
     around.attempts,
     performer,
   );

@@ -12,6 +12,7 @@ import {
   type Done,
   type Entry,
   type Failure,
+  type Key,
   type RunEnd,
   type RunReport,
 } from './record.js';
@@ -20,12 +21,16 @@ import { feed } from './replay.js';
 import { rest } from './rest.js';
 import { aborted, callOfApproval, Slot, type Request } from './slot.js';
 
+import { Tally } from './tally.js';
+import type { Chunks } from './writing.js';
 /** Where an executor reports to. */
 export interface RunPort {
   /** The function has ended; what is to be done before that is reported. */
   beforeEnd?(): Promise<void>;
   report(report: RunReport): void;
 }
+  /** A step writes for who watches. */
+  write?(step: Key & { attempt: number }, chunks: Chunks, written: () => void): void;
 
 /**
  * Executes one run: issues its commands, performs its steps, and settles every promise of the function by an entry of the ledger and by nothing else,
@@ -323,6 +328,8 @@ export class RunExecutor {
 
   #send(slot: Slot, done: Done): void {
     slot.phase = 'sent';
+    const step = { kind: slot.kind, name: slot.name, occurrence: slot.occurrence, attempt };
+    live.writing.to((chunks, written) => this.port.write?.(step, chunks, written));
     if (done.type === 'completed') slot.sent = done.value;
     this.#push(slot, done);
   }

@@ -10,6 +10,7 @@ import type { Done, Failure, Outcome } from './record.js';
 import { deniedBy } from './refusal.js';
 import { verdictOf, type Verdict } from './retry.js';
 import type { Performance, Slot } from './slot.js';
+import { Writing } from './writing.js';
 
 /** Who performs, and for what. */
 export interface Performer {
@@ -27,7 +28,8 @@ export function beginAttempt(by: Performer, slot: Slot, perform: Performance, at
   const abort = new AbortController();
   const silenceMs = perform.silenceMs ?? 0;
   const pulse = new Pulse(by.timers, silenceMs, () => abort.abort(silent(slot, silenceMs)));
-  return { abort, pulse, done: makeAttempt(by, slot, perform, attempt, { abort, pulse }) };
+  const writing = new Writing();
+  return { abort, pulse, writing, done: makeAttempt(by, slot, perform, attempt, { abort, pulse, writing }) };
 }
 
 /**
@@ -39,8 +41,9 @@ async function makeAttempt(
   slot: Slot,
   perform: Performance,
   attempt: number,
-  { abort, pulse }: Pick<LiveAttempt, 'abort' | 'pulse'>,
+  live: Omit<LiveAttempt, 'done'>,
 ): Promise<Done | AskFirst> {
+  const { abort, pulse, writing } = live;
   const stopTimer =
     perform.timeoutMs > 0
       ? by.timers.after(perform.timeoutMs, () => abort.abort(timedOut(slot, perform.timeoutMs)))
@@ -49,12 +52,15 @@ async function makeAttempt(
   try {
     const code = runCode(by, slot, perform, attempt, { abort, pulse });
     const result = await Promise.race([code, aborted(abort.signal)]);
-    return 'type' in result ? result : { type: 'completed', attempt, value: encodeValue(result.value) };
+    if ('type' in result) return result;
+    return { type: 'completed', attempt, value: encodeValue(result.value), ...streamed(writing) };
   } catch (error) {
-    return failed(by, slot, perform, attempt, abort.signal.aborted ? abort.signal.reason : error);
+    const outcome = failed(by, slot, perform, attempt, abort.signal.aborted ? abort.signal.reason : error);
+    return { ...outcome, ...streamed(writing) };
   } finally {
     stopTimer();
     pulse.stop();
+    writing.end();
   }
 }
 
@@ -63,7 +69,7 @@ function runCode(
   slot: Slot,
   perform: Performance,
   attempt: number,
-  { abort: { signal }, pulse }: Pick<LiveAttempt, 'abort' | 'pulse'>,
+  { abort: { signal }, pulse, writing }: Omit<LiveAttempt, 'done'>,
 ): Promise<{ value: unknown } | AskFirst> {
   const ctx = {
     signal,
@@ -72,6 +78,7 @@ function runCode(
     log: by.log(slot, attempt),
     heartbeat: (progress?: unknown) => pulse.beat(progress),
     progress: slot.progress && decodeBytes(slot.progress),
+    write: (chunk: unknown) => writing.write(chunk),
   };
   return insideStep({ runId: by.runId, step: slot.name, signal }, () => perform.attempt(ctx, slot));
 }
@@ -82,6 +89,8 @@ function aborted(signal: AbortSignal): Promise<never> {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 }
+
+const streamed = ({ wrote }: Writing) => (wrote ? { streamed: true as const } : {});
 
 const encodeValue = (value: unknown) => (value === undefined ? undefined : encodeBytes(value));
 

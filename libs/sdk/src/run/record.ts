@@ -78,7 +78,7 @@ export type Wish =
 
 /** What the worker did itself. */
 export type Done =
-  | { readonly type: 'completed'; readonly attempt: number; readonly value: Bytes }
+  | { readonly type: 'completed'; readonly attempt: number; readonly value: Bytes; readonly streamed?: true }
   | {
       readonly type: 'failed';
       readonly attempt: number;
@@ -96,6 +96,8 @@ export interface Beat {
   readonly leaseMs: number;
   readonly policy: RetryPolicy;
   /** Absent: as said before. */
+      /** It has written for who watches. */
+      readonly streamed?: true;
   readonly progress: Bytes;
 }
 

@@ -4,6 +4,7 @@ import type { LedgerEvent } from '../client/event.js';
 import { WritError } from '../errors/errors.js';
 import { Attempts } from '../run/attempts.js';
 import type { Effects } from '../run/effects.js';
+import type { RunPort } from '../run/executor.js';
 import { execute } from '../run/execute.js';
 import { failureOf } from '../run/failure.js';
 import type { LogSink } from '../run/log.js';
@@ -170,7 +171,14 @@ export class TestScheduler {
     run.busy = true;
     const attempt = `${run.id}/${++run.attempt}`;
     const activation = { ...run, attempt, runId: run.id, journal: [...run.journal], pending: run.pending };
-    const port = { report: (report: RunReport) => run.executor === executor && this.#report(run, report) };
+    const port: RunPort = {
+      report: (report) => run.executor === executor && this.#report(run, report),
+      write: (step, chunks, written) => {
+        run.stream.write(step, chunks);
+        run.wake();
+        written();
+      },
+    };
     const { executor, start } = execute(definition, activation, port, {
       effects: this.options.effects,
       attempts: this.#attempts,
@@ -220,6 +228,7 @@ export class TestScheduler {
     const { what } = command;
     if (what.type !== 'failed') return;
     const now = this.options.clock.now();
+        if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'completed');
     const open = run.open.get(keyText(command)) ?? opened(command, now);
     open.failures = what.attempt;
     const again = what.retryable;
@@ -260,6 +269,7 @@ export class TestScheduler {
   }
 
   #tryAgain(run: TestRun, open: OpenCommand): void {
+    if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'failed');
     open.stopTimer = noTimer;
     open.due = true;
     const outcome = { type: 'retry', attempt: open.failures + 1 } as const;

@@ -1,5 +1,6 @@
 import type { LedgerEvent } from '../client/event.js';
 import { CancelledError } from '../errors/errors.js';
+import { TestStream } from './test-stream.js';
 import type { RunExecutor } from '../run/executor.js';
 import { errorOfFailure } from '../run/failure.js';
 import { defaults, delayMs } from '../run/retry.js';
@@ -47,6 +48,12 @@ export class TestRun {
   readonly events: LedgerEvent[] = [];
   readonly children: string[] = [];
   end: TestEnd | undefined;
+  /** What its steps wrote. */
+  readonly stream = new TestStream();
+  /** Of messages that were sent under one. */
+  readonly keys = new Set<string>();
+  /** What became of updates, by name and key; nothing yet of those that are handled. */
+  readonly updates = new Map<string, Outcome | undefined>();
   cancelReason: string | undefined;
   /** Its executor has something to do, or has not said that it has not. */
   busy = true;

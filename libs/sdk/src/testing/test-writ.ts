@@ -128,6 +128,7 @@ class InProcess {
         code: 'input.invalid',
       pause: async ({ reason = '' } = {}) => scheduler.pause(id, reason),
       });
+      stream: (opts) => scheduler.run(id).stream.read(scheduler.run(id), opts),
     const { activation, end } = openHistory(history);
     return rehearse(definitionOf<WorkflowDefinition>(workflow), activation, end).then(reportOf);
   }

@@ -4,7 +4,12 @@ import { rest } from '../run/rest.js';
 
 type Frame = MessageInitShape<typeof ConnectRequestSchema>;
 type Report = NonNullable<Frame['reports']>[number];
-type Item = { report: Report; bytes: number } | { release: string } | { replay: NonNullable<Frame['replays']>[number] };
+type Item =
+  | { report: Report; bytes: number }
+  | { deltas: NonNullable<Frame['deltas']>[number]; bytes: number; written: () => void }
+  | { release: string }
+  | { replay: NonNullable<Frame['replays']>[number] }
+  | { consulted: NonNullable<Frame['consulted']>[number] };
 
 /** gRPC's limit is 4 MiB a message. */
 const frameBytes = 2 * 1024 * 1024;
@@ -46,7 +51,11 @@ export class Outgoing {
   }
 
   async #drain(): Promise<void> {
-    while (this.#items.length > 0) await this.write(frameOf(this.#take()));
+    while (this.#items.length > 0) {
+      const items = this.#take();
+      await this.write(frameOf(items));
+      for (const item of items) if ('written' in item) item.written();
+    }
   }
 
   #take(): Item[] {
@@ -60,9 +69,10 @@ export class Outgoing {
   }
 }
 
-/** In a frame reports come before releases: a release is never ahead of what its run had to say. */
+/** In a frame deltas come before reports, reports before releases: none is ahead of what its run had to say before. */
 function frameOf(items: readonly Item[]): Frame {
   return {
+    deltas: items.flatMap((item) => ('deltas' in item ? [item.deltas] : [])),
     reports: items.flatMap((item) => ('report' in item ? [item.report] : [])),
     release: items.flatMap((item) => ('release' in item ? [item.release] : [])),
     replays: items.flatMap((item) => ('replay' in item ? [item.replay] : [])),

@@ -3,7 +3,9 @@ import type { WorkflowDefinition } from '../define/workflow.js';
 import type { WritError } from '../errors/errors.js';
 import { execute, type Surroundings } from '../run/execute.js';
 import type { RunExecutor } from '../run/executor.js';
-import type { RunReport } from '../run/record.js';
+import type { Question } from '../run/handlers.js';
+import type { Key, RunReport } from '../run/record.js';
+import type { Chunks } from '../run/writing.js';
 import type { Outgoing } from './outgoing.js';
 import { activationIn, entryIn, type Fetch } from './wire-in.js';
 import { reportsOut, type Place } from './wire-out.js';
@@ -61,7 +63,7 @@ export class ServedRun {
       const { executor, start } = execute(
         this.definition,
         activation,
-        { report: (report) => this.#report(report) },
+        { report: (report) => this.#report(report), write: (...written) => this.#write(...written) },
         this.around,
       );
       this.#executor = executor;
@@ -108,4 +110,13 @@ export class ServedRun {
       .catch((error: unknown) => this.stream.fail(error));
     if (report.idle) this.stream.waits(this);
   }
+  /** Ahead of the report that its step has ended, which is added later. */
+  #write({ name, occurrence, attempt: number }: Key & { attempt: number }, chunks: Chunks, written: () => void): void {
+    if (this.#dropped) return;
+    const { attempt } = this;
+    const bytes = chunks.chunks.reduce((sum, { length }) => sum + length, 100);
+    const deltas = { attempt, name, occurrence, number, ...chunks, from: BigInt(chunks.from), chunks: [...chunks.chunks] };
+    this.stream.outgoing.add({ deltas, bytes, written });
+  }
+
 }

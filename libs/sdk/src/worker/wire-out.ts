@@ -81,7 +81,8 @@ function sizeOf(what: Out['what']): number {
 async function commandOut({ kind, name, occurrence, what }: Command, place: Place): Promise<Out> {
   const key = { kind: kinds[kind], name, occurrence };
   try {
-    return { ...key, what: await whatOut(what, place) };
+    const streamed = 'streamed' in what ? { streamed: true } : {};
+    return { ...key, what: await whatOut(what, place), ...streamed };
   } catch (error) {
     // Too large a result is an error of the step, and trying again makes it no smaller.
     if (what.type !== 'completed' || !WritError.is(error, 'run.value_too_large')) throw error;

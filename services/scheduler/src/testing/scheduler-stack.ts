@@ -14,6 +14,8 @@ import { readConfig, startService, type RunningService } from '@writ/platform';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
 import { RunService } from '@writ/proto/run/v1/run';
+import { RunStreamService } from '@writ/proto/run/v1/stream';
+import { WhyService } from '@writ/proto/run/v1/why';
 import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { startBackends, startProcess, type Backends, type ProjectProcess } from '@writ/testkit';
 import { SchedulerConfig } from '../config.js';
@@ -141,6 +143,12 @@ export class SchedulerStack implements AsyncDisposable {
   }
 
   /** Everything that schedulers have recorded. */
+  streams(token: FakeToken = {}, at = 0): GrpcClient<typeof RunStreamService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(RunStreamService, channel);
+  }
+
   async allEvents(): Promise<LedgerEvent[]> {
     const found: LedgerEvent[] = [];
     for (let partition = 0; partition < 16; partition++)
