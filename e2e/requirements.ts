@@ -837,6 +837,20 @@ export const requirements: readonly Requirement[] = [
     promise:
       'slots go to keys in turn, by share and cost, nobody starves, and none is left free that somebody may have',
   },
+  {
+    id: 'scheduler.generations',
+    promise:
+      'a run with a loop is rebuilt from its newest generation, also by another scheduler, and keeps its messages and its record',
+  },
+  {
+    id: 'scheduler.generations_bounded',
+    promise: 'what the scheduler remembers of a run with a loop, and reads to rebuild it, does not grow with its age',
+  },
+  {
+    id: 'sdk.loop',
+    promise:
+      'a loop goes on from its state whether its run stays where it is or is rebuilt, and takes messages, timers and children along',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

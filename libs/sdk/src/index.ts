@@ -1,5 +1,6 @@
 export { workflow, type Messages, type Retry, type Workflow } from './define/workflow.js';
 export { tool, type Tool } from './define/tool.js';
+export type { Answers, HandleOptions } from './define/answers.js';
 export type { Duration } from './define/duration.js';
 export type { DescribedSchema, In, Out, Schema, Violation } from './define/schema.js';
 export type {
@@ -11,11 +12,15 @@ export type {
   Logger,
   Question,
   StepContext,
+  LoopOptions,
   StepOptions,
+  Turned,
 } from './define/context.js';
 export type { CancelReceipt, Capability, ReplayReport, Run, RunDelta, StartOptions } from './client/run.js';
 export type { EventFilter, RevokeReceipt, ServeOptions, Worker, Writ } from './client/writ.js';
 export type { Scheduled, ScheduleOptions } from './client/schedule.js';
+export type { Attributes, AttributeChanges } from './define/attributes.js';
+export type { Batch, BatchReport, Runs, RunsQuery, RunSummary } from './client/runs.js';
 export type { LedgerEvent } from './client/event.js';
 export type {
   Exec,

@@ -1,6 +1,8 @@
 import type { webcrypto } from 'node:crypto';
 import type { Run, StartOptions } from '../client/run.js';
 import type { Sandbox, SandboxOptions } from '../sandbox/sandbox.js';
+import type { AttributeChanges } from './attributes.js';
+import type { Answers, Asked, HandleOptions, Said } from './answers.js';
 import type { Duration } from './duration.js';
 import type { Out, Schema } from './schema.js';
 import type { Tool } from './tool.js';
@@ -34,7 +36,6 @@ export interface StepContext {
    * @param progress plain data of at most 4 KiB; without it what was said before stays
    */
   heartbeat(progress?: unknown): void;
-  /** What the attempt before this one said last with `heartbeat`; undefined where nobody remembers. It is a hint, held in memory and not in the record. */
   /**
    * Tells those who watch the run (`run.stream()`) something at once: a token, a line of a log. It is held for a while beside the record and is not part of it:
    * what counts is what the step returns, and what a failed attempt wrote is superseded. Nobody who watches can hold the step up.
@@ -42,6 +43,7 @@ export interface StepContext {
    * @returns when there is room for more. Whoever does not wait for that loses the oldest chunks above 1 MiB, and those who watch are told how many
    */
   write(chunk: unknown): Promise<void>;
+  /** What the attempt before this one said last with `heartbeat`; undefined where nobody remembers. It is a hint, held in memory and not in the record. */
   readonly progress: unknown;
 }
 
@@ -57,7 +59,11 @@ export interface Answer<T> {
 /** What can be done inside a run and from outside, with the same words. */
 export interface Capabilities {
   /** Starts a run; inside a run, a child of it. */
-  start<I, O, M extends Messages>(def: Workflow<I, O, M>, input: I, opts?: StartOptions): Promise<Run<O, M>>;
+  start<I, O, M extends Messages, Q extends Answers, U extends Answers>(
+    def: Workflow<I, O, M, Q, U>,
+    input: I,
+    opts?: StartOptions<M>,
+  ): Promise<Run<O, M, Q, U>>;
   /** Creates a Linux environment; inside a run it ends with the run at the latest. */
   sandbox(opts?: SandboxOptions): Promise<Sandbox>;
 }
@@ -83,6 +89,14 @@ export interface StepOptions<T> {
  * minutes each), and carried on by another worker if this one dies. A cancel, also a second one, does not stop it and its deadline does not count for it.
  */
 export type Undo<T> = (value: T, ctx: StepContext) => Promise<void>;
+
+/** What a turn of a loop gives. `checkpoint` begins a generation now, as continue-as-new does; without it the engine chooses when. */
+export type Turned<S, R> = { readonly next: S; readonly checkpoint?: boolean } | { readonly done: R };
+
+export interface LoopOptions {
+  /** Names what it records; `loop` by default. */
+  name?: string;
+}
 
 /** Others who may decide, after a time. */
 export interface Escalation {
@@ -115,7 +129,7 @@ export interface Question<S extends Schema> {
  * is recorded too. If it came true before the abort was recorded it resolves all the same: the ledger decides which was first, the same on replay.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not "any object"
-export interface Context<M extends Messages = {}> extends Capabilities {
+export interface Context<M extends Messages = {}, Q extends Answers = {}, U extends Answers = {}> extends Capabilities {
   readonly runId: string;
   /** Aborts when the run is cancelled. */
   readonly signal: AbortSignal;
@@ -154,6 +168,35 @@ export interface Context<M extends Messages = {}> extends Capabilities {
    * run on the old way is left, remove it together with the call: the mark that other runs have is then passed over.
    */
   patched(id: string): boolean;
+  /**
+   * Calls `turn` again and again, each time with the state that the last call gave as `next`, until one says `done`. A loop may go on for ever: when its
+   * journal has become long the engine begins a *generation*, that is, it records the state and forgets the turns, and a run is rebuilt from there. So a turn
+   * gets everything it needs by its state, by what was known before the loop, and by what it asks for itself. What it leaves running ends before that.
+   *
+   * Messages, children and timers of the run outlive generations. A child of an earlier turn is had again by `ctx.start` with its `id` and `onConflict:
+   * 'attach'`. Steps of a turn that is over are not taken back any more when the run fails (`undo`).
+   * @param state kept like every recorded value: what cannot be is an error of the first turn
+   */
+  loop<S, R = never>(state: S, turn: (state: S) => Promise<Turned<NoInfer<S>, R>>, opts?: LoopOptions): Promise<R>;
+  /**
+   * Answers a query from here on. The function is called while nothing else of the run goes on, must answer at once, and may only look: nothing of it
+   * is recorded.
+   */
+  handle<K extends keyof Q & string>(query: K, answer: (input: Asked<Q[K]>) => Said<Q[K]>): void;
+  /**
+   * Handles updates of this name from here on, in the order in which they were accepted, one at a time: while one is handled none is accepted. The handler
+   * is part of the workflow, with steps and waits that are recorded. A run that returns ends when what it accepted is answered.
+   */
+  handle<K extends keyof U & string>(
+    update: K,
+    handler: (input: Asked<U[K]>) => Said<U[K]> | Promise<Said<U[K]>>,
+    opts?: HandleOptions<Asked<U[K]>>,
+  ): void;
+  /**
+   * Sets attributes of the run, by which `writ.runs` and `writ run list` find it; null takes one away, the others stay. A run keeps at most 32.
+   * @throws WritError `run.bad_attributes`
+   */
+  set(attributes: AttributeChanges): Promise<void>;
   /** Tells those who watch the run how it goes. */
   emit(name: string, data: unknown): Promise<void>;
 }

@@ -22,7 +22,7 @@ export async function call(scope: RunScope, tool: Tool | string, input: unknown,
     typeof tool === 'string'
       ? byName(scope, tool, input)
       : await defined(scope, definitionOf<ToolDefinition>(tool), input);
-  const slot = scope.executor.issue({
+  const slot = scope.issue({
     kind: 'call',
     name,
     signal: opts.signal,

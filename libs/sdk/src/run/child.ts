@@ -1,16 +1,18 @@
-import { encodeBytes } from '../codec/codec.js';
+import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { Run, StartOptions } from '../client/run.js';
 import type { CallOptions } from '../define/context.js';
+import { givenBytes } from '../define/given.js';
 import { parse } from '../define/schema.js';
-import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
+import { definitionOf, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
 import { TimeoutError, WritError } from '../errors/errors.js';
 import { assertNotInStep } from './inside.js';
+import type { Bytes } from './record.js';
 import type { RunScope } from './scope.js';
 import { effect, limitMs, valueOf } from './steps.js';
 
 /** @throws WritError `unsupported` for what this version cannot start with yet */
 export function checkStartOptions(opts: StartOptions, where: 'run' | 'client'): void {
-  const unsupported = (['fork', 'onBehalfOf', ...(where === 'run' ? (['at'] as const) : [])] as const).find(
+  const unsupported = (['fork', 'onBehalfOf', ...(where === 'run' ? (['at', 'attributes'] as const) : [])] as const).find(
     (name) => opts[name] !== undefined,
   );
   if (unsupported)
@@ -31,7 +33,7 @@ export async function start(
   checkStartOptions(opts, 'run');
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${def.name}'`);
-  const slot = scope.executor.issue({
+  const slot = scope.issue({
     kind: 'child',
     name: workflow.name,
     wish: {
@@ -46,37 +48,57 @@ export async function start(
   });
   const outcome = await slot.outcome;
   if (outcome.type !== 'started') valueOf(outcome);
-  return childRun(
-    scope,
-    outcome.type === 'started' ? outcome.runId : '',
-    `${workflow.name}/${slot.occurrence}`,
-    def.messages ?? {},
-  );
+  return childRun(scope, outcome.type === 'started' ? outcome.runId : '', `${workflow.name}/${slot.occurrence}`, def);
 }
 
-function childRun(scope: RunScope, id: string, name: string, messages: Messages): Run<unknown> {
+interface Acting {
+  effectId: string;
+  signal: AbortSignal;
+}
+
+const decoded = (bytes: Bytes) => (bytes === undefined ? undefined : decodeBytes(bytes));
+
+function childRun(scope: RunScope, id: string, name: string, def: WorkflowDefinition): Run<unknown> {
+  const about = (effectId: string, signal: AbortSignal) => ({
+    runId: scope.executor.runId,
+    effectId,
+    approval: undefined,
+    signal,
+  });
   return {
     id,
     result: (opts) => childResult(scope, id, name, opts),
     async send(message, data, opts) {
-      if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
-      const bytes = encodeBytes(data);
+      const bytes = await givenBytes(def, 'message', message, data);
       await effect(scope, `${name}/send/${message}`, async ({ effectId, signal }) => {
-        const about = {
-          runId: scope.executor.runId,
-          effectId: opts?.idempotencyKey ?? effectId,
-          approval: undefined,
-          signal,
-        };
-        await scope.effects.send(id, message, bytes, about);
+        await scope.effects.send(id, message, bytes, about(opts?.idempotencyKey ?? effectId, signal));
+      });
+    },
+    async query(query: string, input?: unknown) {
+      const bytes = await givenBytes(def, 'query', query, input);
+      return effect(scope, `${name}/query/${query}`, async ({ effectId, signal }) =>
+        decoded(await scope.effects.query(id, query, bytes, about(effectId, signal))),
+      );
+    },
+    async update(update: string, input?: unknown, opts: CallOptions & { idempotencyKey?: string } = {}) {
+      const bytes = await givenBytes(def, 'update', update, input);
+      const act = async ({ effectId, signal }: Acting) =>
+        decoded(await scope.effects.update(id, update, bytes, about(opts.idempotencyKey ?? effectId, signal)));
+      return effect(scope, `${name}/update/${update}`, act, {
+        ...(opts.signal && { signal: opts.signal }),
+        ...(opts.timeout !== undefined && { timeout: opts.timeout }),
       });
     },
     cancel: (opts = {}) =>
       effect(scope, `${name}/cancel`, ({ effectId, signal }) =>
-        scope.effects.cancel(id, opts, { runId: scope.executor.runId, effectId, approval: undefined, signal }),
+        scope.effects.cancel(id, opts, about(effectId, signal)),
       ),
+    pause: () => Promise.reject(outsideOnly('run.pause')),
     resume: () => Promise.reject(outsideOnly('run.resume')),
     replay: () => Promise.reject(outsideOnly('run.replay')),
+    stream: () => {
+      throw outsideOnly('run.stream');
+    },
     [Symbol.asyncIterator]: () => {
       throw outsideOnly('iterating the events of a run');
     },
@@ -87,7 +109,7 @@ async function childResult(scope: RunScope, id: string, name: string, opts: Call
   assertNotInStep('run.result');
   const wish = { type: 'result', runId: id, timeoutMs: limitMs(opts.timeout) } as const;
   const { signal } = opts;
-  const outcome = await scope.executor.issue({ kind: 'result', name: `${name}/result`, signal, wish }).outcome;
+  const outcome = await scope.issue({ kind: 'result', name: `${name}/result`, signal, wish }).outcome;
   if (outcome.type === 'timed_out')
     throw new TimeoutError(`the run ${id} did not end in time`, { code: 'run.result_timeout', details: { run: id } });
   return valueOf(outcome);
@@ -96,10 +118,6 @@ async function childResult(scope: RunScope, id: string, name: string, opts: Call
 function outsideOnly(what: string): WritError {
   return new WritError(`${what} works from outside only`, {
     code: 'unsupported',
-    stream: () => {
-      throw outsideOnly('run.stream');
-    },
     hint: 'inside a workflow await child.result(), or let the child send a message',
   });
-    pause: () => Promise.reject(outsideOnly('run.pause')),
 }

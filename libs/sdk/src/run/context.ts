@@ -4,6 +4,9 @@ import { recordedSandbox } from '../sandbox/recorded.js';
 import { call } from './call.js';
 import { start } from './child.js';
 import { patched } from './patched.js';
+import { set } from './attributes.js';
+import { currentTurn } from './inside.js';
+import { loop } from './loop.js';
 import type { RunScope } from './scope.js';
 import { seededCrypto } from './seeded-crypto.js';
 import { step } from './steps.js';
@@ -12,6 +15,7 @@ import { ask, emit, sleep, wait } from './waits.js';
 /** The context of one run. Its promises may be looked at late or never: a rejection that nobody awaits is not the process's affair. */
 export function contextOf(scope: RunScope): Context<Messages> {
   const { executor } = scope;
+  const crypto = seededCrypto(executor.runId);
   const context = {
     runId: executor.runId,
     signal: executor.cancellation.signal,
@@ -19,13 +23,20 @@ export function contextOf(scope: RunScope): Context<Messages> {
     get now() {
       return new Date(executor.now);
     },
-    crypto: seededCrypto(executor.runId),
+    get crypto() {
+      const turn = currentTurn();
+      return turn ? (turn.crypto ??= seededCrypto(`${executor.runId}\n${turn.prefix}`)) : crypto;
+    },
     step: (name, fn, opts) => calm(step(scope, name, fn, opts)),
     call: (tool: never, input: unknown, opts?: object) => calm(call(scope, tool, input, opts)),
     wait: (message, opts) => calm(wait(scope, message, opts)),
     ask: (question) => calm(ask(scope, question)),
     sleep: (until, opts) => calm(sleep(scope, until, opts)),
+    set: (attributes) => calm(set(scope, attributes)),
     emit: (name, data) => calm(emit(scope, name, data)),
+    loop: (state, turn, opts) => calm(loop(scope, state, turn as never, opts)),
+    handle: (name: string, answer: (input: unknown) => unknown, opts?: object) =>
+      scope.handlers.handle(name, answer, opts),
     patched: (id) => patched(scope, id),
     start: (def, input, opts) => calm(start(scope, def, input, opts)),
     sandbox: (opts) => calm(recordedSandbox(scope, opts)),

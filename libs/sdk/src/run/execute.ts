@@ -46,6 +46,7 @@ export function execute(
     performer,
   );
   const scope = new RunScope(definition, executor, around.effects, around.log);
+  if (around.endsGeneration) scope.endsGeneration = around.endsGeneration;
   return { executor, start: () => executor.start(() => runToEnd(scope)) };
 }
 

@@ -16,21 +16,22 @@ import {
   type RunEnd,
   type RunReport,
 } from './record.js';
+import type { Handlers } from './handlers.js';
 import { outsideSteps } from './inside.js';
 import { feed } from './replay.js';
 import { rest } from './rest.js';
 import { aborted, callOfApproval, Slot, type Request } from './slot.js';
-
 import { Tally } from './tally.js';
 import type { Chunks } from './writing.js';
+
 /** Where an executor reports to. */
 export interface RunPort {
   /** The function has ended; what is to be done before that is reported. */
   beforeEnd?(): Promise<void>;
   report(report: RunReport): void;
-}
   /** A step writes for who watches. */
   write?(step: Key & { attempt: number }, chunks: Chunks, written: () => void): void;
+}
 
 /**
  * Executes one run: issues its commands, performs its steps, and settles every promise of the function by an entry of the ledger and by nothing else,
@@ -45,9 +46,11 @@ export class RunExecutor {
   /** What the function says now it has said before. */
   silent: boolean;
   end: RunEnd | undefined;
+  /** What the code answers; set before it is called. */
+  handlers: Handlers | undefined;
+  readonly tally = new Tally();
 
   readonly #slots = new Map<string, Slot>();
-  readonly #counts = new Map<string, number>();
   readonly #entries: Entry[] = [];
   readonly #commands: Command[] = [];
   #performing = 0;
@@ -129,8 +132,7 @@ export class RunExecutor {
 
   /** The command of the function, as a promise that an entry settles. */
   issue(request: Request): Slot {
-    const occurrence = (this.#counts.get(request.name) ?? 0) + 1;
-    this.#counts.set(request.name, occurrence);
+    const occurrence = request.occurrence ?? this.tally.next(request.name);
     const slot = new Slot(request, occurrence, this.cancellation.requested || request.shielded === true);
     this.#slots.set(slot.key, slot);
     if (slot.signal) this.#heed(slot, slot.signal);
@@ -149,10 +151,12 @@ export class RunExecutor {
 
   /** Settles by one entry; the entries of a journal and live ones alike. */
   settle(entry: Entry): void {
+    this.tally.add(entry, this.#slots.get(keyText(entry))?.sent);
     if (entry.kind === 'cancel') {
       this.now = new Date(entry.timeMs);
       return this.cancel(entry.outcome.type === 'cancel' ? entry.outcome.reason : '');
     }
+    if (entry.outcome.type === 'accepted') return this.#accepted(entry, entry.outcome.update, entry.outcome.value);
     const slot = this.#slots.get(keyText(entry));
     if (entry.outcome.type === 'retry') {
       if (slot && slot.phase !== 'settled') this.#again(slot, entry.outcome.attempt);
@@ -205,6 +209,34 @@ export class RunExecutor {
     });
   }
 
+  /** Resolves when no update is being handled. */
+  async unanswered(): Promise<void> {
+    for (;;) {
+      const update = this.open().find(({ kind }) => kind === 'update');
+      if (!update) return;
+      await update.outcome.catch(() => {});
+    }
+  }
+
+  /** How many entries the function had seen by now, when it has come to rest; undefined where it is not to be asked any more. */
+  async atRest(): Promise<number | undefined> {
+    while ((this.replaying || this.#pumping || this.#entries.length > 0) && !this.#dropped) await rest();
+    return this.#dropped || this.end ? undefined : this.#delivered;
+  }
+
+  #accepted({ kind, name, timeMs }: Entry, update: string, data: Bytes): void {
+    this.now = new Date(timeMs);
+    const slot = this.issue({ kind, name, answers: true });
+    const answered = (answer: Done) => {
+      slot.answer = answer;
+      if (!this.replaying && slot.phase === 'waiting') this.#send(slot, answer);
+    };
+    this.handlers?.run(update, data).then(
+      (value) => answered({ type: 'completed', attempt: 1, value }),
+      (error: unknown) => answered(endedAttempt(1, failureOf(error))),
+    );
+  }
+
   #approve(entry: Entry): void {
     const { name, outcome } = entry;
     const call = this.#slots.get(callOfApproval(name) ?? '');
@@ -212,7 +244,7 @@ export class RunExecutor {
     call.approval = outcome.type === 'answered' && outcome.answer.approved ? outcome.answer.approvalId : undefined;
     call.refusal = call.approval ? undefined : refusal(call, outcome);
     const { occurrence } = entry;
-    this.#counts.set(name, Math.max(this.#counts.get(name) ?? 0, occurrence));
+    this.tally.atLeast(name, occurrence);
     if (!this.replaying) this.#attempt(call, call.failures + 1);
   }
 
@@ -229,6 +261,7 @@ export class RunExecutor {
         continue;
       }
       slot.phase = known && slot.perform ? 'sent' : 'waiting';
+      if (slot.answer) this.#send(slot, slot.answer);
       slot.failures = known?.failures ?? 0;
       if (slot.signal?.aborted) this.#giveUp(slot, aborted);
       else if (slot.perform && known?.due) this.#attempt(slot, slot.failures + 1);
@@ -239,6 +272,7 @@ export class RunExecutor {
 
   #live(slot: Slot): void {
     slot.phase = 'waiting';
+    if (slot.kind === 'update') return;
     if (slot.wish) this.#push(slot, slot.wish);
     else if (slot.signal?.aborted) this.#end(slot, slot.failures + 1, aborted);
     else this.#attempt(slot, slot.failures + 1);
@@ -294,6 +328,8 @@ export class RunExecutor {
       beginAttempt(this.performer, slot, perform, attempt),
     );
     slot.abort = live.abort;
+    const step = { kind: slot.kind, name: slot.name, occurrence: slot.occurrence, attempt };
+    live.writing.to((chunks, written) => this.port.write?.(step, chunks, written));
     live.pulse.to((progress) => this.#beat(slot, attempt, live.pulse.limitMs, progress));
     void live.done.then((done) => {
       slot.progress = live.pulse.progress ?? slot.progress;
@@ -328,8 +364,6 @@ export class RunExecutor {
 
   #send(slot: Slot, done: Done): void {
     slot.phase = 'sent';
-    const step = { kind: slot.kind, name: slot.name, occurrence: slot.occurrence, attempt };
-    live.writing.to((chunks, written) => this.port.write?.(step, chunks, written));
     if (done.type === 'completed') slot.sent = done.value;
     this.#push(slot, done);
   }

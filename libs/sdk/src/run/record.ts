@@ -3,12 +3,26 @@
  * The scheduler is the real one behind a stream, or the one in process of `@writ/sdk/testing`; the executor cannot tell.
  */
 
+import type { AttributeChanges } from '../define/attributes.js';
+
 /** JSON of a value as the codec makes it; `undefined` is the value undefined. */
 export type Bytes = Uint8Array | undefined;
 
 /** Of a command; compared on replay. */
 export type Kind =
-  'step' | 'call' | 'sleep' | 'message' | 'approval' | 'child' | 'result' | 'emit' | 'cancel' | 'patch';
+  | 'step'
+  | 'call'
+  | 'sleep'
+  | 'message'
+  | 'approval'
+  | 'child'
+  | 'result'
+  | 'emit'
+  | 'cancel'
+  | 'patch'
+  | 'set'
+  | 'loop'
+  | 'update';
 
 /** A command is known by name and occurrence: counted per run and name, over all kinds, from 1, in the order in which they are issued. */
 export interface Key {
@@ -73,14 +87,21 @@ export type Wish =
       readonly attach: boolean;
     }
   | { readonly type: 'result'; readonly runId: string; readonly timeoutMs: number }
+  /** `need`: so many must succeed; 0: all have ended, however. */
+  | { readonly type: 'join'; readonly runIds: readonly string[]; readonly need: number; readonly timeoutMs: number }
   | { readonly type: 'emit'; readonly value: Bytes }
-  | { readonly type: 'patch' };
+  | { readonly type: 'patch' }
+  | { readonly type: 'set'; readonly attributes: AttributeChanges }
+  /** A loop begins a generation with this turn and state. */
+  | { readonly type: 'loop'; readonly turn: number; readonly value: Bytes };
 
 /** What the worker did itself. */
 export type Done =
   | { readonly type: 'completed'; readonly attempt: number; readonly value: Bytes; readonly streamed?: true }
   | {
       readonly type: 'failed';
+      /** It has written for who watches. */
+      readonly streamed?: true;
       readonly attempt: number;
       readonly error: Failure;
       readonly retryable: boolean;
@@ -96,8 +117,6 @@ export interface Beat {
   readonly leaseMs: number;
   readonly policy: RetryPolicy;
   /** Absent: as said before. */
-      /** It has written for who watches. */
-      readonly streamed?: true;
   readonly progress: Bytes;
 }
 
@@ -122,6 +141,10 @@ export interface PersonAnswer {
   readonly reason: string;
 }
 
+/** How a child ended. */
+export type ChildEnd =
+  { readonly type: 'completed'; readonly value: Bytes } | { readonly type: 'failed'; readonly error: Failure };
+
 /** What came true of the command with this key. `retry` is no end and not in a journal. */
 export type Outcome =
   | { readonly type: 'recorded' }
@@ -132,7 +155,13 @@ export type Outcome =
   | { readonly type: 'retry'; readonly attempt: number }
   | { readonly type: 'started'; readonly runId: string }
   | { readonly type: 'answered'; readonly answer: PersonAnswer }
-  | { readonly type: 'cancel'; readonly reason: string };
+  /** In a journal only: the loop goes on with this turn and state. */
+  | { readonly type: 'loop'; readonly turn: number; readonly value: Bytes }
+  | { readonly type: 'cancel'; readonly reason: string }
+  /** Children that were waited for together, in their order; nothing of those that go on. */
+  | { readonly type: 'joined'; readonly ends: readonly (ChildEnd | undefined)[] }
+  /** An update: no end, it is handled from here on. */
+  | { readonly type: 'accepted'; readonly update: string; readonly value: Bytes };
 
 /** One line of a run's journal. */
 export interface Entry extends Key {
@@ -208,6 +237,10 @@ export interface RunReport {
   /** The function has ended badly, and these steps take back what it did. */
   readonly undoing?: readonly string[];
 }
+
+/** In front of the number of a turn in the names of what the turns of a loop ask for: `loop[`, `loop#2[`. */
+export const loopPrefix = ({ name, occurrence }: { name: string; occurrence: number }) =>
+  occurrence === 1 ? `${name}[` : `${name}#${occurrence}[`;
 
 /** `name#2`, for the maps and for people. */
 export const keyText = (key: { name: string; occurrence: number }) => `${key.name}#${key.occurrence}`;

@@ -5,7 +5,10 @@ import type { Messages, Retry, WorkflowDefinition } from '../define/workflow.js'
 import type { Effects } from './effects.js';
 import type { RunExecutor } from './executor.js';
 import { logger, type LogSink } from './log.js';
-import type { Slot } from './slot.js';
+import { nameInTurn } from './inside.js';
+import { isLong, type Written } from './loop.js';
+import { Handlers } from './handlers.js';
+import type { Request, Slot } from './slot.js';
 
 /** What every service takes; a longer id is shortened by a hash of the command's name. */
 const maxEffectId = 255;
@@ -24,17 +27,34 @@ export class RunScope {
   /** Sandboxes that this run created and did not stop. */
   readonly sandboxes = new Set<string>();
   /** Which way the run goes where its code was changed, by the patch's id. */
+  readonly handlers: Handlers;
   readonly patches = new Map<string, boolean>();
+  /** Whether a loop is to begin a generation. */
+  endsGeneration: (written: Written) => boolean = isLong;
 
   constructor(
     readonly definition: WorkflowDefinition,
     readonly executor: RunExecutor,
     readonly effects: Effects,
     private readonly sink: LogSink,
-  ) {}
+  ) {
+    this.handlers = executor.handlers = new Handlers(definition, executor.runId);
+  }
 
   get messages(): Messages {
     return this.definition.messages ?? {};
+  }
+
+  /** A command of the function, under a name of its own in each turn of a loop. */
+  issue(request: Request): Slot {
+    const name = nameInTurn(request.name);
+    return this.executor.issue(name === request.name ? request : { ...request, name });
+  }
+
+  /** A turn of a loop that is over is not taken back any more. */
+  forgetUndos(turn: string): void {
+    for (let at = this.undos.length - 1; at >= 0; at--)
+      if (this.undos[at]?.slot.name.startsWith(turn)) this.undos.splice(at, 1);
   }
 
   /** `run/name#occurrence/attempt`: the same id is performed once. */

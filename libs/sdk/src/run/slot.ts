@@ -19,13 +19,20 @@ export interface Performance {
 
 /** What the function wishes, before it has a number. */
 export type Request = {
+  /** Given where the command is not counted by its issue: a loop has one for all that it records. */
+  readonly occurrence?: number;
   readonly kind: Key['kind'];
   readonly name: string;
   /** Of the function: gives the command up. */
   readonly signal?: AbortSignal | undefined;
   /** A cancel of the run does not stop it. */
   readonly shielded?: boolean;
-} & ({ readonly wish: Wish } | { readonly perform: Performance });
+} & (
+  | { readonly wish: Wish }
+  | { readonly perform: Performance }
+  /** Not asked for by the function: what came to it, which it answers. */
+  | { readonly answers: true }
+);
 
 /** How a command ends that its function gave up. */
 export const aborted = { code: 'run.aborted', message: 'the function gave it up' } as const;
@@ -64,6 +71,8 @@ export class Slot implements Key {
   /** The approval ended without a yes: this is how the call ends. */
   refusal: Done | undefined;
   abort: AbortController | undefined;
+  /** How an update came out, as soon as its handler has ended. */
+  answer: Done | undefined;
   #settle!: (outcome: Outcome) => void;
   #reject!: (error: unknown) => void;
 
@@ -107,11 +116,12 @@ export class Slot implements Key {
 
   /** Opened by the function and not its own doing: what a cancellation cuts short. */
   get isOpenWait(): boolean {
-    return (
-      this.phase !== 'settled' && this.wish !== undefined && this.wish.type !== 'emit' && this.wish.type !== 'patch'
-    );
+    return this.phase !== 'settled' && this.wish !== undefined && !ownWishes.has(this.wish.type);
   }
 }
+
+/** Recorded for the function, and nothing that it waits for. */
+const ownWishes: ReadonlySet<Wish['type']> = new Set(['emit', 'set', 'patch', 'loop']);
 
 /** `name/2/approval` is the wait for the approval of the call `name#2`. */
 export function callOfApproval(name: string): string | undefined {

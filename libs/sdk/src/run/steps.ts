@@ -26,8 +26,8 @@ export async function step<T>(
   opts: StepOptions<T> = {},
 ): Promise<T> {
   assertNotInStep(`ctx.step('${name}')`);
-  const { executor, undos } = scope;
-  const slot = executor.issue({
+  const { undos } = scope;
+  const slot = scope.issue({
     kind: 'step',
     name,
     signal: opts.signal,
@@ -56,7 +56,7 @@ export async function effect<T>(
   opts: { signal?: AbortSignal; timeout?: Duration; retry?: Retry } = {},
 ): Promise<T> {
   assertNotInStep(name);
-  const slot = scope.executor.issue({
+  const slot = scope.issue({
     kind: 'call',
     name,
     signal: opts.signal,

@@ -31,6 +31,15 @@ export async function rehearse(
   activation: Activation,
   end: RunEnd | undefined,
 ): Promise<Rehearsal> {
+  const copy = copyOf(definition, { ...activation, ended: end !== undefined });
+  const firstDifference = (await copy.rehearse()) ?? (await atTheEnd(copy.executor, activation, end));
+  const entries = firstDifference?.position ?? activation.journal.length;
+  const liveCalls = copy.liveCalls();
+  return { same: firstDifference === undefined, ...(firstDifference ? { firstDifference } : {}), entries, liveCalls };
+}
+
+/** A run that is executed from nothing but its record. */
+export function copyOf(definition: WorkflowDefinition, activation: Activation) {
   let liveCalls = 0;
   const effects = new Proxy({} as Effects, {
     get: () => () => {
@@ -39,17 +48,9 @@ export async function rehearse(
     },
   });
   const performer = { runId: activation.runId, timers: systemTimers, log: never };
-  const executor = new RunExecutor(
-    { ...activation, ended: end !== undefined },
-    { report: () => {} },
-    new Attempts(0),
-    performer,
-  );
+  const executor = new RunExecutor(activation, { report: () => {} }, new Attempts(0), performer);
   const scope = new RunScope(definition, executor, effects, () => {});
-  const firstDifference =
-    (await executor.rehearse(() => runToEnd(scope))) ?? (await atTheEnd(executor, activation, end));
-  const entries = firstDifference?.position ?? activation.journal.length;
-  return { same: firstDifference === undefined, ...(firstDifference ? { firstDifference } : {}), entries, liveCalls };
+  return { executor, rehearse: () => executor.rehearse(() => runToEnd(scope)), liveCalls: () => liveCalls };
 }
 
 async function atTheEnd(
@@ -78,7 +79,7 @@ async function atTheEnd(
 
 /** A step that is under way is in no record yet; in a run that goes on it is no difference. */
 const isOwnWork = (kind: string, end: RunEnd | undefined) =>
-  !end && (kind === 'step' || kind === 'call' || kind === 'patch');
+  !end && (kind === 'step' || kind === 'call' || kind === 'patch' || kind === 'set' || kind === 'loop');
 
 function sameEnd(recorded: RunEnd, actual: RunEnd): boolean {
   if (recorded.type === 'completed' && actual.type === 'completed') return sameValue(recorded.value, actual.value);

@@ -4,6 +4,7 @@ import { durationMs, type Duration } from '../define/duration.js';
 import { parse, type DescribedSchema, type Schema } from '../define/schema.js';
 import { TimeoutError, WritError } from '../errors/errors.js';
 import { assertNotInStep } from './inside.js';
+import { assertOneTaker } from './loop.js';
 import type { Wish } from './record.js';
 import { deniedBy } from './refusal.js';
 import type { RunScope } from './scope.js';
@@ -22,7 +23,7 @@ export async function sleep(
     until instanceof Date
       ? { type: 'sleep-until', atMs: until.getTime() }
       : { type: 'sleep', durationMs: durationMs(until) };
-  valueOf(await scope.executor.issue({ kind: 'sleep', name: 'sleep', signal: opts.signal, wish }).outcome);
+  valueOf(await scope.issue({ kind: 'sleep', name: 'sleep', signal: opts.signal, wish }).outcome);
 }
 
 /** `ctx.wait` */
@@ -32,8 +33,9 @@ export async function wait(scope: RunScope, message: string, opts: CallOptions =
     throw new WritError(`the workflow '${scope.definition.name}' declares no message '${message}'`, {
       code: 'input.invalid',
     });
+  assertOneTaker(scope, message);
   const wish: Wish = { type: 'wait', message, timeoutMs: limitMs(opts.timeout) };
-  const { outcome: settled } = scope.executor.issue({ kind: 'message', name: message, signal: opts.signal, wish });
+  const { outcome: settled } = scope.issue({ kind: 'message', name: message, signal: opts.signal, wish });
   const outcome = await settled;
   if (outcome.type === 'timed_out')
     throw new TimeoutError(`no message '${message}' came in time`, { code: 'run.wait_timeout', details: { message } });
@@ -58,7 +60,7 @@ export async function ask<S extends Schema>(scope: RunScope, question: Question<
     },
   };
   const { signal } = question;
-  const outcome = await scope.executor.issue({ kind: 'approval', name: 'ask', signal, wish }).outcome;
+  const outcome = await scope.issue({ kind: 'approval', name: 'ask', signal, wish }).outcome;
   if (outcome.type === 'failed') valueOf(outcome);
   if (outcome.type !== 'answered')
     throw new TimeoutError(`nobody answered '${question.title}' in time`, {
@@ -86,5 +88,5 @@ function schemaOf(schema: Schema | undefined): unknown {
 /** `ctx.emit` */
 export async function emit(scope: RunScope, name: string, data: unknown): Promise<void> {
   assertNotInStep(`ctx.emit('${name}')`);
-  await scope.executor.issue({ kind: 'emit', name, wish: { type: 'emit', value: optional(data) } }).outcome;
+  await scope.issue({ kind: 'emit', name, wish: { type: 'emit', value: optional(data) } }).outcome;
 }

@@ -18,10 +18,12 @@ import {
   type Outcome,
   type PersonAnswer,
   type RunReport,
+  type Wish,
 } from '../run/record.js';
 import { rest } from '../run/rest.js';
 import type { VirtualClock } from './clock.js';
-import { resultOf, retryDelayMs, TestRun, type OpenCommand } from './test-run.js';
+import { TestConsults } from './consults.js';
+import { keyOf, noTimer, opened, resultOf, retryDelayMs, sameStart, TestRun, type OpenCommand } from './test-run.js';
 
 /** What the in-process scheduler works with. */
 export interface TestSchedulerOptions {
@@ -41,7 +43,27 @@ export class TestScheduler {
   readonly #watchers = new Set<() => void>();
   #ids = 0;
 
-  constructor(private readonly options: TestSchedulerOptions) {}
+  readonly #consults: TestConsults;
+
+  constructor(private readonly options: TestSchedulerOptions) {
+    this.#consults = new TestConsults({
+      workflows: options.workflows,
+      run: (id) => this.run(id),
+      record: (run, type, data) => this.record(run, type, data),
+      deliver: (run, entry) => this.#deliver(run, entry),
+      settle: (run, key, outcome, recorded) => this.settle(run, key, outcome, recorded),
+      settled: () => this.settled(),
+      now: () => options.clock.now(),
+    });
+  }
+
+  query(id: string, query: string, data: Bytes): Promise<Bytes> {
+    return this.#consults.query(id, query, data);
+  }
+
+  update(id: string, update: string, data: Bytes, key: string): Promise<Bytes> {
+    return this.#consults.update(id, update, data, key);
+  }
 
   newId(prefix: string): string {
     return `${prefix}_test_${++this.#ids}`;
@@ -73,9 +95,11 @@ export class TestScheduler {
     return run;
   }
 
-  send(id: string, name: string, data: Bytes): void {
+  send(id: string, name: string, data: Bytes, key?: string): void {
     const run = this.run(id);
+    if (key !== undefined && run.keys.has(key)) return;
     if (run.end) throw new WritError(`run ${id} has ended; nobody will take '${name}'`, { code: 'run.ended' });
+    if (key !== undefined) run.keys.add(key);
     this.record(run, 'run.message_received.v1', { message: name, ...valueOf(data) });
     const waiting = run.find('message', name);
     if (waiting) this.settle(run, waiting, { type: 'completed', value: data });
@@ -88,6 +112,7 @@ export class TestScheduler {
     run.cancelReason = reason;
     this.record(run, 'run.cancel_requested.v1', { reason });
     for (const child of run.children) this.cancel(child, `its parent ${id} was cancelled`);
+    if (run.paused) this.resume(id);
     this.#deliver(run, {
       kind: 'cancel',
       name: 'cancel',
@@ -113,7 +138,6 @@ export class TestScheduler {
   answer(approvalId: string, answer: Omit<PersonAnswer, 'atMs' | 'approvalId'>): boolean {
     for (const run of this.runs.values()) {
       const waiting = run.find('approval', approvalId);
-    if (run.paused) this.resume(id);
       if (!waiting) continue;
       this.settle(run, waiting, {
         type: 'answered',
@@ -184,6 +208,7 @@ export class TestScheduler {
       attempts: this.#attempts,
       timers: this.options.clock,
       log: this.options.log,
+      ...(this.options.alwaysReplay && { endsGeneration: () => true }),
     });
     run.executor = executor;
     void start();
@@ -199,9 +224,11 @@ export class TestScheduler {
     const { what } = command;
     if (what.type === 'abort') return this.#aborted(run, command, what.error);
     if (what.type === 'beat') return void (what.progress && run.progress.set(keyText(command), what.progress));
+    if (command.kind === 'update') return this.#consults.answered(run, command);
     if (run.open.has(keyText(command)) && what.type !== 'completed' && what.type !== 'failed') return;
     switch (what.type) {
       case 'completed':
+        if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'completed');
         this.record(run, 'run.step_completed.v1', { ...keyOf(command), ...valueOf(what.value) });
         return this.settle(run, command, { type: 'recorded' }, { type: 'completed', value: what.value });
       case 'failed':
@@ -209,12 +236,25 @@ export class TestScheduler {
       case 'emit':
         this.record(run, 'run.emitted.v1', { ...keyOf(command), ...valueOf(what.value) });
         return this.settle(run, command, { type: 'recorded' });
+      case 'loop':
+        return this.#beginGeneration(run, command, what);
+      case 'set':
+        run.set(what.attributes);
+        this.record(run, 'run.attributes_set.v1', { ...keyOf(command), attributes: what.attributes });
+        return this.settle(run, command, { type: 'recorded' });
       case 'patch':
         this.record(run, 'run.patched.v1', keyOf(command));
         return this.settle(run, command, { type: 'recorded' });
       default:
         return this.#wait(run, command);
     }
+  }
+
+  /** What a loop's turns did before is in no journal any more. */
+  #beginGeneration(run: TestRun, command: Command, { turn, value }: Extract<Wish, { type: 'loop' }>): void {
+    this.record(run, 'run.continued.v1', { ...keyOf(command), turn, ...valueOf(value) });
+    run.forgetTurns(command);
+    this.settle(run, command, { type: 'recorded' }, { type: 'loop', turn, value });
   }
 
   /** What has come true already counts. */
@@ -228,12 +268,12 @@ export class TestScheduler {
     const { what } = command;
     if (what.type !== 'failed') return;
     const now = this.options.clock.now();
-        if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'completed');
     const open = run.open.get(keyText(command)) ?? opened(command, now);
     open.failures = what.attempt;
     const again = what.retryable;
     const delayMs = again ? retryDelayMs(command, open, now) : undefined;
     const exhausted = again && delayMs === undefined && what.policy.pause === true;
+    if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'failed');
     this.record(run, 'run.step_failed.v1', {
       ...keyOf(command),
       attempt: what.attempt,
@@ -259,9 +299,12 @@ export class TestScheduler {
   /** A person lets a run go on that was paused, and steps be tried anew that were exhausted. */
   resume(id: string): void {
     const run = this.run(id);
+    const { paused } = run;
     const exhausted = [...run.open.values()].filter((open) => open.exhausted);
     if (exhausted.length === 0 && !paused) throw new WritError(`run ${id} is not paused`, { code: 'run.not_paused' });
     this.record(run, 'run.resumed.v1', {});
+    run.paused = false;
+    if (paused) this.#activate(run);
     for (const open of exhausted) {
       Object.assign(open, { exhausted: false, excused: open.failures, since: this.options.clock.now() });
       this.#tryAgain(run, open);
@@ -269,7 +312,6 @@ export class TestScheduler {
   }
 
   #tryAgain(run: TestRun, open: OpenCommand): void {
-    if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'failed');
     open.stopTimer = noTimer;
     open.due = true;
     const outcome = { type: 'retry', attempt: open.failures + 1 } as const;
@@ -305,12 +347,9 @@ export class TestScheduler {
     if (what.type === 'ask') {
       const { title, detail, approvers } = what.question;
       this.record(
-    const { paused } = run;
         run,
         'approval.requested.v1',
         { run: run.id, kind: 'question', title, approvers, ...(detail ? { detail: decodeBytes(detail) } : {}) },
-    run.paused = false;
-    if (paused) this.#activate(run);
         on,
       );
     }
@@ -357,6 +396,7 @@ export class TestScheduler {
 
   #deliver(run: TestRun, entry: Entry, recorded: Entry = entry): void {
     if (entry.outcome.type !== 'retry') run.journal.push(recorded);
+    if (run.paused) return;
     run.busy = true;
     if (this.options.alwaysReplay) this.restart(run);
     else run.executor?.deliver([entry]);
@@ -385,22 +425,5 @@ export class TestScheduler {
   }
 }
 
-const noTimer = (): void => {};
-const opened = (key: Key, since: number): OpenCommand => ({
-  ...keyOf(key),
-  failures: 0,
-  excused: 0,
-  since,
-  due: false,
-  stopTimer: noTimer,
-});
-const keyOf = ({ kind, name, occurrence }: Key): Key => ({ kind, name, occurrence });
 const valueOf = (bytes: Bytes): { value?: unknown } =>
   bytes === undefined ? {} : { value: JSON.parse(new TextDecoder().decode(bytes)) as unknown };
-
-function sameStart(run: TestRun, spec: { workflow: string; input: Bytes }): boolean {
-  return (
-    run.workflow === spec.workflow && Buffer.compare(run.input ?? Buffer.alloc(0), spec.input ?? Buffer.alloc(0)) === 0
-  );
-    if (run.paused) return;
-}

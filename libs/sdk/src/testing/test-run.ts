@@ -1,4 +1,5 @@
 import type { LedgerEvent } from '../client/event.js';
+import type { AttributeChanges } from '../define/attributes.js';
 import { CancelledError } from '../errors/errors.js';
 import { TestStream } from './test-stream.js';
 import type { RunExecutor } from '../run/executor.js';
@@ -6,11 +7,13 @@ import { errorOfFailure } from '../run/failure.js';
 import { defaults, delayMs } from '../run/retry.js';
 import {
   keyText,
+  loopPrefix,
   type Bytes,
   type Command,
   type Entry,
   type Failure,
   type Key,
+  type Outcome,
   type Pending,
   type Receipt,
   type RunEnd,
@@ -46,15 +49,18 @@ export class TestRun {
   readonly progress = new Map<string, Bytes>();
   readonly messages: { name: string; data: Bytes }[] = [];
   readonly events: LedgerEvent[] = [];
-  readonly children: string[] = [];
-  end: TestEnd | undefined;
   /** What its steps wrote. */
   readonly stream = new TestStream();
   /** Of messages that were sent under one. */
   readonly keys = new Set<string>();
   /** What became of updates, by name and key; nothing yet of those that are handled. */
   readonly updates = new Map<string, Outcome | undefined>();
+  readonly children: string[] = [];
+  end: TestEnd | undefined;
   cancelReason: string | undefined;
+  readonly attributes: Record<string, string | number | boolean> = {};
+  /** Somebody asked for it: nothing executes it. */
+  paused = false;
   /** Its executor has something to do, or has not said that it has not. */
   busy = true;
   attempt = 0;
@@ -64,8 +70,6 @@ export class TestRun {
   readonly workflow: string;
   readonly input: Bytes;
   readonly queue: string;
-  /** Somebody asked for it: nothing executes it. */
-  paused = false;
 
   constructor(
     spec: { id: string; workflow: string; input: Bytes; queue: string },
@@ -84,8 +88,21 @@ export class TestRun {
     }));
   }
 
+  set(changes: AttributeChanges): void {
+    for (const [key, value] of Object.entries(changes))
+      if (value === null) delete this.attributes[key];
+      else this.attributes[key] = value;
+  }
+
   find(kind: Key['kind'], on: string): OpenCommand | undefined {
     return [...this.open.values()].find((command) => command.kind === kind && command.on === on);
+  }
+
+  /** A loop begins a generation: what its turns did before is in no journal any more. */
+  forgetTurns(loop: Key): void {
+    const prefix = loopPrefix(loop);
+    const kept = this.journal.filter((entry) => !entry.name.startsWith(prefix) && keyText(entry) !== keyText(loop));
+    this.journal.splice(0, this.journal.length, ...kept);
   }
 
   close(key: Key): void {
@@ -133,3 +150,24 @@ export function retryDelayMs({ what }: Command, open: OpenCommand, now: number):
   const delay = retryAfterMs ?? delayMs(policy, failures, 0);
   return now - open.since + delay > (policy.totalMs ?? Infinity) ? undefined : delay;
 }
+
+/** The same start again finds the run that is there. */
+export function sameStart(run: TestRun, spec: { workflow: string; input: Bytes }): boolean {
+  return (
+    run.workflow === spec.workflow && Buffer.compare(run.input ?? Buffer.alloc(0), spec.input ?? Buffer.alloc(0)) === 0
+  );
+}
+
+export const noTimer = (): void => {};
+
+export const keyOf = ({ kind, name, occurrence }: Key): Key => ({ kind, name, occurrence });
+
+/** A command that begins to be waited for. */
+export const opened = (key: Key, since: number): OpenCommand => ({
+  ...keyOf(key),
+  failures: 0,
+  excused: 0,
+  since,
+  due: false,
+  stopTimer: noTimer,
+});

@@ -1,6 +1,7 @@
 import {
   Kind,
   type Activate,
+  type ChildEnd as WireChildEnd,
   type Entry as WireEntry,
   type Failure as WireFailure,
   type Replay,
@@ -11,6 +12,7 @@ import {
   keyText,
   type Activation,
   type Bytes,
+  type ChildEnd,
   type Entry,
   type Failure,
   type Key,
@@ -33,7 +35,10 @@ const kinds: Readonly<Partial<Record<Kind, Key['kind']>>> = {
   [Kind.RESULT]: 'result',
   [Kind.EMIT]: 'emit',
   [Kind.CANCEL]: 'cancel',
+  [Kind.UPDATE]: 'update',
   [Kind.PATCH]: 'patch',
+  [Kind.SET]: 'set',
+  [Kind.LOOP]: 'loop',
 };
 
 const unknown = (what: string) =>
@@ -87,11 +92,22 @@ async function outcomeIn(outcome: WireEntry['outcome'], fetch: Fetch): Promise<O
         answer: { approved, value: await valueIn(value, fetch), by, atMs: Number(atMs), approvalId, reason },
       };
     }
+    case 'loop':
+      return { type: 'loop', turn: outcome.value.turn, value: await valueIn(outcome.value.state, fetch) };
     case 'cancel':
       return { type: 'cancel', reason: outcome.value };
+    case 'joined':
+      return { type: 'joined', ends: await Promise.all(outcome.value.children.map(({ end }) => childEndIn(end, fetch))) };
+    case 'accepted':
+      return { type: 'accepted', update: outcome.value.update, value: await valueIn(outcome.value.data, fetch) };
     case undefined:
       throw unknown('an entry');
   }
+}
+
+async function childEndIn(end: WireChildEnd['end'], fetch: Fetch): Promise<ChildEnd | undefined> {
+  if (end.case === 'failed') return { type: 'failed', error: await failureIn(end.value, fetch) };
+  return end.case && { type: 'completed', value: await valueIn(end.value, fetch) };
 }
 
 /** A run with its whole journal. */

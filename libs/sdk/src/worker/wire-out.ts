@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   Kind,
   type CommandSchema,
+  type ConsultResultSchema,
   type DivergenceSchema,
   type FailureSchema,
   type ReportSchema,
@@ -9,6 +10,7 @@ import {
   type ValueSchema,
 } from '@writ/proto/worker/v1/worker';
 import { WritError } from '../errors/errors.js';
+import type { Verdict } from '../run/consult.js';
 import { failureOf } from '../run/failure.js';
 import type {
   Bytes,
@@ -43,7 +45,10 @@ const kinds: Readonly<Record<Key['kind'], Kind>> = {
   result: Kind.RESULT,
   emit: Kind.EMIT,
   cancel: Kind.CANCEL,
+  update: Kind.UPDATE,
   patch: Kind.PATCH,
+  set: Kind.SET,
+  loop: Kind.LOOP,
 };
 
 const valueOf = async (bytes: Bytes, place: Place): Promise<Value> => (bytes === undefined ? {} : place(bytes));
@@ -139,6 +144,10 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
       return { case: 'start', value: await startOut(what, place) };
     case 'result':
       return { case: 'result', value: { runId: what.runId, timeoutMs: ms(what.timeoutMs) } };
+    case 'join': {
+      const { runIds, need, timeoutMs } = what;
+      return { case: 'join', value: { runIds: [...runIds], need, timeoutMs: ms(timeoutMs) } };
+    }
     case 'abort':
       return { case: 'abort', value: failureOut(what.error) };
     case 'beat': {
@@ -148,8 +157,12 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
     }
     case 'emit':
       return { case: 'emit', value: await valueOf(what.value, place) };
+    case 'set':
+      return { case: 'set', value: { ...what.attributes } };
     case 'patch':
       return { case: 'patch', value: true };
+    case 'loop':
+      return { case: 'loop', value: { turn: what.turn, state: await valueOf(what.value, place) } };
   }
 }
 
@@ -212,6 +225,21 @@ function policyOut(policy: RetryPolicy): MessageInitShape<typeof RetryPolicySche
     attempts, delayMs: ms(delayMs), factor, maxDelayMs: ms(maxDelayMs),
     jitter, incrementMs: ms(incrementMs), totalMs: ms(totalMs), pause,
   }; // prettier-ignore
+}
+
+/** What a run said to a question, as a frame carries it. */
+export async function consultOut(
+  id: string,
+  verdict: Verdict | undefined,
+  place: Place,
+): Promise<MessageInitShape<typeof ConsultResultSchema>> {
+  if (verdict?.type === 'failed') return { id, result: { case: 'failed', value: failureOut(verdict.error) } };
+  if (verdict?.type !== 'completed') return { id, result: { case: 'gone', value: true } };
+  try {
+    return { id, result: { case: 'completed', value: await valueOf(verdict.value, place) }, entries: verdict.entries };
+  } catch (error) {
+    return { id, result: { case: 'failed', value: failureOut(failureOf(error)) } };
+  }
 }
 
 /** A divergence as a frame carries it. */

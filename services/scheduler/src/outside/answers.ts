@@ -2,6 +2,7 @@ import type { CommandClient, Follower, Ledger, Logger } from '@writ/ledger';
 import { derivedId, type LedgerEvent } from '@writ/ledger/domain';
 import type { PartitionOwner } from '../partition/partition-owner.js';
 import type { Owners } from '../partition/owners.js';
+import { lastCommitOf } from '../run/loops.js';
 import type { RunCommand } from '../run/run.commands.js';
 import type { RunModel } from '../run/run-model.js';
 
@@ -56,7 +57,7 @@ export class Answers {
       if (!run || run.tenant !== event.tenant) continue;
       const { tenant, actor, id: cause } = event;
       // The wait is part of the id: a run may wait twice for one approval, and is to hear twice of it.
-      const id = derivedId('cmd', cause, 'answer', run.id, String(run.commits.length));
+      const id = derivedId('cmd', cause, 'answer', run.id, String(lastCommitOf(run)));
       await this.runs.send({ tenant, actor, aggregate: 'run', subject: run.id, command, id, cause });
     }
   }

@@ -1,13 +1,19 @@
 import { RequestError, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import type { Commit, Logger, PartitionHandle } from '@writ/ledger';
 import { refuse, type LedgerEvent } from '@writ/ledger/domain';
+import { budgetFacts } from '../run/budget.js';
 import { openUndos } from '../run/decide-outside.js';
+import { commitsOf } from '../run/loops.js';
 import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
+import { standstillOf, type Standstill } from '../why/run-facts.js';
 import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
 import type { ControlAnswers, ControlRequest, RunFacts } from './control.js';
+import type { Poke, QueueFacts, SlotsRequest } from '../queue/conversation.js';
+import { homeOf } from '../queue/permits.js';
 import { EndWaiters } from './end-waiters.js';
 import type { History } from './history.js';
+import { UpdateAnswers } from './update-answers.js';
 import { RunEnds } from './run-ends.js';
 import { PartitionOwner, type OwnerParts } from './partition-owner.js';
 import { schedulerPartition } from './place.js';
@@ -17,8 +23,10 @@ export { positionOf, schedulerPartition } from './place.js';
 const attemptMs = 2000;
 const backoffMs = [5, 20, 50, 100, 200, 500];
 const giveUpMs = 10_000;
+/** Whoever waits asks again after so long: the owner may have changed. */
+const sliceMs = 5_000;
 
-export interface OwnersOptions extends Omit<OwnerParts, 'ends'> {
+export interface OwnersOptions extends Omit<OwnerParts, 'ends' | 'slots'> {
   nc: NatsConnection;
   history: History;
   log: Logger;
@@ -33,6 +41,11 @@ interface Owned {
 export class Owners {
   private readonly owned = new Map<number, Owned>();
   private readonly waiters = new EndWaiters();
+  private readonly updates = new UpdateAnswers();
+  private readonly slots = {
+    ask: (home: number, request: SlotsRequest) => this.ask(home, request),
+    poke: (partition: number, poke: Poke) => this.ask(partition, poke),
+  };
   /** The ends of many runs. */
   readonly ends: RunEnds;
 
@@ -49,7 +62,7 @@ export class Owners {
   /** @param before what else the owner has to know before it hands runs over */
   take(handle: PartitionHandle, before: (owner: PartitionOwner) => void): void {
     const { nc } = this.options;
-    const owner = new PartitionOwner(handle, { ...this.options, ends: this.waiters });
+    const owner = new PartitionOwner(handle, { ...this.options, ends: this.waiters, slots: this.slots });
     const subscription = nc.subscribe(controlSubject(handle.partition), {
       callback: (error, message) => (error ? undefined : void this.serve(owner, message)),
     });
@@ -73,6 +86,7 @@ export class Owners {
 
   committed(commit: Commit): void {
     this.owned.get(commit.partition)?.owner.committed(commit);
+    this.updates.committed(commit.events);
   }
 
   get local(): Iterable<PartitionOwner> {
@@ -100,10 +114,29 @@ export class Owners {
     const deadline = Date.now() + waitMs;
     for (;;) {
       const left = Math.max(0, deadline - Date.now());
-      // In slices: should the owner change, the new one is asked within seconds.
-      const answer = await this.ask(partition, { type: 'await', tenant, run, waitMs: Math.min(left, 5000) }, signal);
+      const answer = await this.ask(partition, { type: 'await', tenant, run, waitMs: Math.min(left, sliceMs) }, signal);
       if (answer.end || !answer.facts || Date.now() >= deadline || signal.aborted) return answer;
     }
+  }
+
+  /** What became of an update; waits until then for its answer. */
+  async update(tenant: string, run: string, name: string, until: number, signal: AbortSignal) {
+    const partition = schedulerPartition(tenant, run);
+    for (;;) {
+      const waitMs = Math.max(0, Math.min(until - Date.now(), sliceMs));
+      const answer = await this.ask(partition, { type: 'update', tenant, run, name, waitMs }, signal);
+      if (answer.state !== 'accepted' || Date.now() >= until || signal.aborted) return answer;
+    }
+  }
+
+  /** A queue as the owner of its home knows it. */
+  queue(tenant: string, queue: string, run?: string): Promise<QueueFacts> {
+    return this.ask(homeOf(tenant, queue), { type: 'queue', tenant, queue, ...(run !== undefined && { run }) });
+  }
+
+  /** Why a run does not go on, as far as its owner knows. */
+  async standstill(tenant: string, run: string): Promise<Standstill | undefined> {
+    return (await this.ask(schedulerPartition(tenant, run), { type: 'standstill', tenant, run })).standstill;
   }
 
   /** News from a worker's stream. It is worth a few tries and no error: an owner that is gone has forgotten the run anyway. */
@@ -121,7 +154,9 @@ export class Owners {
     const deadline = Date.now() + giveUpMs;
     for (let attempt = 0; ; attempt++) {
       const owned = this.owned.get(partition);
-      if (owned) return this.answer(owned.owner, request, signal) as Promise<ControlAnswers[R['type']]>;
+      // An owner may know that this is for another, which has come after it.
+      const here = owned && (await this.answer(owned.owner, request, signal));
+      if (here) return here as ControlAnswers[R['type']];
       try {
         const timeout = attemptMs + ('waitMs' in request ? request.waitMs : 0);
         const answer = await this.options.nc.request(controlSubject(partition), JSON.stringify(request), { timeout });
@@ -136,10 +171,10 @@ export class Owners {
 
   private async serve(owner: PartitionOwner, message: Msg): Promise<void> {
     const answer = await this.answer(owner, message.json<ControlRequest>());
-    message.respond(JSON.stringify(answer));
+    if (answer) message.respond(JSON.stringify(answer));
   }
 
-  private async answer(owner: PartitionOwner, request: ControlRequest, signal?: AbortSignal): Promise<object> {
+  private async answer(owner: PartitionOwner, request: ControlRequest, signal?: AbortSignal): Promise<object | undefined> {
     switch (request.type) {
       case 'idle':
         owner.idle(request.tenant, request.run, request.attempt, request.entries);
@@ -150,10 +185,21 @@ export class Owners {
       case 'released':
         owner.released(request.tenant, request.dropped);
         return {};
+      case 'slots':
+        return owner.slots.hear(request);
+      case 'queue':
+        return owner.slots.facts(request);
+      case 'standstill':
+        return { standstill: standstillOf(owner.handle, request.tenant, request.run) };
+      case 'poke':
+        owner.slots.poke(request);
+        return {};
       case 'describe':
         return { facts: factsOf(owner, recordOf(owner, request)) };
       case 'await':
         return this.await(owner, request, signal);
+      case 'update':
+        return this.updates.serve(owner, request, signal);
       case 'watch':
         return this.ends.serve(owner, request);
     }
@@ -203,11 +249,12 @@ function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run:
 function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | undefined {
   if (!run) return undefined;
   const { state, live, digest, workflow, queue, agent, parent, onBehalfOf, depth } = run;
-  const commits = acknowledged(owner, run.commits);
+  const commits = acknowledged(owner, commitsOf(run));
   const facts = { state, live: live !== undefined, digest, workflow, queue, agent, parent, onBehalfOf, depth, commits };
   const progress = owner.leases.facts(run);
   const undoing = openUndos(run);
-  return { ...facts, ...(progress.length > 0 && { progress }), ...(undoing.length > 0 && { undoing }) };
+  const worker = live && { session: live.session, attempt: live.token };
+  return { ...facts, ...(worker && { worker }), ...(progress.length > 0 && { progress }), ...(undoing.length > 0 && { undoing }), ...(run.budget && { budget: budgetFacts(run.budget) }) };
 }
 
 /** Without what is still being committed. */

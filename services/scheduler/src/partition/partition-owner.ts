@@ -2,6 +2,7 @@ import { steadyNow, type Commit, type Logger, type PartitionHandle } from '@writ
 import { DomainError, type Actor } from '@writ/ledger/domain';
 import { journalOf } from '../run/journal.js';
 import { rearm } from '../run/evolve.js';
+import { commitsOf, lastCommitOf } from '../run/loops.js';
 import type { Entry } from '../run/entry.js';
 import type { Beat } from '../run/run.commands.js';
 import type { Note } from '../run/run-index.js';
@@ -12,6 +13,7 @@ import type { EndWaiters } from './end-waiters.js';
 import type { History } from './history.js';
 import { journalParts } from './journal-parts.js';
 import { Leases } from './leases.js';
+import { Slots, type SlotsParts } from '../queue/slots.js';
 import type { Outlet, PendingCommand } from './outlet.js';
 import { PartitionTimers } from './partition-timers.js';
 
@@ -25,6 +27,8 @@ export interface OwnerParts {
   outlet: Outlet;
   history: History;
   ends: EndWaiters;
+  /** To the owners of other partitions. */
+  slots: Pick<SlotsParts, 'ask' | 'poke'>;
   log: Logger;
   now?: () => number;
 }
@@ -38,6 +42,7 @@ export class PartitionOwner implements Assigner {
   private readonly model: RunModel;
   private readonly timers: PartitionTimers;
   readonly leases: Leases;
+  readonly slots: Slots;
   private readonly sessions = new Map<string, Set<Attempt>>();
   private deferred: { run: RunRecord; session: string }[] = [];
   private counter = 0;
@@ -60,6 +65,7 @@ export class PartitionOwner implements Assigner {
       lost: (run, token, beat) => this.lost(run, token, beat),
       now: parts.now ?? steadyNow,
     });
+    this.slots = new Slots(handle, { ...parts.slots, log: parts.log, now: parts.now });
   }
 
   /** Its runs that have not ended. */
@@ -70,12 +76,14 @@ export class PartitionOwner implements Assigner {
   /** After recovery: everything that can go on and has no worker looks for one. */
   start(): void {
     const nowMs = this.now();
+    for (const [run, { admitted }] of this.model.index.permits.all) run.untouched = !admitted;
     for (const run of this.model.index.all()) {
       if (run.ended) continue;
       rearm(this.model.index, run, nowMs);
       if ((!run.idle && run.notBeforeMs <= nowMs) || run.opens.some((open) => isRetry(open) && open.untilMs <= nowMs))
         this.dispatch(run);
     }
+    this.slots.start();
     this.timers.arm();
   }
 
@@ -84,6 +92,7 @@ export class PartitionOwner implements Assigner {
     this.gone = true;
     this.timers.stop();
     this.leases.stop();
+    this.slots.stop();
     this.model.index.noting = false;
     this.model.onRefused = undefined;
     this.parts.dispatcher.forget(this);
@@ -97,6 +106,7 @@ export class PartitionOwner implements Assigner {
     let done = 0;
     for (; done < notes.length && (notes[done] as Note).commit <= commit; done++) this.act(notes[done] as Note);
     this.model.index.notes = done === notes.length ? [] : notes.slice(done);
+    this.slots.committed();
     this.parts.ends.committed(events);
     if (this.deferred.length > 0)
       for (const { run, session } of this.deferred.splice(0)) {
@@ -109,7 +119,7 @@ export class PartitionOwner implements Assigner {
   assign(run: RunRecord, session: string): boolean {
     if (this.gone || !needsWorker(run)) return false;
     // What was decided and is not yet in the ledger is in no journal: wait for it.
-    if ((run.commits[run.commits.length - 1] as number) > this.handle.commit()) {
+    if (lastCommitOf(run) > this.handle.commit()) {
       run.queued = true;
       this.deferred.push({ run, session });
       return true;
@@ -128,7 +138,9 @@ export class PartitionOwner implements Assigner {
   /** The worker says that it only waits, and had seen `entries` entries when it said so. */
   idle(tenant: string, id: string, token: string, entries: number): void {
     const live = this.model.index.get(tenant, id)?.live;
-    if (live?.token === token && live.entries === entries) live.idle = true;
+    if (live?.token !== token || live.entries !== entries) return;
+    live.idle = true;
+    if (this.model.index.permits.parks(live.run)) this.park(live.run);
   }
 
   /** Steps are under way there. */
@@ -166,7 +178,7 @@ export class PartitionOwner implements Assigner {
   }
 
   dispatch(run: RunRecord): void {
-    if (!this.gone && !run.queued && needsWorker(run)) this.parts.dispatcher.enqueue(run, this);
+    if (!this.gone && !run.queued && needsWorker(run) && this.slots.lets(run)) this.parts.dispatcher.enqueue(run, this);
   }
 
   private evictAll(session: string): void {
@@ -203,7 +215,7 @@ export class PartitionOwner implements Assigner {
     for (const { trying } of due) if (trying) trying.told = attempt;
     const dueKeys = new Set(Array.from(due, keyOfOpen));
     try {
-      const commits = [...run.commits];
+      const commits = commitsOf(run);
       const events = await this.parts.history.events(this.partition, run.tenant, run.id, commits);
       if (run.live !== attempt) return this.abandon(attempt);
       const journal = journalOf(events);
@@ -245,6 +257,7 @@ export class PartitionOwner implements Assigner {
 
   private act(note: Note): void {
     if (note.type === 'ready') return this.dispatch(note.run);
+    if (note.type === 'gives') return this.slots.gives(note);
     if (!this.sessions.get(note.live.session)?.has(note.live)) return;
     if (note.type === 'entry') return this.tell(note.live, note.entry);
     this.untrack(note.live);
@@ -281,6 +294,11 @@ export class PartitionOwner implements Assigner {
   private async fire(tenant: string, runs: string[]): Promise<void> {
     const command = { type: 'timers' as const, runs };
     await this.handle.execute({ tenant, aggregate: 'run', subject: runs[0] as string, command, actor: schedulerActor });
+  }
+
+  private park({ tenant, id: subject }: RunRecord): void {
+    const command = { type: 'park' as const };
+    this.handle.execute({ tenant, aggregate: 'run', subject, command, actor: schedulerActor }).catch(() => undefined);
   }
 
   private lost({ tenant, id: subject }: RunRecord, token: string, beat: Beat): void {

@@ -1,7 +1,7 @@
 import type { CommandKind } from './run.events.js';
 
 const kinds: readonly CommandKind[] = [
-  'step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit', 'patch',
+  'step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit', 'patch', 'update', 'loop', 'set',
 ]; // prettier-ignore
 /** Room for so many: a key is then as large as a double holds exactly. */
 const mostKinds = 16;

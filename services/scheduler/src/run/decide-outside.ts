@@ -1,7 +1,8 @@
 import { refuse } from '@writ/ledger/domain';
-import { keyOf, recordedKind } from './command-key.js';
 import { undoneOf } from './evolve.js';
-import type { Receipt, RunCommand } from './run.commands.js';
+import { kindRecorded } from './loops.js';
+import type { Message, Receipt, RunCommand } from './run.commands.js';
+import { exhaustedCode, isOutOfBudget } from './decide-budget.js';
 import type { RunEvent } from './run.events.js';
 import { cancelled } from './ending.js';
 import { openAt, openChildren, type RunRecord } from './run-record.js';
@@ -16,11 +17,15 @@ export function existing(subject: string, run: RunRecord | undefined): RunRecord
   return run;
 }
 
-export function decideMessage(run: RunRecord, { message, content }: Of<'message'>): RunEvent[] {
+export function decideMessage(run: RunRecord, { message, content }: Message): RunEvent[] {
   if (run.ended) throw refuse('run.ended', `run ${run.id} has ${run.state}; nobody will take '${message}'`);
   if (run.messages.length >= maxMessages)
     throw refuse('run.too_many_messages', `run ${run.id} has ${maxMessages} messages that it has not taken`);
-  return [{ type: 'run.message_received.v1', subject: run.id, data: { message, ...content } }];
+  return [messageReceived(run.id, { message, content })];
+}
+
+export function messageReceived(subject: string, { message, content }: Message): RunEvent {
+  return { type: 'run.message_received.v1', subject, data: { message, ...content } };
 }
 
 /** Asks the worker to stop; with `force`, or where no worker can be running it, the run ends at once. */
@@ -41,13 +46,13 @@ export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: numbe
   if (run.untouched || run.paused === 'diverged') events.push(cancelled(run, reason, nothing));
   else if (command.force || command.revoked)
     events.push(cancelled(run, reason, { ...receiptOf(run), outcomeUnknown: unknownOf(run) }));
+  // It goes on, so as to take back what it did.
+  else if (run.paused) events.push({ type: 'run.resumed.v1', subject: run.id, data: {} });
   return events;
 }
 
 /** Steps that wait for another attempt, or for a person: nobody makes one any more. Those that are being made their worker stops; what takes something back goes on. */
 function givenUp(run: RunRecord, nowMs: number): RunEvent[] {
-  // It goes on, so as to take back what it did.
-  else if (run.paused) events.push({ type: 'run.resumed.v1', subject: run.id, data: {} });
   return run.opens.flatMap(({ kind, name, occurrence, untilMs, trying }) => {
     if (!trying || (trying.exhausted === undefined && untilMs <= nowMs) || name.startsWith('undo ')) return [];
     const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
@@ -59,9 +64,9 @@ function givenUp(run: RunRecord, nowMs: number): RunEvent[] {
 const nothing = { stopped: [], outcomeUnknown: [] };
 
 /** What is known of a run that is ended over its worker's head. */
-function receiptOf({ cancel, done }: RunRecord): Omit<Receipt, 'outcomeUnknown'> {
-  const { stopped = [], undone = [], undoing = [] } = cancel ?? {};
-  const taken = undoing.filter((name) => recordedKind(done, keyOf('step', name, 1)) !== undefined);
+function receiptOf(run: RunRecord): Omit<Receipt, 'outcomeUnknown'> {
+  const { stopped = [], undone = [], undoing = [] } = run.cancel ?? {};
+  const taken = undoing.filter((name) => kindRecorded(run, name, 1) !== undefined);
   return { stopped: stopped ?? [], undone: [...undone, ...taken.map((name) => name.replace(/^undo /, 'step '))] };
 }
 
@@ -75,7 +80,8 @@ export function unknownOf(run: RunRecord): string[] {
 }
 
 /** Steps that are to take something back and have not. */
-export function openUndos({ cancel, done }: RunRecord): string[] {
+export function openUndos(run: RunRecord): string[] {
+  const { cancel } = run;
   const undoing = cancel?.stopped === undefined ? cancel?.undoing : undefined;
   return (undoing ?? []).filter((name) => kindRecorded(run, name, 1) === undefined);
 }
@@ -89,8 +95,10 @@ export function decidePause(run: RunRecord, { note }: Of<'pause'>): RunEvent[] {
 }
 
 export function decideResume(run: RunRecord): RunEvent[] {
-  if (!run.paused && !run.opens.some(({ trying }) => trying?.exhausted !== undefined))
-    throw refuse('run.not_paused', `run ${run.id} is ${run.state}`);
+  const exhausted = run.opens.filter(({ trying }) => trying?.exhausted !== undefined);
+  if (run.paused === 'budget' || (!run.paused && exhausted.length > 0 && exhausted.every(isOutOfBudget)))
+    throw refuse(exhaustedCode, `run ${run.id} waits for more budget`, { account: run.budget?.account ?? '' });
+  if (!run.paused && exhausted.length === 0) throw refuse('run.not_paused', `run ${run.id} is ${run.state}`);
   return [{ type: 'run.resumed.v1', subject: run.id, data: {} }];
 }
 
@@ -152,11 +160,13 @@ export function decideTimers(run: RunRecord, nowMs: number): RunEvent[] {
   if (run.cancel && run.cancel.deadlineMs <= nowMs) {
     return [cancelled(run, run.cancel.reason, { ...receiptOf(run), outcomeUnknown: unknownOf(run) })];
   }
-  return run.opens
+  const over = run.budget && !run.cancel && !run.paused && run.budget.deadlineMs <= nowMs;
+  const fired: RunEvent[] = run.opens
     .filter(({ kind, untilMs }) => untilMs > 0 && untilMs <= nowMs && kind !== 'step' && kind !== 'call')
     .map(({ kind, name, occurrence }) => ({
       type: 'run.timer_fired.v1',
       subject: run.id,
       data: { kind, name, occurrence },
     }));
+  return over ? [...fired, { type: 'run.paused.v1', subject: run.id, data: { reason: 'budget' } }] : fired;
 }

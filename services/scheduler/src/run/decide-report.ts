@@ -1,7 +1,10 @@
 import { keyOf, recordedKind } from './command-key.js';
 import { cancelled, ending, stopped } from './ending.js';
+import { kindRecorded, loopAt, loopPrefix } from './loops.js';
 import type { Beat, End, ReportItem, WorkerCommand } from './run.commands.js';
 import type { CommandKind, Difference, RunEvent } from './run.events.js';
+import { inherited, mostDepth } from './budget.js';
+import { neededBy } from './decide-budget.js';
 import { retryDelayMs } from './retry.js';
 import { openAt, type Open, type RunRecord } from './run-record.js';
 
@@ -64,11 +67,13 @@ function failedBy({ error, receipt }: Extract<End, { type: 'failed' }>, run: Run
 function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference | undefined {
   const { kind, name, occurrence } = command;
   const key = keyOf(kind, name, occurrence);
-  const known = recordedKind(run.done, key) ?? recordedKind(keys, key);
+  const known = kindRecorded(run, name, occurrence) ?? recordedKind(keys, key);
   const open = run.opens[openAt(run, name, occurrence)];
   const there = known ?? open?.kind;
+  if (command.type === 'answer' && open?.kind !== 'update') return nothingAccepted(run, command);
   if (command.type === 'result' && !run.children.some(({ id }) => id === command.child))
     return unknownChild(run, command);
+  if (command.type === 'loop') return looped(run, command);
   // What has come true is on its way to the worker: the abort came too late.
   if (command.type === 'abort' && (there === undefined || there === kind)) return undefined;
   if (there === undefined || (known === undefined && there === kind && mayAnswer(open as Open, command)))
@@ -81,11 +86,43 @@ function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference
   return { position: run.done.length, expected, actual: { kind, name, occurrence }, text };
 }
 
+/** A worker may answer only what the run has accepted, and once. */
+function nothingAccepted({ done }: RunRecord, { kind, name, occurrence }: WorkerCommand): Difference {
+  const text = `the worker answered the update ${name}, which waits for no answer`;
+  return { position: done.length, actual: { kind, name, occurrence }, text };
+}
+
 /** Nobody would ever answer it. */
 function unknownChild({ done, id: run }: RunRecord, command: Extract<WorkerCommand, { type: 'result' }>): Difference {
   const { kind, name, occurrence, child } = command;
   const text = `the run waits for ${child}, which is no child that it started`;
   return { position: done.length, actual: { kind, name, occurrence, detail: run === child ? 'itself' : child }, text };
+}
+
+/** A loop goes forward, and lets nothing lie that its turns began. */
+function looped(
+  run: RunRecord,
+  { kind, name, occurrence, turn }: Extract<WorkerCommand, { type: 'loop' }>,
+): Difference | undefined {
+  const prefix = loopPrefix({ name, occurrence });
+  const open = run.opens.find((each) => each.name.startsWith(prefix));
+  const before = loopAt(run, prefix)?.turn ?? 0;
+  if (!open && turn > before) return undefined;
+  const text = open
+    ? `the loop ${name}/${occurrence} is to forget its turns while ${open.kind} ${open.name}/${open.occurrence} goes on`
+    : `the loop ${name}/${occurrence} is to go on with turn ${turn}; it was at ${before} before`;
+  return { position: run.done.length, actual: { kind, name, occurrence, detail: `turn ${turn}` }, text };
+}
+
+/** Messages that nobody takes, by name, when what the report says so far has happened. */
+function bufferedAfter({ run, events }: Draft): { buffered?: Record<string, number> } {
+  const buffered: Record<string, number> = {};
+  for (const { message } of run.messages) buffered[message] = (buffered[message] ?? 0) + 1;
+  for (const { type, data } of events) {
+    const taken = type === 'run.waiting.v1' && data.kind === 'message' ? (data.on ?? '') : '';
+    if (buffered[taken]) buffered[taken]--;
+  }
+  return Object.keys(buffered).length > 0 ? { buffered } : {};
 }
 
 /** A wait may be reported again; an attempt of a step must be the one that is due. */
@@ -105,13 +142,20 @@ function take(draft: Draft, command: WorkerCommand): void {
     if (command.streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: true } });
   } else if (command.type === 'failed') {
     events.push(failed(draft, command, key));
+    const { streamed, attempt } = command;
+    if (streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: false } });
+  } else if (command.type === 'answer') {
+    const { content, error } = command;
+    events.push({ type: 'run.update_answered.v1', subject, data: { ...key, ...content, ...(error && { error }) } });
   } else if (command.type === 'abort') {
-    if (recordedKind(run.done, keyOf(kind, name, occurrence)) === undefined)
+    if (kindRecorded(run, name, occurrence) === undefined)
       events.push({ type: 'run.aborted.v1', subject, data: { ...key, error: command.error } });
   } else if (open) {
     return; // it waits for it already
+  } else if (command.type === 'child' && run.depth >= Math.min(mostDepth, run.budget?.maxDepth ?? mostDepth)) {
+    events.push(tooDeep(run, key, command.child));
   } else if (command.type === 'child') {
-    const { child, workflow, input, grant, attach, cancelWithParent } = command;
+    const { child, workflow, input, key: lineKey, priority, grant, attach, cancelWithParent, limits } = command;
     const data = {
       ...key,
       child,
@@ -120,14 +164,24 @@ function take(draft: Draft, command: WorkerCommand): void {
       queue: command.queue ?? run.queue,
       agent: run.agent,
       depth: run.depth + 1,
+      ...(lineKey !== undefined && { key: lineKey }),
+      ...(priority !== undefined && { priority }),
       ...(grant && { grant: grant as [] }),
       ...(attach && { attach }),
       ...(cancelWithParent && { cancelWithParent }),
       ...(!run.granted && { ungranted: true }),
+      ...(limits && { limits }),
+      ...(run.budget && { budget: inherited(run.budget) }),
     };
     events.push({ type: 'run.child_requested.v1', subject, data });
+  } else if (command.type === 'loop') {
+    const { turn, content } = command;
+    const data = { ...key, turn, ...content, ...bufferedAfter(draft) };
+    return void events.push({ type: 'run.continued.v1', subject, data });
   } else if (command.type === 'emit') {
     events.push({ type: 'run.emitted.v1', subject, data: { ...key, ...command.content } });
+  } else if (command.type === 'set') {
+    events.push({ type: 'run.attributes_set.v1', subject, data: { ...key, attributes: { ...command.attributes } } });
   } else if (command.type === 'patch') {
     events.push({ type: 'run.patched.v1', subject, data: key });
   } else {
@@ -136,17 +190,19 @@ function take(draft: Draft, command: WorkerCommand): void {
   keys.push(keyOf(kind, name, occurrence));
 }
 
+/** Most often a workflow that starts itself for ever. */
+function tooDeep({ id, depth, budget }: RunRecord, key: { name: string; occurrence: number }, child: string): RunEvent {
+  const message = `run ${id} stands ${depth} levels below the first, and ${Math.min(mostDepth, budget?.maxDepth ?? mostDepth)} is the most`;
+  const data = { ...key, kind: 'child' as const, child, error: { code: 'run.too_deep', message } };
+  return { type: 'run.child_refused.v1', subject: id, data };
+}
+
 /** A worker was silent for longer than a step allows. What it says from now on comes too late. */
 export function decideLost(run: RunRecord, token: string, beat: Beat, nowMs: number): RunEvent[] {
   if (run.live?.token !== token || !isUnderWay(run, beat)) return [];
   const { kind, name, occurrence, attempt, policy, leaseMs } = beat;
   const error = { code: 'run.step_lost', message: `its worker said nothing for ${leaseMs} ms` };
   const key = { kind, name, occurrence };
-    const { streamed, attempt } = command;
-    if (streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: false } });
-  } else if (command.type === 'answer') {
-    const { content, error } = command;
-    events.push({ type: 'run.update_answered.v1', subject, data: { ...key, ...content, ...(error && { error }) } });
   const event = failed({ run, nowMs }, { ...key, type: 'failed', attempt, error, retryable: true, policy }, key);
   return [{ ...event, data: { ...event.data, lost: true } }];
 }
@@ -157,8 +213,8 @@ export function isUnderWay(run: RunRecord, beat: Beat): boolean {
 }
 
 /** Whether a step or call is over. */
-export function hasOutcome(run: RunRecord, { kind, name, occurrence }: Beat): boolean {
-  return run.ended || recordedKind(run.done, keyOf(kind, name, occurrence)) !== undefined;
+export function hasOutcome(run: RunRecord, { name, occurrence }: Beat): boolean {
+  return run.ended || kindRecorded(run, name, occurrence) !== undefined;
 }
 
 function failed(
@@ -168,6 +224,8 @@ function failed(
 ): Extract<RunEvent, { type: 'run.step_failed.v1' }> {
   const { attempt, error, policy, retryable, retryAfterMs } = command;
   const data = { ...key, attempt, error };
+  const budget = neededBy(run, error);
+  if (budget) return { type: 'run.step_failed.v1', subject: run.id, data: { ...data, exhausted: true, budget } };
   if (!retryable) return { type: 'run.step_failed.v1', subject: run.id, data };
   const { excused = 0, sinceMs = nowMs } = run.opens[openAt(run, key.name, key.occurrence)]?.trying ?? {};
   const of = `${run.id}/${key.name}/${key.occurrence}/${attempt}`;

@@ -1,3 +1,6 @@
+import { endedBudget } from './budget.js';
+import type { EndedBudget } from './budget.events.js';
+import { commitsOf } from './loops.js';
 import type { Receipt } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { openChildren, type RunRecord } from './run-record.js';
@@ -11,6 +14,7 @@ interface Ending {
   notify?: string[];
   cancelChildren?: string[];
   ungranted?: boolean;
+  budget?: EndedBudget;
 }
 
 /** What every event that ends a run says besides how. */
@@ -18,16 +22,17 @@ export function ending(run: RunRecord): Ending {
   const cancelChildren = run.children
     .filter((child) => child.cancelWithParent && child.outcome === undefined)
     .map(({ id }) => id);
-  const { commits } = run;
+  const commits = commitsOf(run);
   const journal =
     commits.length > mostCommits
       ? { journal: [commits[0] as number, commits[commits.length - 1] as number], span: true }
-      : { journal: [...commits] };
+      : { journal: commits };
   return {
     ...journal,
     ...(run.notify.length > 0 && { notify: [...run.notify] }),
     ...(cancelChildren.length > 0 && { cancelChildren }),
     ...(!run.granted && { ungranted: true }),
+    ...(run.budget && endedBudget(run.budget)),
   };
 }
 

@@ -11,7 +11,11 @@ export type EntryOutcome =
   | { type: 'retry'; attempt: number }
   | { type: 'started'; child: string }
   | { type: 'answered'; approval: string; approved: boolean; by: string; reason: string; content: Content }
-  | { type: 'cancel'; reason: string };
+  /** A loop goes on with this turn and its state. */
+  | { type: 'loop'; turn: number; content: Content }
+  | { type: 'cancel'; reason: string }
+  /** An update, to be handled from here on. */
+  | { type: 'accepted'; update: string; content: Content };
 
 /** One thing that came true in a run, in the order of the ledger. */
 export interface Entry {

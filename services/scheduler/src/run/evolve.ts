@@ -1,9 +1,12 @@
 import { fnv1a32, type Capability, type LedgerEvent } from '@writ/ledger/domain';
-import { keyOf, recordedKind } from './command-key.js';
+import { budgetFrom } from './budget.js';
+import { budgetEvolvers, budgetEvolving, ended, resumed } from './evolve-budget.js';
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
+import { beginGeneration, file, kindRecorded, recorded } from './loops.js';
 import type { RunIndex } from './run-index.js';
-import { added, extended, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
+import { admitted, givesSlot, wakes } from '../queue/evolve-permit.js';
+import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
 
 /** Of the error of a step that is exhausted, for people. */
 const mostExhausted = 300;
@@ -34,8 +37,8 @@ export function evolve(index: RunIndex, event: LedgerEvent, commit: number): voi
     run = started(index, event, at);
   }
   if (!run || run.ended) return;
-  if (run.commits[run.commits.length - 1] !== commit) run.commits = extended(run.commits, commit);
-  if (run.fresh) index.keepFresh(run, undefined);
+  if (run.loops.length === 0 || !filedApart.has(event.type)) file(run, commit, (event.data as { name?: string }).name);
+  if (run.fresh && event.type !== 'run.admitted.v1') index.keepFresh(run, undefined);
   apply(run, event.data as never, at);
   if (!run.ended) rearm(index, run, at.timeMs);
 }
@@ -57,13 +60,23 @@ function started(index: RunIndex, event: LedgerEvent, at: At): RunRecord {
   });
   if (data.parent !== undefined) run.notify = [data.parent];
   run.granted = data.ungranted !== true;
+  if (data.budget) run.budget = budgetFrom(data.budget);
+  if (data.ticket) index.permits.take(run, data.ticket, Math.max(run.startedMs, run.notBeforeMs));
   index.add(run);
   return run;
 }
 
+/** Where these are is known when it is known what became of them; matters only with loops. */
+const filedApart: ReadonlySet<string> = new Set<RunEventType>([
+  'run.message_received.v1',
+  'run.child_ended.v1',
+  'run.continued.v1',
+]);
+
 /** When the owner must look at the run next. */
 export function rearm(index: RunIndex, run: RunRecord, nowMs: number): void {
   let next = run.cancel ? run.cancel.deadlineMs : Infinity;
+  if (run.budget && !run.cancel && !run.paused) next = Math.min(next, run.budget.deadlineMs);
   if (run.state === 'queued' && run.notBeforeMs > nowMs) next = Math.min(next, run.notBeforeMs);
   for (const open of run.opens)
     if (open.untilMs > 0 && open.untilMs < next && !retryIsHandled(run, open, nowMs)) next = open.untilMs;
@@ -83,6 +96,7 @@ function note(
   key: Omit<Key, 'kind'> & { kind: Key['kind'] | 'cancel' },
   outcome: EntryOutcome,
 ): void {
+  if (run.idle) wakes(run, at);
   run.idle = false;
   if (!at.index.noting) return;
   const { commit, timeMs } = at;
@@ -157,6 +171,7 @@ function end(run: RunRecord, at: At, state: 'succeeded' | 'failed' | 'cancelled'
   run.endedMs = at.timeMs;
   run.commits = [at.commit];
   run.done = noneOf();
+  run.loops = noneOf();
   run.opens = noneOf();
   run.messages = noneOf();
   run.children = noneOf();
@@ -166,6 +181,7 @@ function end(run: RunRecord, at: At, state: 'succeeded' | 'failed' | 'cancelled'
   run.paused = false;
   run.idle = false;
   at.index.timers.set(run, Infinity);
+  givesSlot(run, at, 'gone');
   at.index.end(run);
 }
 
@@ -176,10 +192,20 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     at.index.keepFresh(run, { started: data, trace: at.trace });
     if (run.notBeforeMs <= at.timeMs) at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
+  'run.admitted.v1': (run, data, at) => {
+    run.idle = false;
+    admitted(run, data, at);
+  },
+  'run.parked.v1': (run, _data, at) => {
+    run.idle = true;
+    givesSlot(run, at, 'parked');
+    evict(run, at, 'moved');
+  },
   'run.watched.v1': (run, { by }) => {
     run.notify = added(run.notify, by);
   },
   'run.step_completed.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
+  'run.streamed.v1': () => {},
   'run.step_failed.v1': (run, data, at) => {
     if (data.retryAt === undefined && !data.exhausted) settle(run, at, data, { type: 'failed', error: data.error });
     else tryAgain(run, data, at);
@@ -193,6 +219,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
       const taken = run.messages[position];
       if (!taken) return;
       run.messages = removed(run.messages, position);
+      if (run.loops.length > 0) file(run, taken.commit, data.name);
       settle(run, at, data, { type: 'completed', content: taken.content });
     } else if (data.kind === 'result') {
       const outcome = run.children.find(({ id }) => id === open.on)?.outcome;
@@ -204,14 +231,23 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     settle(run, at, data, { type: data.kind === 'sleep' ? 'fired' : 'timedOut' });
   },
   'run.aborted.v1': (run, data, at) => {
-    if (recordedKind(run.done, keyOf(data.kind, data.name, data.occurrence)) !== undefined) return; // in the same commit, before
+    if (kindRecorded(run, data.name, data.occurrence) !== undefined) return; // in the same commit, before
     settle(run, at, data, { type: 'failed', error: data.error });
   },
-  'run.streamed.v1': () => {},
   'run.message_received.v1': (run, data, at) => {
     const open = run.opens.find(({ kind, on }) => kind === 'message' && on === data.message);
-    if (open) settle(run, at, open, { type: 'completed', content: contentOf(data) });
-    else run.messages = added(run.messages, { message: data.message, content: contentOf(data) });
+    if (open) {
+      file(run, at.commit, open.name);
+      settle(run, at, open, { type: 'completed', content: contentOf(data) });
+    } else run.messages = added(run.messages, { message: data.message, content: contentOf(data), commit: at.commit });
+  },
+  'run.update_accepted.v1': (run, data, at) => {
+    begin(run, { ...data, on: data.update });
+    note(run, at, data, { type: 'accepted', update: data.update, content: contentOf(data) });
+  },
+  'run.update_answered.v1': (run, data, at) => {
+    const { error } = data;
+    settle(run, at, data, error ? { type: 'failed', error } : { type: 'own', content: contentOf(data) });
   },
   'run.answered.v1': (run, data, at) => {
     if (openAt(run, data.name, data.occurrence) < 0) return;
@@ -226,10 +262,13 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     begin(run, { ...data, on: data.child });
     run.idle = false;
     run.granted = true;
+    const known = run.children.findIndex(({ id, by }) => id === data.child && by !== undefined);
+    if (known >= 0) run.children = removed(run.children, known);
     run.children = added(run.children, {
       id: data.child,
       cancelWithParent: data.cancelWithParent ?? false,
       outcome: undefined,
+      ...(run.loops.length > 0 && { by: data.name }),
     });
   },
   'run.child_started.v1': (run, data, at) => settle(run, at, data, { type: 'started', child: data.child }),
@@ -241,6 +280,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   'run.child_ended.v1': (run, data, at) => {
     const child = run.children.find(({ id }) => id === data.child);
     if (!child) return;
+    if (run.loops.length > 0) file(run, at.commit, child.by);
     child.outcome = data;
     if (run.cancel) {
       run.cancel.outcomeUnknown.push(...(data.outcomeUnknown ?? []));
@@ -249,7 +289,12 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     for (const open of run.opens.filter(({ kind, on }) => kind === 'result' && on === data.child))
       settle(run, at, open, resultOf(data));
   },
+  'run.continued.v1': (run, data, at) => {
+    beginGeneration(run, data, at.commit);
+    note(run, at, data, { type: 'loop', turn: data.turn, content: contentOf(data) });
+  },
   'run.emitted.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: contentOf(data) }),
+  'run.attributes_set.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: {} }),
   'run.patched.v1': (run, data, at) => settle(run, at, data, { type: 'own', content: {} }),
   'run.cancel_requested.v1': (run, data, at) => {
     run.cancel = {
@@ -273,12 +318,14 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     }
     run.opens = noneOf();
     run.idle = true;
+    givesSlot(run, at, 'parked');
     evict(run, at, 'ended');
   },
   'run.paused.v1': (run, { reason }, at) => {
     run.paused = reason;
     run.idle = true;
     run.state = 'waiting';
+    givesSlot(run, at, 'parked');
     evict(run, at, 'paused');
   },
   'run.resumed.v1': (run, data, at) => {
@@ -289,6 +336,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     for (const open of resumed(run, data)) tryAnew(open, open.trying?.failures ?? 0, at);
     if (at.index.noting && !run.live && !early) at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
+  ...budgetEvolvers,
   'run.succeeded.v1': (run, _data, at) => end(run, at, 'succeeded'),
   'run.failed.v1': (run, _data, at) => end(run, at, 'failed'),
   'run.cancelled.v1': (run, data, at) => end(run, at, 'cancelled', data.reason === 'revoked' ? 'revoked' : 'ended'),
@@ -299,6 +347,12 @@ export const evolveVersion = fnv1a32(
   [
     evolve,
     started,
+    admitted,
+    givesSlot,
+    wakes,
+    file,
+    recorded,
+    beginGeneration,
     rearm,
     retryIsHandled,
     note,
@@ -309,6 +363,7 @@ export const evolveVersion = fnv1a32(
     takeAway,
     tryAnew,
     end,
+    ...budgetEvolving,
     ...Object.values(evolvers),
   ]
     .map(String)

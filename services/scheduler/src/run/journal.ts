@@ -2,6 +2,7 @@ import type { LedgerEvent } from '@writ/ledger/domain';
 import type { Entry } from './entry.js';
 import { evolve } from './evolve.js';
 import type { Content, Failure, RunEventData } from './run.events.js';
+import { loopPrefix } from './loops.js';
 import { RunIndex } from './run-index.js';
 import type { Attempt, Open, RunRecord } from './run-record.js';
 
@@ -29,7 +30,7 @@ export function journalOf(events: readonly LedgerEvent[]): Journal | undefined {
   index.noting = true;
   let pending: readonly Open[] = [];
   let run: RunRecord | undefined;
-  for (const [at, event] of events.entries()) {
+  for (const [at, event] of remembered(events).entries()) {
     evolve(index, event, at + 1);
     run ??= index.get(event.tenant, event.subject);
     if (!run) return undefined;
@@ -46,6 +47,25 @@ export function journalOf(events: readonly LedgerEvent[]): Journal | undefined {
     pending,
     end: endOf(last),
   };
+}
+
+/** A commit that is read for one event may hold others that a loop has forgotten. */
+function remembered(events: readonly LedgerEvent[]): readonly LedgerEvent[] {
+  const generations = new Map<string, LedgerEvent>();
+  for (const event of events)
+    if (event.type === 'run.continued.v1') generations.set(loopPrefix(event.data as never), event);
+  if (generations.size === 0) return events;
+  const over = new Set(generations.keys());
+  return events.filter((event) => {
+    const { name } = event.data as { name?: string };
+    if (event.type === 'run.continued.v1') {
+      const prefix = loopPrefix(event.data as never);
+      if (generations.get(prefix) === event) over.delete(prefix);
+      else if (over.has(prefix)) return false;
+    }
+    for (const prefix of over) if (name?.startsWith(prefix)) return false;
+    return true;
+  });
 }
 
 function recorder(run: RunRecord): Attempt {

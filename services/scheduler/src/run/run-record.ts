@@ -1,5 +1,7 @@
+import type { Budget } from './budget.js';
 import type { CommandKind, Content, RunEventData } from './run.events.js';
 import type { Entry } from './entry.js';
+import type { Loop } from './loops.js';
 import type { Outcome } from './run.commands.js';
 import type { Sleeper } from './timer-heap.js';
 
@@ -36,6 +38,7 @@ export interface Trying {
 export interface Buffered {
   message: string;
   content: Content;
+  commit: number;
 }
 
 export interface Child {
@@ -43,6 +46,8 @@ export interface Child {
   cancelWithParent: boolean;
   /** How it ended. Kept as long as the run, since it may be asked for more than once. */
   outcome: Outcome | undefined;
+  /** The name of the command that started it, in a run with loops: a loop forgets its children that have ended. */
+  by?: string;
 }
 
 export interface Cancelling {
@@ -144,11 +149,15 @@ export class RunRecord implements RunOrigin, Sleeper {
   commits: number[] = noneOf();
   /** Keys of the commands that have an outcome, see {@link keyOf}. */
   done: number[] = noneOf();
+  /** Loops that it has begun; of what happened in one only the loop knows. */
+  loops: Loop[] = noneOf();
   opens: Open[] = noneOf();
   messages: Buffered[] = noneOf();
   children: Child[] = noneOf();
   notify: string[] = noneOf();
   cancel: Cancelling | undefined = undefined;
+  /** What it may spend, and of what; most runs have none. */
+  budget: Budget | undefined = undefined;
   /** Identity has, or will have, a grant of it, to be closed at its end. */
   granted = true;
   endedMs = 0;

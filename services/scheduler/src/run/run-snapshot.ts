@@ -1,5 +1,7 @@
 import type { Json } from '@writ/ledger/domain';
+import { budgetOfRow, budgetRow, type BudgetRow } from './budget.js';
 import { rearm } from './evolve.js';
+import type { Loop } from './loops.js';
 import type { RunIndex } from './run-index.js';
 import {
   noneOf,
@@ -40,6 +42,8 @@ export function restoreRuns(index: RunIndex, snapshot: Json): void {
     if (run.ended) ended.push(run);
     else rearm(index, run, 0);
     for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) index.approvals.set(on, run);
+    const asked = run.budget?.own?.asked;
+    if (asked) index.approvals.set(asked.approval, run);
   }
   ended.sort((a, b) => a.endedMs - b.endedMs);
   for (const run of ended) index.end(run);
@@ -59,7 +63,7 @@ function rowOf(run: RunRecord): Row {
     run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
     run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
     run.children.map((child) => ({ ...child })), [...run.notify], cancel ?? null, run.endedMs, [...run.onBehalfOf],
-    run.granted,
+    run.granted, run.budget ? budgetRow(run.budget) : null, structuredClone(run.loops),
   ]; // prettier-ignore
 }
 
@@ -89,6 +93,8 @@ function runOf(index: RunIndex, row: Row): RunRecord {
     endedMs,
     onBehalfOf,
     granted,
+    budget,
+    loops,
   ] = row;
   const run = new RunRecord({
     tenant: index.intern(tenant),
@@ -115,6 +121,8 @@ function runOf(index: RunIndex, row: Row): RunRecord {
   run.cancel = cancel ? cancelOf(cancel) : undefined;
   run.endedMs = endedMs;
   run.granted = granted;
+  run.loops = listOf(loops);
+  if (budget) run.budget = budgetOfRow(budget);
   return run;
 }
 

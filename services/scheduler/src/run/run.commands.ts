@@ -1,4 +1,6 @@
 import type { Capability, Json } from '@writ/ledger/domain';
+import type { Amount, Limits, SpendsFrom } from './budget.events.js';
+import type { Attributes, AttributeValue } from './attributes.js';
 import type { CommandKind, Content, Difference, Failure } from './run.events.js';
 
 /** The end of another run, as it is told to the runs that wait for it. */
@@ -24,10 +26,36 @@ export interface Start {
   /** Its grant is recorded when it is first needed. */
   ungranted?: boolean;
   notBeforeMs?: number;
+  attributes?: Attributes;
+  /** Limits of its own. */
+  limits?: Limits;
+  /** From which account its parent spends. */
+  budget?: SpendsFrom;
   /** Take the run that has this id, whatever its input. */
   attach?: boolean;
+  /** Its place in its queue, if that has limits. */
+  key?: string;
+  priority?: number;
   /** Who, beside its parent, is to hear of its end: `schedule/` and an id. */
   watchedBy?: string;
+  /** Recorded with it, also where the run is there already. */
+  message?: Message;
+}
+
+/** What a run was when it was asked something: what its worker had been told by then, or what the copy of it was made from. */
+export type Seen = { attempt: string; entries: number } | { commit: number };
+
+/** What comes to a run from outside, by name. */
+export interface Message {
+  message: string;
+  content: Content;
+}
+
+/** A run that its queue lets go on, and until when that takes up the rates. */
+export interface Admitted {
+  run: string;
+  spentMs?: number;
+  keySpentMs?: number;
 }
 
 /** One of many that are started at once. */
@@ -108,6 +136,7 @@ export type WorkerCommand =
       retryable: boolean;
       policy: RetryPolicy;
       retryAfterMs?: number;
+      streamed?: boolean;
     })
   | (Key<'sleep'> & { type: 'sleep'; durationMs?: number; atMs?: number })
   | (Key<'message'> & { type: 'wait'; message: string; timeoutMs?: number })
@@ -130,24 +159,33 @@ export type WorkerCommand =
       workflow: string;
       input: Content;
       queue?: string;
+      key?: string;
+      priority?: number;
       grant?: Capability[];
       attach: boolean;
       cancelWithParent: boolean;
+      limits?: Limits;
     })
-      streamed?: boolean;
   | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
   | (Key<'emit'> & { type: 'emit'; content: Content })
+  | (Key<'set'> & { type: 'set'; attributes: Readonly<Record<string, AttributeValue | null>> })
+  /** The loop begins a generation with this turn. */
+  | (Key<'loop'> & { type: 'loop'; turn: number; content: Content })
   | (Key<'patch'> & { type: 'patch' })
+  | (Key<'update'> & { type: 'answer'; content: Content; error?: Failure })
   | (Key<CommandKind> & { type: 'abort'; error: Failure });
 
 /** Commands of the aggregate `run`. The first group is about its subject; the second about many runs of one tenant in one partition. */
 export type RunCommand =
   | Start
-  | { type: 'message'; message: string; content: Content }
+  | ({ type: 'message' } & Message)
   | { type: 'cancel'; reason: string; force: boolean; revoked?: boolean; graceMs: number }
+  | { type: 'pause'; note: string }
   | { type: 'resume' }
   /** Somebody asks identity for a token of the run, which has no grant yet. */
   | { type: 'authorize' }
+  /** Its code accepts an update, seeing what is `seen`. */
+  | { type: 'update'; update: string; name: string; content: Content; seen: Seen }
   | { type: 'child_started'; name: string; occurrence: number; child: string }
   | { type: 'child_refused'; name: string; occurrence: number; child: string; error: Failure }
   | { type: 'child_ended'; outcome: Outcome }
@@ -160,11 +198,23 @@ export type RunCommand =
       reason?: string;
       content: Content;
     }
+  /** Of the account that is the command's subject. `start`: of a child, with or without limits of its own, which is counted with it. */
+  | { type: 'reserve'; id: string; by: string; amount: Amount; settled?: boolean; start?: 'child' | 'share' }
+  | { type: 'settle'; id: string; used: Amount }
+  | { type: 'await_budget'; by: string; need: Amount }
+  | { type: 'add_budget'; limits: Limits; by: string }
+  | { type: 'extend_budget'; id: string; cause: string; amount: Amount }
+  /** Of a run that waits for budget. */
+  | { type: 'refilled'; deadlineMs?: number }
+  | { type: 'budget_refused'; by?: string; reason?: string; graceMs: number }
   | { type: 'report'; session: string; items: ReportItem[] }
   /** What cannot be told to be new is left out: its own `start` decides. */
   | { type: 'starts'; runs: NewRun[] }
   /** A worker was silent for longer than the lease of a step. */
   | { type: 'lost'; token: string; beat: Beat }
   | { type: 'timers'; runs: string[] }
+  /** Their queue lets them go on. */
+  | { type: 'admit'; runs: Admitted[] }
+  /** Its worker has nothing more to do for it. */
+  | { type: 'park' }
   | { type: 'revoke'; kind: 'agent' | 'person' | 'run' | 'tenant'; principal: string };
-  | { type: 'pause'; note: string }

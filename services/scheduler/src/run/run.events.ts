@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import type { Json } from '@writ/ledger/domain';
+import { Ticket } from '../queue/queue.events.js';
+import { Amount, budgetEvents, EndedBudget, Limits, SpendsFrom, StartedBudget } from './budget.events.js';
 
 const json = z.json() as z.ZodType<Json>;
 const time = z.iso.datetime();
 
 /** What a command of a workflow is; part of what replay compares. */
-export const CommandKind = z.enum(['step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit', 'patch']);
+export const CommandKind = z.enum(['step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit', 'patch', 'loop', 'set', 'update']);
 export type CommandKind = z.infer<typeof CommandKind>;
 
 /** A claim check: the value is in the blob store under the hash of its stored form. */
@@ -57,15 +59,17 @@ const ending = {
   span: z.boolean().optional(),
   /** Identity has no grant of it that would have to be closed. */
   ungranted: z.boolean().optional(),
+  /** Of a run with limits of its own. */
+  budget: EndedBudget.optional(),
 };
+
+/** Small values by which a run is found. */
+export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 
 /** The data of every event of a run, by type. The subject is the run. */
 export const runEvents = {
   'run.started.v1': z.object({
     workflow: z.string(),
-/** Small values by which a run is found. */
-export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
-
     ...content,
     /** Of workflow and input: the same start has the same digest. */
     digest: z.string(),
@@ -82,10 +86,8 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     /** Identity has no grant of it yet: it records one when somebody first has to act in the run. */
     ungranted: z.boolean().optional(),
     notBefore: time.optional(),
-  }),
-  /** Somebody has to act in the run and asks for its token: its grant is recorded now. */
-  'run.authority_requested.v1': z.object({}),
-  /** Another run, not its parent, wants to hear of its end. */
+    /** How often it was restarted. */
+    restarts: z.number().int().optional(),
     attributes: Attributes.optional(),
     /** Its queue had limits: what it goes by there. */
     ticket: Ticket.optional(),
@@ -96,8 +98,33 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     /** Until when the rate of the queue, and of its key, is taken up (milliseconds since 1970). */
     spentMs: z.number().optional(),
     keySpentMs: z.number().optional(),
+  }),
+  /** All that it does is wait: it gives the slot of its queue back, and its worker forgets it. */
+  'run.parked.v1': z.object({}),
+  /** What the run begins with: a part of the record of its earlier life, or of another run. It stands right after the start. */
+  'run.kept.v1': z.object({
+    /** The life that recorded it: a run's id, after restarts with their number, `run_1~2`. */
+    life: z.string(),
+    /** When that life began, or the first whose record it went on from: `ctx.now` until the first entry. */
+    startedAt: time,
+    /** When the next life began; absent: with this event. */
+    until: time.optional(),
+    events: z.array(z.object({ type: z.string(), time, data: json })),
+  }),
+  /** The run begins anew from a step: its life so far is over, and its next one starts in the same commit. */
+  'run.restarted.v1': z.object({
+    from: z.string(),
+    reason: z.string().optional(),
+    /** Effects that are not kept. */
+    dropped: z.array(z.string()),
+  }),
+  /** Somebody has to act in the run and asks for its token: its grant is recorded now. */
+  'run.authority_requested.v1': z.object({}),
+  /** Another run, not its parent, wants to hear of its end. */
   'run.watched.v1': z.object({ by: z.string() }),
   'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
+  /** An attempt that wrote to the run's stream has ended: what it wrote counts where it is completed, else it is superseded. */
+  'run.streamed.v1': z.object({ ...key, attempt: z.number().int(), completed: z.boolean() }),
   /** With neither `retryAt` nor `exhausted` the step has failed. */
   'run.step_failed.v1': z.object({
     ...key,
@@ -108,6 +135,8 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     exhausted: z.boolean().optional(),
     /** Its worker was silent for too long: the run is not with it any more. */
     lost: z.boolean().optional(),
+    /** It waits for so much budget. */
+    budget: Amount.optional(),
     idle: z.boolean().optional(),
   }),
   /** A sleep, or a wait for a message, an approval or a child's result, was begun. */
@@ -117,8 +146,6 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     on: z.string().optional(),
     /** When the sleep is over or the wait times out. */
     until: time.optional(),
-  /** An attempt that wrote to the run's stream has ended: what it wrote counts where it is completed, else it is superseded. */
-  'run.streamed.v1': z.object({ ...key, attempt: z.number().int(), completed: z.boolean() }),
     question: z
       .object({
         title: z.string(),
@@ -139,6 +166,10 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
   /** The function gave up a wait, or a step that waited for its next attempt. */
   'run.aborted.v1': z.object({ ...key, error: Failure }),
   'run.message_received.v1': z.object({ message: z.string(), ...content }),
+  /** The run's code has accepted an update, and handles it from here on. */
+  'run.update_accepted.v1': z.object({ ...key, update: z.string(), ...content }),
+  /** It is done; without an error as it should be. */
+  'run.update_answered.v1': z.object({ ...key, ...content, error: Failure.optional() }),
   'run.answered.v1': z.object({
     ...key,
     approval: z.string(),
@@ -158,11 +189,17 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     /** The child acts as its parent's principal, by a grant of its own. */
     agent: z.string(),
     depth: z.number().int(),
+    key: z.string().optional(),
+    priority: z.number().int().optional(),
     grant: z.array(Capability).optional(),
     attach: z.boolean().optional(),
     cancelWithParent: z.boolean().optional(),
     /** The parent has no grant yet, and needs one to hand on. */
     ungranted: z.boolean().optional(),
+    /** Limits of its own. */
+    limits: Limits.optional(),
+    /** Of its parent. */
+    budget: SpendsFrom.optional(),
   }),
   'run.child_started.v1': z.object({ ...key, child: z.string() }),
   'run.child_refused.v1': z.object({ ...key, child: z.string(), error: Failure }),
@@ -175,6 +212,19 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     undone: z.array(z.string()).optional(),
   }),
   'run.emitted.v1': z.object({ ...key, ...content }),
+  /** Null takes one away. */
+  'run.attributes_set.v1': z.object({
+    ...key,
+    attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  }),
+  /** A loop begins a generation: with this turn and state it goes on, and what its turns did before is in no journal any more. */
+  'run.continued.v1': z.object({
+    ...key,
+    turn: z.number().int(),
+    ...content,
+    /** Messages that nobody has taken, by name. */
+    buffered: z.record(z.string(), z.number().int()).optional(),
+  }),
   /** It takes the new way at a place where its code was changed. */
   'run.patched.v1': z.object({ ...key }),
   'run.cancel_requested.v1': z.object({
@@ -202,7 +252,12 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     note: z.string().optional(),
   }),
   /** A person lets it go on; steps that were exhausted are tried again. */
-  'run.resumed.v1': z.object({}),
+  'run.resumed.v1': z.object({
+    /** What waited for more budget goes on, and nothing else. */
+    budget: z.boolean().optional(),
+    /** Until when it may go on now. */
+    deadline: time.optional(),
+  }),
   'run.succeeded.v1': z.object({ ...content, ...ending }),
   'run.failed.v1': z.object({
     error: Failure,
@@ -219,6 +274,7 @@ export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), 
     undone: z.array(z.string()).optional(),
     ...ending,
   }),
+  ...budgetEvents,
 } as const;
 
 export type RunEventType = keyof typeof runEvents;

@@ -2,12 +2,14 @@ import type { Projection } from '@writ/ledger';
 import { evolve } from '../run/evolve.js';
 import type { Receipt } from '../run/run.commands.js';
 import { endTypes } from '../partition/end-waiters.js';
+import type { EndedBudget } from '../run/budget.events.js';
 import type { Failure, RunEventData } from '../run/run.events.js';
 import { RunIndex } from '../run/run-index.js';
 import { noneOf, RunRecord, type Open, type RunState, type Trying } from '../run/run-record.js';
 import { tryingOf, tryingRow, type TryingRow } from '../run/run-snapshot.js';
+import { withAttributes } from './run-attributes.js';
+import type { Attributes } from '../run/attributes.js';
 
-import { withAttributes, type Attributes } from './run-attributes.js';
 type Projected = Parameters<Projection['apply']>[0][number];
 
 /** A run as the table has it. Times are milliseconds. */
@@ -29,12 +31,14 @@ export interface RunRow {
   entries: number;
   /** What is open, to go on from: messages and results only by name. */
   waits: Waits;
-  partition: number;
   /** Absent or null: none were ever set. */
   attributes?: Attributes | null;
+  partition: number;
   /** The commit of its last event. */
   commit: number;
 }
+
+type AttributesSet = RunEventData<'run.attributes_set.v1'>;
 
 interface Waits {
   opens: [
@@ -46,12 +50,15 @@ interface Waits {
     trying: TryingRow | number | null,
   ][];
   messages: string[];
-  children: [id: string, ended: boolean][];
+  /** With the command that started it, in a run with loops. */
+  children: [id: string, ended: boolean, by?: string][];
   paused: string | null;
   /** Absent in rows that an older version wrote. */
   diff?: string;
   /** Of a run that has ended. */
   receipt?: Receipt;
+  /** Of a run that has ended and had limits of its own. */
+  budget?: EndedBudget;
 }
 
 const counted = new Set([
@@ -59,6 +66,7 @@ const counted = new Set([
   'run.timer_fired.v1',
   'run.message_received.v1',
   'run.answered.v1',
+  'run.update_answered.v1',
   'run.child_started.v1',
   'run.child_ended.v1',
   'run.emitted.v1',
@@ -85,15 +93,17 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     if (event.type === 'run.started.v1') {
       const started = event.data as unknown as RunEventData<'run.started.v1'>;
       row = newRow(event.tenant, event.subject, started, Date.parse(event.time), position.partition);
+      if (started.attributes) row.attributes = withAttributes(undefined, started.attributes);
       rows.set(key, row);
     }
     if (!row || row.ended_ms !== null) continue;
     evolve(index, event, position.commit);
     changed.add(row);
-      if (started.attributes) row.attributes = withAttributes(undefined, started.attributes);
     row.commit = position.commit;
     if (counted.has(event.type)) row.entries++;
     if (event.type === 'run.paused.v1') Object.assign(row.waits, pausedOn(event.data as never, event.actor.principal));
+    if (event.type === 'run.attributes_set.v1')
+      row.attributes = withAttributes(row.attributes, (event.data as never as AttributesSet).attributes);
     if (event.type === 'run.resumed.v1') Object.assign(row.waits, { paused: null, diff: '' });
     if (event.type === 'run.failed.v1') row.error = (event.data as unknown as RunEventData<'run.failed.v1'>).error;
     if (event.type === 'run.step_failed.v1' && !('retryAt' in (event.data as object))) row.entries++;
@@ -102,6 +112,8 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     const run = index.get(event.tenant, event.subject);
     if (run) describe(row, run);
     if (run?.ended && receipt) row.waits.receipt = receipt;
+    const { budget } = event.data as { budget?: EndedBudget };
+    if (run?.ended && budget) row.waits.budget = budget;
   }
   return [...changed];
 }
@@ -131,11 +143,12 @@ function recordOf(row: RunRow): RunRecord {
     run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, trying]) => ({
       kind, name, occurrence, on: on ?? undefined, untilMs, trying: tried(trying, untilMs),
     })); // prettier-ignore
-  if (waits.messages.length > 0) run.messages = waits.messages.map((message) => ({ message, content: {} }));
+  if (waits.messages.length > 0) run.messages = waits.messages.map((message) => ({ message, content: {}, commit: 0 }));
   if (waits.children.length > 0)
-    run.children = waits.children.map(([child, ended]) => ({
+    run.children = waits.children.map(([child, ended, by]) => ({
       id: child,
       cancelWithParent: false,
+      ...(by !== undefined && { by }),
       outcome: ended ? { child, state: 'succeeded' } : undefined,
     }));
   return run;
@@ -158,7 +171,9 @@ function describe(row: RunRow, run: RunRecord): void {
       kind, name, occurrence, on ?? null, untilMs, tryingRow(trying),
     ]), // prettier-ignore
     messages: run.messages.map(({ message }) => message),
-    children: run.children.map(({ id, outcome }) => [id, outcome !== undefined]),
+    children: run.children.map(({ id, outcome, by }) =>
+      by === undefined ? [id, outcome !== undefined] : [id, outcome !== undefined, by],
+    ),
     paused: run.ended ? null : paused,
     ...(diff && !run.ended && { diff }),
   };
@@ -184,6 +199,8 @@ export function waitText({ kind, name, occurrence, on, untilMs, trying }: Open):
       return `approval ${on ?? ''}${until}`;
     case 'child':
       return `start of child ${on ?? ''}`;
+    case 'update':
+      return `update ${on ?? name}`;
     case 'result':
       return `child ${on ?? ''}${until}`;
     default: {

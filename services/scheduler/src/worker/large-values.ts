@@ -36,6 +36,8 @@ function valuesOf({ what }: Command): Value[] {
       return [what.value];
     case 'start':
       return what.value.input ? [what.value.input] : [];
+    case 'loop':
+      return what.value.state ? [what.value.state] : [];
     default:
       return [];
   }

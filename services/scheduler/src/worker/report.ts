@@ -1,14 +1,18 @@
 import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/domain';
+import { checkedChanges } from '../run/attributes.js';
 import {
   Kind,
   type CancelReceipt,
   type Command,
   type Grant,
   type Report,
+  type StartChild,
   type StepFailure,
 } from '@writ/proto/worker/v1/worker';
+import { mostKey, mostPriority } from '../queue/ticket.js';
 import type { Beat, End, Receipt, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
 import type { CommandKind, Content, Difference } from '../run/run.events.js';
+import { limitsOf } from '../api/limits.js';
 import { isRunId } from '@writ/enforcement';
 import { fitsInline, maxInlineBytes, maxInlineDepth } from '../values/inline.js';
 import type { Divergence, Divergence_Step, Failure as WireFailure, Value } from '@writ/proto/worker/v1/worker';
@@ -24,7 +28,10 @@ const kindNames: Record<Kind, CommandKind | undefined> = {
   [Kind.RESULT]: 'result',
   [Kind.EMIT]: 'emit',
   [Kind.CANCEL]: undefined,
+  [Kind.UPDATE]: 'update',
   [Kind.PATCH]: 'patch',
+  [Kind.SET]: 'set',
+  [Kind.LOOP]: 'loop',
 };
 const mostText = 8 * 1024;
 /** Of what a step says about itself; more is not kept. */
@@ -90,13 +97,15 @@ function commandOf(command: Command, run: string): WorkerCommand {
     case 'ask':
       return askOf(command, run);
     case 'start': {
-      const { runId, workflow, input, queue, grant, attach, cancelWithParent } = what.value;
+      const { runId, workflow, input, queue, grant, attach, cancelWithParent, limits } = what.value;
       const child = runId || derivedId('run', run, name, String(occurrence));
       if (!isRunId(child)) throw bad(`'${child.slice(0, 80)}' cannot be the id of a run`);
       return {
         type: 'child', kind: agreed(command, 'child'), ...key, child, workflow, input: contentOf(input), attach, cancelWithParent,
         ...(queue !== '' && { queue }),
+        ...inLine(what.value),
         ...(grant && { grant: grantOf(grant) }),
+        ...(limits && { limits: boundedLimits(limits) }),
       }; // prettier-ignore
     }
     case 'result':
@@ -109,8 +118,14 @@ function commandOf(command: Command, run: string): WorkerCommand {
       };
     case 'emit':
       return { type: 'emit', kind: agreed(command, 'emit'), ...key, content: contentOf(what.value) };
+    case 'set':
+      return { type: 'set', kind: agreed(command, 'set'), ...key, attributes: checkedChanges(what.value as Json) };
     case 'patch':
       return { type: 'patch', kind: agreed(command, 'patch'), ...key };
+    case 'loop': {
+      const { turn, state } = what.value;
+      return { type: 'loop', kind: agreed(command, 'loop'), ...key, turn, content: contentOf(state) };
+    }
     case 'abort': {
       const kind = kindNames[command.kind];
       if (!kind) throw bad(`${name}/${occurrence} is given up and is of no kind`);
@@ -121,18 +136,24 @@ function commandOf(command: Command, run: string): WorkerCommand {
   }
 }
 
+const wrote = ({ streamed }: Command) => (streamed ? { streamed } : {});
+
 function keyOf({ name, occurrence }: Command): { name: string; occurrence: number } {
   if (name.length === 0 || name.length > 256) throw bad(`the name of a command has ${name.length} characters`);
   if (occurrence === 0) throw bad(`the occurrence of ${name} is 0; occurrences count from 1`);
   return { name, occurrence };
 }
 
+function boundedLimits(limits: Parameters<typeof limitsOf>[0]) {
+  const read = limitsOf(limits);
+  if (Object.values(read).every((each) => Number.isSafeInteger(each) && Number(each) >= 0)) return read;
+  throw bad('a limit is below 0, or too large');
+}
+
 /** Of one question. */
 const mostReminders = 50;
 
 function askOf(command: Command, run: string): WorkerCommand {
-const wrote = ({ streamed }: Command) => (streamed ? { streamed } : {});
-
   const { name, occurrence, what } = command;
   if (what.case !== 'ask') throw bad('not a question');
   const { about } = what.value;
@@ -287,4 +308,12 @@ function grantOf({ capabilities }: Grant): Capability[] {
 
 function bad(detail: string): Error {
   return refuse('run.bad_report', detail);
+}
+
+/** The place of a child in its queue. */
+function inLine({ key, priority }: Pick<StartChild, 'key' | 'priority'>) {
+  if (key.length > mostKey) throw bad(`the key of a run has ${mostKey} characters at most, not ${key.length}`);
+  if (Math.abs(priority) > mostPriority)
+    throw bad(`a priority is from -${mostPriority} to ${mostPriority}, not ${priority}`);
+  return { ...(key !== '' && { key }), ...(priority !== 0 && { priority }) };
 }

@@ -11,6 +11,7 @@ import {
   type ValueSchema,
 } from '@writ/proto/worker/v1/worker';
 import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
+import type { Question } from './consults.js';
 import type { Entry, EvictReason } from '../run/entry.js';
 import type { Content, Failure, RunEventData } from '../run/run.events.js';
 
@@ -26,7 +27,10 @@ const kinds: Record<Entry['kind'], Kind> = {
   result: Kind.RESULT,
   emit: Kind.EMIT,
   cancel: Kind.CANCEL,
+  update: Kind.UPDATE,
   patch: Kind.PATCH,
+  set: Kind.SET,
+  loop: Kind.LOOP,
 };
 const reasons: Record<EvictReason, Evict_Reason> = {
   ended: Evict_Reason.ENDED,
@@ -56,7 +60,13 @@ export function wireTask(task: Exclude<WorkerTask, { type: 'unused' }>): [Messag
 }
 
 /** A strict replay as the worker gets it. Its journal has to fit into one frame. */
-export function wireReplay(id: string, { run, journal }: ReplayTask): [MessageInitShape<typeof ReplaySchema>, number] {
+export function wireReplay(id: string, task: ReplayTask): [MessageInitShape<typeof ReplaySchema>, number] {
+  const [run, size] = wireCopy(task, id);
+  return [{ id, run, end: wireEnd(task.journal.end) }, size];
+}
+
+/** A run with its whole journal, to be executed from nothing else. */
+export function wireCopy({ run, journal }: ReplayTask, id = ''): [MessageInitShape<typeof ActivateSchema>, number] {
   const { started, startedMs, trace, entries, end } = journal;
   const pending = end
     ? []
@@ -68,7 +78,17 @@ export function wireReplay(id: string, { run, journal }: ReplayTask): [MessageIn
     activation,
     all.map(([entry]) => entry),
   );
-  return [{ id, run: activate, end: wireEnd(end) }, size];
+  return [activate, size];
+}
+
+/** A question to a run that the worker has, or to a copy of one. */
+export function wireConsult(
+  id: string,
+  { name, update, content }: Question,
+  of: { attempt: string } | { run: MessageInitShape<typeof ActivateSchema> },
+): [MessageInitShape<typeof TaskSchema>, number] {
+  const data = wireValue(content);
+  return [{ task: { case: 'consult', value: { id, name, update, ...of, ...(data && { data }) } } }, 256];
 }
 
 function wireEnd(end: ReplayTask['journal']['end']): Exclude<MessageInitShape<typeof ReplaySchema>['end'], undefined> {
@@ -119,9 +139,12 @@ function runInfo(
   };
 }
 
+/** Commands without a value: that they are recorded is all there is to say of them. */
+const recordedOnly: ReadonlySet<Entry['kind']> = new Set(['emit', 'patch', 'set']);
+
 /** @param live what the worker itself reported is not sent back to it */
 function wireEntry({ kind, name, occurrence, timeMs, outcome }: Entry, live: boolean): [EntryInit, number] {
-  const wire = wireOutcome(outcome, live || kind === 'emit' || kind === 'patch', timeMs);
+  const wire = wireOutcome(outcome, live || recordedOnly.has(kind), timeMs);
   const value = wire.case === 'completed' ? wire.value.value : undefined;
   const size = 32 + name.length + (value?.case === 'json' ? value.value.length : 0);
   return [{ kind: kinds[kind], name, occurrence, timeMs: BigInt(timeMs), outcome: wire }, size];
@@ -130,7 +153,8 @@ function wireEntry({ kind, name, occurrence, timeMs, outcome }: Entry, live: boo
 type Wire =
   | { case: 'completed'; value: { value?: WireContent } }
   | Exclude<NonNullable<EntryInit['outcome']>, { case: 'completed' }>;
-type WireContent = { case: 'json'; value: Uint8Array } | { case: 'blob'; value: { hash: string; sizeBytes: bigint } };
+export type WireContent =
+  { case: 'json'; value: Uint8Array } | { case: 'blob'; value: { hash: string; sizeBytes: bigint } };
 
 function wireOutcome(outcome: Entry['outcome'], recorded: boolean, timeMs: number): Wire {
   switch (outcome.type) {
@@ -149,8 +173,15 @@ function wireOutcome(outcome: Entry['outcome'], recorded: boolean, timeMs: numbe
       return { case: 'retry', value: outcome.attempt };
     case 'started':
       return { case: 'started', value: outcome.child };
+    case 'loop':
+      if (recorded) return { case: 'recorded', value: true };
+      return { case: 'loop', value: { turn: outcome.turn, state: wireValue(outcome.content) ?? {} } };
     case 'cancel':
       return { case: 'cancel', value: outcome.reason };
+    case 'accepted': {
+      const data = wireValue(outcome.content);
+      return { case: 'accepted', value: { update: outcome.update, ...(data && { data }) } };
+    }
     case 'answered': {
       const { approval: approvalId, approved, by, reason, content } = outcome;
       const value = wireValue(content);
