@@ -19,7 +19,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKuAwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdBIjCgZidWRnZXQYHiABKAsyEy53cml0LnJ1bi52MS5CdWRnZXQiQwoHUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEg4KBnVuZG9uZRgCIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAyADKAkihgEKDFN0ZXBQcm9ncmVzcxIMCgRzdGVwGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSLQoJYmVhdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghwcm9ncmVzcxgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSL9AwoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSFQoDa2V5GCggASgJQgi6SAVyAxjIARIkCghwcmlvcml0eRgpIAEoBUISukgPGg0YCSj3//////////8BEiMKBmxpbWl0cxgeIAEoCzITLndyaXQucnVuLnYxLkxpbWl0cxInCgRzZW5kGAwgASgLMhkud3JpdC5ydW4udjEuRmlyc3RNZXNzYWdlIp0BCgxGaXJzdE1lc3NhZ2USGwoHbWVzc2FnZRgBIAEoCUIKukgHcgUQARjIARIiCgRkYXRhGAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJCChBTdGFydFJ1blJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCGF0dGFjaGVkGAIgASgIEhAKCHBvc2l0aW9uGAMgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4ibQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIi4KFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiYKFVJlYWRSdW5SZXN1bHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCK7AQoSU2VuZE1lc3NhZ2VSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhsKB21lc3NhZ2UYAiABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiJwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJXChNTZW5kTWVzc2FnZXNSZXF1ZXN0EkAKBWl0ZW1zGAEgAygLMh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrsBChRTZW5kTWVzc2FnZXNSZXNwb25zZRI1CgVpdGVtcxgBIAMoCzImLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlc1Jlc3BvbnNlLkl0ZW0abAoESXRlbRIwCgRzZW50GAEgASgLMiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZUgAEicKB3Byb2JsZW0YAiABKAsyFC53cml0LnJ1bi52MS5Qcm9ibGVtSABCCQoHb3V0Y29tZSKSAQoPUXVlcnlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBXF1ZXJ5GAIgASgJQgm6SAZyBBABGGQSIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSKQoJanNvbl9kYXRhGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlImUKEFF1ZXJ5UnVuUmVzcG9uc2USJAoGYW5zd2VyGAEgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIrCgtqc29uX2Fuc3dlchgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSLgAQoQVXBkYXRlUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIZCgZ1cGRhdGUYAiABKAlCCbpIBnIEEAEYZBIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRInCgR3YWl0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqwBChFVcGRhdGVSdW5SZXNwb25zZRIMCgRkb25lGAEgASgIEiQKBmFuc3dlchgCIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSKwoLanNvbl9hbnN3ZXIYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJAoFZXJyb3IYBCABKAsyFS53cml0LnJ1bi52MS5SdW5FcnJvchIQCghwb3NpdGlvbhgFIAEoCSJTChBDYW5jZWxSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMSDQoFZm9yY2UYAyABKAgicAoRQ2FuY2VsUnVuUmVzcG9uc2USDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSEAoIcG9zaXRpb24YAyABKAkSDgoGdW5kb25lGAQgAygJEg8KB3VuZG9pbmcYBSADKAkiQwoPUGF1c2VSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiJAoQUGF1c2VSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXN1bWVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiUKEVJlc3VtZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIioKEFJlcGxheVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiwAEKEVJlcGxheVJ1blJlc3BvbnNlEgwKBHNhbWUYASABKAgSGAoQZmlyc3RfZGlmZmVyZW5jZRgCIAEoCRIoCghleHBlY3RlZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRImCgZhY3R1YWwYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHZW50cmllcxgFIAEoBRISCgpsaXZlX2NhbGxzGAYgASgFEgwKBGRpZmYYByABKAkiLgoUR2V0UnVuSGlzdG9yeVJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiQQoVR2V0UnVuSGlzdG9yeVJlc3BvbnNlEigKB2hpc3RvcnkYASABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0KrEBCghSdW5TdGF0ZRIZChVSVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIUChBSVU5fU1RBVEVfUVVFVUVEEAESFQoRUlVOX1NUQVRFX1JVTk5JTkcQAhIVChFSVU5fU1RBVEVfV0FJVElORxADEhcKE1JVTl9TVEFURV9TVUNDRUVERUQQBBIUChBSVU5fU1RBVEVfRkFJTEVEEAUSFwoTUlVOX1NUQVRFX0NBTkNFTExFRBAGMvIOCgpSdW5TZXJ2aWNlEmkKCFN0YXJ0UnVuEhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuU3RhcnRSdW5SZXNwb25zZSIg4scYCXJ1bi5zdGFydILT5JMCDToBKiIIL3YxL3J1bnMScgoJU3RhcnRSdW5zEh0ud3JpdC5ydW4udjEuU3RhcnRSdW5zUmVxdWVzdBoeLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlIibixxgJcnVuLnN0YXJ0gtPkkwITOgEqIg4vdjEvcnVuczpzdGFydBJkCgZHZXRSdW4SGi53cml0LnJ1bi52MS5HZXRSdW5SZXF1ZXN0Ghsud3JpdC5ydW4udjEuR2V0UnVuUmVzcG9uc2UiIeLHGAhydW4ucmVhZILT5JMCDxINL3YxL3J1bnMve2lkfRJlCghMaXN0UnVucxIcLndyaXQucnVuLnYxLkxpc3RSdW5zUmVxdWVzdBodLndyaXQucnVuLnYxLkxpc3RSdW5zUmVzcG9uc2UiHOLHGAhydW4ucmVhZILT5JMCChIIL3YxL3J1bnMSfQoMR2V0UnVuUmVzdWx0EiAud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVxdWVzdBohLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlc3BvbnNlIijixxgIcnVuLnJlYWSC0+STAhYSFC92MS9ydW5zL3tpZH06cmVzdWx0ElwKCUF3YWl0UnVucxIdLndyaXQucnVuLnYxLkF3YWl0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXNwb25zZSIM4scYCHJ1bi5yZWFkKAEwARKGAQoNUmVhZFJ1blJlc3VsdBIhLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXF1ZXN0GiIud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlc3BvbnNlIizixxgIcnVuLnJlYWSC0+STAhoSGC92MS9ydW5zL3tpZH06cmVhZFJlc3VsdDABEnsKC1NlbmRNZXNzYWdlEh8ud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VSZXNwb25zZSIp4scYCHJ1bi5zZW5kgtPkkwIXOgEqIhIvdjEvcnVucy97aWR9OnNlbmQSeQoMU2VuZE1lc3NhZ2VzEiAud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VzUmVxdWVzdBohLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlc1Jlc3BvbnNlIiTixxgIcnVuLnNlbmSC0+STAhI6ASoiDS92MS9ydW5zOnNlbmQScwoIUXVlcnlSdW4SHC53cml0LnJ1bi52MS5RdWVyeVJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5RdWVyeVJ1blJlc3BvbnNlIirixxgIcnVuLnJlYWSC0+STAhg6ASoiEy92MS9ydW5zL3tpZH06cXVlcnkSdwoJVXBkYXRlUnVuEh0ud3JpdC5ydW4udjEuVXBkYXRlUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlVwZGF0ZVJ1blJlc3BvbnNlIivixxgIcnVuLnNlbmSC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06dXBkYXRlEnkKCUNhbmNlbFJ1bhIdLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06Y2FuY2VsEnUKCFBhdXNlUnVuEhwud3JpdC5ydW4udjEuUGF1c2VSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuUGF1c2VSdW5SZXNwb25zZSIs4scYCnJ1bi5jYW5jZWyC0+STAhg6ASoiEy92MS9ydW5zL3tpZH06cGF1c2USeQoJUmVzdW1lUnVuEh0ud3JpdC5ydW4udjEuUmVzdW1lUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXN1bWUSeQoJUmVwbGF5UnVuEh0ud3JpdC5ydW4udjEuUmVwbGF5UnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLlJlcGxheVJ1blJlc3BvbnNlIi3ixxgKcnVuLnJlcGxheYLT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpyZXBsYXkSgwEKDUdldFJ1bkhpc3RvcnkSIS53cml0LnJ1bi52MS5HZXRSdW5IaXN0b3J5UmVxdWVzdBoiLndyaXQucnVuLnYxLkdldFJ1bkhpc3RvcnlSZXNwb25zZSIr4scYCnJ1bi5yZXBsYXmC0+STAhcSFS92MS9ydW5zL3tpZH06aGlzdG9yeWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLbAwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdBIjCgZidWRnZXQYHiABKAsyEy53cml0LnJ1bi52MS5CdWRnZXQSKwoKYXR0cmlidXRlcxgyIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiQwoHUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEg4KBnVuZG9uZRgCIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAyADKAkihgEKDFN0ZXBQcm9ncmVzcxIMCgRzdGVwGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSLQoJYmVhdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghwcm9ncmVzcxgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSLLBAoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSFQoDa2V5GCggASgJQgi6SAVyAxjIARIkCghwcmlvcml0eRgpIAEoBUISukgPGg0YCSj3//////////8BEiMKBmxpbWl0cxgeIAEoCzITLndyaXQucnVuLnYxLkxpbWl0cxIrCgphdHRyaWJ1dGVzGDIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgRzZW5kGAwgASgLMhkud3JpdC5ydW4udjEuRmlyc3RNZXNzYWdlEh8KBGZvcmsYPCABKAsyES53cml0LnJ1bi52MS5Gb3JrIjgKBEZvcmsSFwoDcnVuGAEgASgJQgq6SAdyBRABGMgBEhcKBWFmdGVyGAIgASgJQgi6SAVyAxisAiKdAQoMRmlyc3RNZXNzYWdlEhsKB21lc3NhZ2UYASABKAlCCrpIB3IFEAEYyAESIgoEZGF0YRgCIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiQgoQU3RhcnRSdW5SZXNwb25zZRIKCgJpZBgBIAEoCRIQCghhdHRhY2hlZBgCIAEoCBIQCghwb3NpdGlvbhgDIAEoCSJuCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDgoGZGV0YWlsGAIgASgJEigKB2RldGFpbHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXJldHJ5GAQgASgIEgwKBGhpbnQYBSABKAkiUQoQU3RhcnRSdW5zUmVxdWVzdBI9CgVpdGVtcxgBIAMoCzIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdEIQukgNkgEKCAEQkE4iA9gBAyKxAQoRU3RhcnRSdW5zUmVzcG9uc2USMgoFaXRlbXMYASADKAsyIy53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZS5JdGVtGmgKBEl0ZW0SLAoDcnVuGAEgASgLMh0ud3JpdC5ydW4udjEuU3RhcnRSdW5SZXNwb25zZUgAEicKB3Byb2JsZW0YAiABKAsyFC53cml0LnJ1bi52MS5Qcm9ibGVtSABCCQoHb3V0Y29tZSJMChBBd2FpdFJ1bnNSZXF1ZXN0Eh8KA2lkcxgBIAMoCUISukgPkgEMEJBOIgdyBRABGMgBEhcKBGRyb3AYAiADKAlCCbpIBpIBAxCQTiLyAQoRQXdhaXRSdW5zUmVzcG9uc2USMAoEZW5kcxgBIAMoCzIiLndyaXQucnVuLnYxLkF3YWl0UnVuc1Jlc3BvbnNlLkVuZBqqAQoDRW5kEgoKAmlkGAEgASgJEiQKBXN0YXRlGAIgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgEIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEiUKB3Byb2JsZW0YBSABKAsyFC53cml0LnJ1bi52MS5Qcm9ibGVtIjYKDUdldFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESDQoFYWZ0ZXIYAiABKAkiLwoOR2V0UnVuUmVzcG9uc2USHQoDcnVuGAEgASgLMhAud3JpdC5ydW4udjEuUnVuIogBCg9MaXN0UnVuc1JlcXVlc3QSGAoGZmlsdGVyGAEgASgJQgi6SAVyAxjoBxIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCRINCgVhZnRlchgEIAEoCRIZCghvcmRlcl9ieRgFIAEoCUIHukgEcgIYZCJLChBMaXN0UnVuc1Jlc3BvbnNlEh4KBHJ1bnMYASADKAsyEC53cml0LnJ1bi52MS5SdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKEENvdW50UnVuc1JlcXVlc3QSGAoGZmlsdGVyGAEgASgJQgi6SAVyAxjoBxIZCghncm91cF9ieRgCIAEoCUIHukgEcgIYZBINCgVhZnRlchgDIAEoCSKVAQoRQ291bnRSdW5zUmVzcG9uc2USDAoEcnVucxgBIAEoAxI0CgZncm91cHMYAiADKAsyJC53cml0LnJ1bi52MS5Db3VudFJ1bnNSZXNwb25zZS5Hcm91cBo8CgVHcm91cBIlCgV2YWx1ZRgBIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIMCgRydW5zGAIgASgDIlYKE0dldFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESJwoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1AQoUR2V0UnVuUmVzdWx0UmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAMgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISKwoLanNvbl9yZXN1bHQYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiLgoUUmVhZFJ1blJlc3VsdFJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJgoVUmVhZFJ1blJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIrsBChJTZW5kTWVzc2FnZVJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGwoHbWVzc2FnZRgCIAEoCUIKukgHcgUQARjIARIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSInChNTZW5kTWVzc2FnZVJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIlcKE1NlbmRNZXNzYWdlc1JlcXVlc3QSQAoFaXRlbXMYASADKAsyHy53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlcXVlc3RCELpIDZIBCggBEJBOIgPYAQMiuwEKFFNlbmRNZXNzYWdlc1Jlc3BvbnNlEjUKBWl0ZW1zGAEgAygLMiYud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VzUmVzcG9uc2UuSXRlbRpsCgRJdGVtEjAKBHNlbnQYASABKAsyIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIpIBCg9RdWVyeVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoFcXVlcnkYAiABKAlCCbpIBnIEEAEYZBIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIpCglqc29uX2RhdGEYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiZQoQUXVlcnlSdW5SZXNwb25zZRIkCgZhbnN3ZXIYASABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEisKC2pzb25fYW5zd2VyGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIuABChBVcGRhdGVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhkKBnVwZGF0ZRgCIAEoCUIJukgGcgQQARhkEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEicKBHdhaXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24irAEKEVVwZGF0ZVJ1blJlc3BvbnNlEgwKBGRvbmUYASABKAgSJAoGYW5zd2VyGAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIrCgtqc29uX2Fuc3dlchgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIkCgVlcnJvchgEIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEhAKCHBvc2l0aW9uGAUgASgJIlMKEENhbmNlbFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxINCgVmb3JjZRgDIAEoCCJwChFDYW5jZWxSdW5SZXNwb25zZRIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIQCghwb3NpdGlvbhgDIAEoCRIOCgZ1bmRvbmUYBCADKAkSDwoHdW5kb2luZxgFIAMoCSJDCg9QYXVzZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyIkChBQYXVzZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIioKEFJlc3VtZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJQoRUmVzdW1lUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiXwoRUmVzdGFydFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoEZnJvbRgCIAEoCUIKukgHcgUQARisAhIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDIjcKElJlc3RhcnRSdW5SZXNwb25zZRIPCgdkcm9wcGVkGAEgAygJEhAKCHBvc2l0aW9uGAIgASgJIioKEFJlcGxheVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiwAEKEVJlcGxheVJ1blJlc3BvbnNlEgwKBHNhbWUYASABKAgSGAoQZmlyc3RfZGlmZmVyZW5jZRgCIAEoCRIoCghleHBlY3RlZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRImCgZhY3R1YWwYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHZW50cmllcxgFIAEoBRISCgpsaXZlX2NhbGxzGAYgASgFEgwKBGRpZmYYByABKAkiLgoUR2V0UnVuSGlzdG9yeVJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiQQoVR2V0UnVuSGlzdG9yeVJlc3BvbnNlEigKB2hpc3RvcnkYASABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0KrEBCghSdW5TdGF0ZRIZChVSVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIUChBSVU5fU1RBVEVfUVVFVUVEEAESFQoRUlVOX1NUQVRFX1JVTk5JTkcQAhIVChFSVU5fU1RBVEVfV0FJVElORxADEhcKE1JVTl9TVEFURV9TVUNDRUVERUQQBBIUChBSVU5fU1RBVEVfRkFJTEVEEAUSFwoTUlVOX1NUQVRFX0NBTkNFTExFRBAGMuAQCgpSdW5TZXJ2aWNlEmkKCFN0YXJ0UnVuEhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuU3RhcnRSdW5SZXNwb25zZSIg4scYCXJ1bi5zdGFydILT5JMCDToBKiIIL3YxL3J1bnMScgoJU3RhcnRSdW5zEh0ud3JpdC5ydW4udjEuU3RhcnRSdW5zUmVxdWVzdBoeLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlIibixxgJcnVuLnN0YXJ0gtPkkwITOgEqIg4vdjEvcnVuczpzdGFydBJkCgZHZXRSdW4SGi53cml0LnJ1bi52MS5HZXRSdW5SZXF1ZXN0Ghsud3JpdC5ydW4udjEuR2V0UnVuUmVzcG9uc2UiIeLHGAhydW4ucmVhZILT5JMCDxINL3YxL3J1bnMve2lkfRJlCghMaXN0UnVucxIcLndyaXQucnVuLnYxLkxpc3RSdW5zUmVxdWVzdBodLndyaXQucnVuLnYxLkxpc3RSdW5zUmVzcG9uc2UiHOLHGAhydW4ucmVhZILT5JMCChIIL3YxL3J1bnMSbgoJQ291bnRSdW5zEh0ud3JpdC5ydW4udjEuQ291bnRSdW5zUmVxdWVzdBoeLndyaXQucnVuLnYxLkNvdW50UnVuc1Jlc3BvbnNlIiLixxgIcnVuLnJlYWSC0+STAhASDi92MS9ydW5zOmNvdW50En0KDEdldFJ1blJlc3VsdBIgLndyaXQucnVuLnYxLkdldFJ1blJlc3VsdFJlcXVlc3QaIS53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXNwb25zZSIo4scYCHJ1bi5yZWFkgtPkkwIWEhQvdjEvcnVucy97aWR9OnJlc3VsdBJcCglBd2FpdFJ1bnMSHS53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UiDOLHGAhydW4ucmVhZCgBMAEShgEKDVJlYWRSdW5SZXN1bHQSIS53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVxdWVzdBoiLndyaXQucnVuLnYxLlJlYWRSdW5SZXN1bHRSZXNwb25zZSIs4scYCHJ1bi5yZWFkgtPkkwIaEhgvdjEvcnVucy97aWR9OnJlYWRSZXN1bHQwARJ7CgtTZW5kTWVzc2FnZRIfLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2UiKeLHGAhydW4uc2VuZILT5JMCFzoBKiISL3YxL3J1bnMve2lkfTpzZW5kEnkKDFNlbmRNZXNzYWdlcxIgLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlc1JlcXVlc3QaIS53cml0LnJ1bi52MS5TZW5kTWVzc2FnZXNSZXNwb25zZSIk4scYCHJ1bi5zZW5kgtPkkwISOgEqIg0vdjEvcnVuczpzZW5kEnMKCFF1ZXJ5UnVuEhwud3JpdC5ydW4udjEuUXVlcnlSdW5SZXF1ZXN0Gh0ud3JpdC5ydW4udjEuUXVlcnlSdW5SZXNwb25zZSIq4scYCHJ1bi5yZWFkgtPkkwIYOgEqIhMvdjEvcnVucy97aWR9OnF1ZXJ5EncKCVVwZGF0ZVJ1bhIdLndyaXQucnVuLnYxLlVwZGF0ZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5VcGRhdGVSdW5SZXNwb25zZSIr4scYCHJ1bi5zZW5kgtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OnVwZGF0ZRJ5CglDYW5jZWxSdW4SHS53cml0LnJ1bi52MS5DYW5jZWxSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVzcG9uc2UiLeLHGApydW4uY2FuY2VsgtPkkwIZOgEqIhQvdjEvcnVucy97aWR9OmNhbmNlbBJ1CghQYXVzZVJ1bhIcLndyaXQucnVuLnYxLlBhdXNlUnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlBhdXNlUnVuUmVzcG9uc2UiLOLHGApydW4uY2FuY2VsgtPkkwIYOgEqIhMvdjEvcnVucy97aWR9OnBhdXNlEnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnwKClJlc3RhcnRSdW4SHi53cml0LnJ1bi52MS5SZXN0YXJ0UnVuUmVxdWVzdBofLndyaXQucnVuLnYxLlJlc3RhcnRSdW5SZXNwb25zZSIt4scYCXJ1bi5zdGFydILT5JMCGjoBKiIVL3YxL3J1bnMve2lkfTpyZXN0YXJ0EnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5EoMBCg1HZXRSdW5IaXN0b3J5EiEud3JpdC5ydW4udjEuR2V0UnVuSGlzdG9yeVJlcXVlc3QaIi53cml0LnJ1bi52MS5HZXRSdW5IaXN0b3J5UmVzcG9uc2UiK+LHGApydW4ucmVwbGF5gtPkkwIXEhUvdjEvcnVucy97aWR9Omhpc3RvcnliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -138,6 +138,13 @@ export type Run = Message<"writ.run.v1.Run"> & {
    * @generated from field: writ.run.v1.Budget budget = 30;
    */
   budget?: Budget | undefined;
+
+  /**
+   * Small values by which it is found: text, numbers, true or false.
+   *
+   * @generated from field: google.protobuf.Struct attributes = 50;
+   */
+  attributes?: JsonObject | undefined;
 };
 
 /**
@@ -341,11 +348,26 @@ export type StartRunRequest = Message<"writ.run.v1.StartRunRequest"> & {
   limits?: Limits | undefined;
 
   /**
+   * Small values by which the run is found, at most 16: text of at most 200 characters, numbers, true or false; names are letters, digits, `_` and `-`.
+   * They are no part of what makes two starts the same.
+   *
+   * @generated from field: google.protobuf.Struct attributes = 50;
+   */
+  attributes?: JsonObject | undefined;
+
+  /**
    * Sent to the run in the same commit as its start; to a run that is there already, too. Needs `run.send` as well.
    *
    * @generated from field: writ.run.v1.FirstMessage send = 12;
    */
   send?: FirstMessage | undefined;
+
+  /**
+   * Begins with the record of another run of the workflow.
+   *
+   * @generated from field: writ.run.v1.Fork fork = 60;
+   */
+  fork?: Fork | undefined;
 };
 
 /**
@@ -354,6 +376,32 @@ export type StartRunRequest = Message<"writ.run.v1.StartRunRequest"> & {
  */
 export const StartRunRequestSchema: GenMessage<StartRunRequest> = /*@__PURE__*/
   messageDesc(file_writ_run_v1_run, 5);
+
+/**
+ * Another run's record, to begin with: what came true there is not done again, nor is what followed.
+ *
+ * @generated from message writ.run.v1.Fork
+ */
+export type Fork = Message<"writ.run.v1.Fork"> & {
+  /**
+   * @generated from field: string run = 1;
+   */
+  run: string;
+
+  /**
+   * The last step, call or wait that is taken over, such as `load/1`, with all that was recorded before; none: everything.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message writ.run.v1.Fork.
+ * Use `create(ForkSchema)` to create a new message.
+ */
+export const ForkSchema: GenMessage<Fork> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 6);
 
 /**
  * A message that goes with a start.
@@ -389,7 +437,7 @@ export type FirstMessage = Message<"writ.run.v1.FirstMessage"> & {
  * Use `create(FirstMessageSchema)` to create a new message.
  */
 export const FirstMessageSchema: GenMessage<FirstMessage> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 6);
+  messageDesc(file_writ_run_v1_run, 7);
 
 /**
  * @generated from message writ.run.v1.StartRunResponse
@@ -416,7 +464,7 @@ export type StartRunResponse = Message<"writ.run.v1.StartRunResponse"> & {
  * Use `create(StartRunResponseSchema)` to create a new message.
  */
 export const StartRunResponseSchema: GenMessage<StartRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 7);
+  messageDesc(file_writ_run_v1_run, 8);
 
 /**
  * Why one of many was refused: what a call for it alone would have been refused with.
@@ -461,7 +509,7 @@ export type Problem = Message<"writ.run.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 8);
+  messageDesc(file_writ_run_v1_run, 9);
 
 /**
  * @generated from message writ.run.v1.StartRunsRequest
@@ -480,7 +528,7 @@ export type StartRunsRequest = Message<"writ.run.v1.StartRunsRequest"> & {
  * Use `create(StartRunsRequestSchema)` to create a new message.
  */
 export const StartRunsRequestSchema: GenMessage<StartRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9);
+  messageDesc(file_writ_run_v1_run, 10);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse
@@ -499,7 +547,7 @@ export type StartRunsResponse = Message<"writ.run.v1.StartRunsResponse"> & {
  * Use `create(StartRunsResponseSchema)` to create a new message.
  */
 export const StartRunsResponseSchema: GenMessage<StartRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10);
+  messageDesc(file_writ_run_v1_run, 11);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse.Item
@@ -528,7 +576,7 @@ export type StartRunsResponse_Item = Message<"writ.run.v1.StartRunsResponse.Item
  * Use `create(StartRunsResponse_ItemSchema)` to create a new message.
  */
 export const StartRunsResponse_ItemSchema: GenMessage<StartRunsResponse_Item> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10, 0);
+  messageDesc(file_writ_run_v1_run, 11, 0);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsRequest
@@ -554,7 +602,7 @@ export type AwaitRunsRequest = Message<"writ.run.v1.AwaitRunsRequest"> & {
  * Use `create(AwaitRunsRequestSchema)` to create a new message.
  */
 export const AwaitRunsRequestSchema: GenMessage<AwaitRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 12);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse
@@ -571,7 +619,7 @@ export type AwaitRunsResponse = Message<"writ.run.v1.AwaitRunsResponse"> & {
  * Use `create(AwaitRunsResponseSchema)` to create a new message.
  */
 export const AwaitRunsResponseSchema: GenMessage<AwaitRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse.End
@@ -614,7 +662,7 @@ export type AwaitRunsResponse_End = Message<"writ.run.v1.AwaitRunsResponse.End">
  * Use `create(AwaitRunsResponse_EndSchema)` to create a new message.
  */
 export const AwaitRunsResponse_EndSchema: GenMessage<AwaitRunsResponse_End> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12, 0);
+  messageDesc(file_writ_run_v1_run, 13, 0);
 
 /**
  * @generated from message writ.run.v1.GetRunRequest
@@ -636,7 +684,7 @@ export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.GetRunResponse
@@ -653,14 +701,16 @@ export type GetRunResponse = Message<"writ.run.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.ListRunsRequest
  */
 export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
   /**
-   * Subset of AIP-160: `state = "waiting" AND workflow = "review"`.
+   * Subset of AIP-160: conditions with AND between them, as in `state = "waiting" AND workflow = "review" AND attributes.customer = "acme"`.
+   * `state`, `workflow`, `queue`, `agent`, `parent` and `version` know = and !=; `create_time` and `end_time` the other comparisons, with a time such
+   * as "2026-11-23T10:00:00Z"; `attributes.<key>` knows all, among values of one kind: what is in quotes is text, a bare number or `true` is one.
    *
    * @generated from field: string filter = 1;
    */
@@ -680,6 +730,13 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
    * @generated from field: string after = 4;
    */
   after: string;
+
+  /**
+   * `create_time desc` (default), `create_time`, `attributes.<key>` or `attributes.<key> desc`: then only runs that have it.
+   *
+   * @generated from field: string order_by = 5;
+   */
+  orderBy: string;
 };
 
 /**
@@ -687,7 +744,7 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.ListRunsResponse
@@ -709,7 +766,86 @@ export type ListRunsResponse = Message<"writ.run.v1.ListRunsResponse"> & {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 17);
+
+/**
+ * @generated from message writ.run.v1.CountRunsRequest
+ */
+export type CountRunsRequest = Message<"writ.run.v1.CountRunsRequest"> & {
+  /**
+   * As in ListRuns.
+   *
+   * @generated from field: string filter = 1;
+   */
+  filter: string;
+
+  /**
+   * `state`, `workflow`, `queue` or `attributes.<key>`: a number for each value.
+   *
+   * @generated from field: string group_by = 2;
+   */
+  groupBy: string;
+
+  /**
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message writ.run.v1.CountRunsRequest.
+ * Use `create(CountRunsRequestSchema)` to create a new message.
+ */
+export const CountRunsRequestSchema: GenMessage<CountRunsRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 18);
+
+/**
+ * @generated from message writ.run.v1.CountRunsResponse
+ */
+export type CountRunsResponse = Message<"writ.run.v1.CountRunsResponse"> & {
+  /**
+   * @generated from field: int64 runs = 1;
+   */
+  runs: bigint;
+
+  /**
+   * The largest first, at most 1,000.
+   *
+   * @generated from field: repeated writ.run.v1.CountRunsResponse.Group groups = 2;
+   */
+  groups: CountRunsResponse_Group[];
+};
+
+/**
+ * Describes the message writ.run.v1.CountRunsResponse.
+ * Use `create(CountRunsResponseSchema)` to create a new message.
+ */
+export const CountRunsResponseSchema: GenMessage<CountRunsResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 19);
+
+/**
+ * @generated from message writ.run.v1.CountRunsResponse.Group
+ */
+export type CountRunsResponse_Group = Message<"writ.run.v1.CountRunsResponse.Group"> & {
+  /**
+   * Absent: runs that have none.
+   *
+   * @generated from field: google.protobuf.Value value = 1;
+   */
+  value?: Value | undefined;
+
+  /**
+   * @generated from field: int64 runs = 2;
+   */
+  runs: bigint;
+};
+
+/**
+ * Describes the message writ.run.v1.CountRunsResponse.Group.
+ * Use `create(CountRunsResponse_GroupSchema)` to create a new message.
+ */
+export const CountRunsResponse_GroupSchema: GenMessage<CountRunsResponse_Group> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 19, 0);
 
 /**
  * @generated from message writ.run.v1.GetRunResultRequest
@@ -733,7 +869,7 @@ export type GetRunResultRequest = Message<"writ.run.v1.GetRunResultRequest"> & {
  * Use `create(GetRunResultRequestSchema)` to create a new message.
  */
 export const GetRunResultRequestSchema: GenMessage<GetRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from message writ.run.v1.GetRunResultResponse
@@ -767,7 +903,7 @@ export type GetRunResultResponse = Message<"writ.run.v1.GetRunResultResponse"> &
  * Use `create(GetRunResultResponseSchema)` to create a new message.
  */
 export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 21);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultRequest
@@ -784,7 +920,7 @@ export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> &
  * Use `create(ReadRunResultRequestSchema)` to create a new message.
  */
 export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19);
+  messageDesc(file_writ_run_v1_run, 22);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultResponse
@@ -801,7 +937,7 @@ export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse">
  * Use `create(ReadRunResultResponseSchema)` to create a new message.
  */
 export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 20);
+  messageDesc(file_writ_run_v1_run, 23);
 
 /**
  * @generated from message writ.run.v1.SendMessageRequest
@@ -840,7 +976,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 21);
+  messageDesc(file_writ_run_v1_run, 24);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -857,7 +993,7 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 22);
+  messageDesc(file_writ_run_v1_run, 25);
 
 /**
  * @generated from message writ.run.v1.SendMessagesRequest
@@ -876,7 +1012,7 @@ export type SendMessagesRequest = Message<"writ.run.v1.SendMessagesRequest"> & {
  * Use `create(SendMessagesRequestSchema)` to create a new message.
  */
 export const SendMessagesRequestSchema: GenMessage<SendMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 23);
+  messageDesc(file_writ_run_v1_run, 26);
 
 /**
  * @generated from message writ.run.v1.SendMessagesResponse
@@ -895,7 +1031,7 @@ export type SendMessagesResponse = Message<"writ.run.v1.SendMessagesResponse"> &
  * Use `create(SendMessagesResponseSchema)` to create a new message.
  */
 export const SendMessagesResponseSchema: GenMessage<SendMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 24);
+  messageDesc(file_writ_run_v1_run, 27);
 
 /**
  * @generated from message writ.run.v1.SendMessagesResponse.Item
@@ -924,7 +1060,7 @@ export type SendMessagesResponse_Item = Message<"writ.run.v1.SendMessagesRespons
  * Use `create(SendMessagesResponse_ItemSchema)` to create a new message.
  */
 export const SendMessagesResponse_ItemSchema: GenMessage<SendMessagesResponse_Item> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 24, 0);
+  messageDesc(file_writ_run_v1_run, 27, 0);
 
 /**
  * @generated from message writ.run.v1.QueryRunRequest
@@ -958,7 +1094,7 @@ export type QueryRunRequest = Message<"writ.run.v1.QueryRunRequest"> & {
  * Use `create(QueryRunRequestSchema)` to create a new message.
  */
 export const QueryRunRequestSchema: GenMessage<QueryRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 25);
+  messageDesc(file_writ_run_v1_run, 28);
 
 /**
  * @generated from message writ.run.v1.QueryRunResponse
@@ -982,7 +1118,7 @@ export type QueryRunResponse = Message<"writ.run.v1.QueryRunResponse"> & {
  * Use `create(QueryRunResponseSchema)` to create a new message.
  */
 export const QueryRunResponseSchema: GenMessage<QueryRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 26);
+  messageDesc(file_writ_run_v1_run, 29);
 
 /**
  * @generated from message writ.run.v1.UpdateRunRequest
@@ -1030,7 +1166,7 @@ export type UpdateRunRequest = Message<"writ.run.v1.UpdateRunRequest"> & {
  * Use `create(UpdateRunRequestSchema)` to create a new message.
  */
 export const UpdateRunRequestSchema: GenMessage<UpdateRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 27);
+  messageDesc(file_writ_run_v1_run, 30);
 
 /**
  * @generated from message writ.run.v1.UpdateRunResponse
@@ -1073,7 +1209,7 @@ export type UpdateRunResponse = Message<"writ.run.v1.UpdateRunResponse"> & {
  * Use `create(UpdateRunResponseSchema)` to create a new message.
  */
 export const UpdateRunResponseSchema: GenMessage<UpdateRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 28);
+  messageDesc(file_writ_run_v1_run, 31);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -1100,7 +1236,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 29);
+  messageDesc(file_writ_run_v1_run, 32);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -1139,7 +1275,7 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 30);
+  messageDesc(file_writ_run_v1_run, 33);
 
 /**
  * @generated from message writ.run.v1.PauseRunRequest
@@ -1163,7 +1299,7 @@ export type PauseRunRequest = Message<"writ.run.v1.PauseRunRequest"> & {
  * Use `create(PauseRunRequestSchema)` to create a new message.
  */
 export const PauseRunRequestSchema: GenMessage<PauseRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 31);
+  messageDesc(file_writ_run_v1_run, 34);
 
 /**
  * @generated from message writ.run.v1.PauseRunResponse
@@ -1180,7 +1316,7 @@ export type PauseRunResponse = Message<"writ.run.v1.PauseRunResponse"> & {
  * Use `create(PauseRunResponseSchema)` to create a new message.
  */
 export const PauseRunResponseSchema: GenMessage<PauseRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 32);
+  messageDesc(file_writ_run_v1_run, 35);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -1197,7 +1333,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 33);
+  messageDesc(file_writ_run_v1_run, 36);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -1214,7 +1350,60 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 34);
+  messageDesc(file_writ_run_v1_run, 37);
+
+/**
+ * @generated from message writ.run.v1.RestartRunRequest
+ */
+export type RestartRunRequest = Message<"writ.run.v1.RestartRunRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The first step, call or wait that is done anew, such as `charge/1`.
+   *
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message writ.run.v1.RestartRunRequest.
+ * Use `create(RestartRunRequestSchema)` to create a new message.
+ */
+export const RestartRunRequestSchema: GenMessage<RestartRunRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 38);
+
+/**
+ * @generated from message writ.run.v1.RestartRunResponse
+ */
+export type RestartRunResponse = Message<"writ.run.v1.RestartRunResponse"> & {
+  /**
+   * Effects after that point, of which nothing is taken back and which may happen once more: `step charge/1`, `call stripe/refund/1`, `run run_…`.
+   *
+   * @generated from field: repeated string dropped = 1;
+   */
+  dropped: string[];
+
+  /**
+   * @generated from field: string position = 2;
+   */
+  position: string;
+};
+
+/**
+ * Describes the message writ.run.v1.RestartRunResponse.
+ * Use `create(RestartRunResponseSchema)` to create a new message.
+ */
+export const RestartRunResponseSchema: GenMessage<RestartRunResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 39);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -1231,7 +1420,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 35);
+  messageDesc(file_writ_run_v1_run, 40);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -1280,7 +1469,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 36);
+  messageDesc(file_writ_run_v1_run, 41);
 
 /**
  * @generated from message writ.run.v1.GetRunHistoryRequest
@@ -1297,7 +1486,7 @@ export type GetRunHistoryRequest = Message<"writ.run.v1.GetRunHistoryRequest"> &
  * Use `create(GetRunHistoryRequestSchema)` to create a new message.
  */
 export const GetRunHistoryRequestSchema: GenMessage<GetRunHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 37);
+  messageDesc(file_writ_run_v1_run, 42);
 
 /**
  * @generated from message writ.run.v1.GetRunHistoryResponse
@@ -1314,7 +1503,7 @@ export type GetRunHistoryResponse = Message<"writ.run.v1.GetRunHistoryResponse">
  * Use `create(GetRunHistoryResponseSchema)` to create a new message.
  */
 export const GetRunHistoryResponseSchema: GenMessage<GetRunHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 38);
+  messageDesc(file_writ_run_v1_run, 43);
 
 /**
  * @generated from enum writ.run.v1.RunState
@@ -1407,6 +1596,16 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof ListRunsRequestSchema;
     output: typeof ListRunsResponseSchema;
+  },
+  /**
+   * Counts the runs of the tenant. Without a filter, or with one about state and workflow alone, the numbers are kept and not counted.
+   *
+   * @generated from rpc writ.run.v1.RunService.CountRuns
+   */
+  countRuns: {
+    methodKind: "unary";
+    input: typeof CountRunsRequestSchema;
+    output: typeof CountRunsResponseSchema;
   },
   /**
    * Waits (bounded) for the end of a run and returns its result or its error.
@@ -1512,6 +1711,18 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof ResumeRunRequestSchema;
     output: typeof ResumeRunResponseSchema;
+  },
+  /**
+   * Lets a run that has ended, or is paused, go on from a step: what was recorded before the step is kept, what follows is done anew, by the code that the
+   * workers have now. Messages that came are kept. The answer names the effects that are done again. Refused with `run.not_restartable` for a run that goes
+   * on, `run.no_such_step`, `run.cannot_cut`, `run.changed`. Needs `run.start` of the workflow, and a policy that permits it.
+   *
+   * @generated from rpc writ.run.v1.RunService.RestartRun
+   */
+  restartRun: {
+    methodKind: "unary";
+    input: typeof RestartRunRequestSchema;
+    output: typeof RestartRunResponseSchema;
   },
   /**
    * Re-executes a finished or waiting run from its recorded results, with no live call, and compares.

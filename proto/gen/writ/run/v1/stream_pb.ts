@@ -29,7 +29,7 @@ export type StreamRunRequest = Message<"writ.run.v1.StreamRunRequest"> & {
   id: string;
 
   /**
-   * Go on behind this cursor; empty: from the first that is still held.
+   * Go on behind this cursor; empty: from the first that is still held. With `+<n>` behind it: behind the first n deltas after it.
    *
    * @generated from field: string after = 2;
    */
@@ -48,7 +48,7 @@ export const StreamRunRequestSchema: GenMessage<StreamRunRequest> = /*@__PURE__*
  */
 export type StreamRunResponse = Message<"writ.run.v1.StreamRunResponse"> & {
   /**
-   * In order.
+   * In order. Few, where each comes for itself; as many as fit, where there is much to catch up with.
    *
    * @generated from field: repeated writ.run.v1.StepDelta deltas = 1;
    */

@@ -127,18 +127,19 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import { file_writ_api_v1_options } from "../../api/v1/options_pb.js";
 import type { Capability } from "../../identity/v1/identity_pb.js";
 import { file_writ_identity_v1_identity } from "../../identity/v1/identity_pb.js";
 import type { Limits } from "../../run/v1/budget_pb.js";
 import { file_writ_run_v1_budget } from "../../run/v1/budget_pb.js";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file writ/worker/v1/worker.proto.
  */
 export const file_writ_worker_v1_worker: GenFile = /*@__PURE__*/
-  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIp4CCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCRImCgZkZWx0YXMYKCADKAsyFi53cml0Lndvcmtlci52MS5EZWx0YXMSMAoJY29uc3VsdGVkGAcgAygLMh0ud3JpdC53b3JrZXIudjEuQ29uc3VsdFJlc3VsdCKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQiowUKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFcGF0Y2gYDyABKAhIABIrCgRqb2luGBAgASgLMhsud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdHNIABIkCgRsb29wGBQgASgLMhQud3JpdC53b3JrZXIudjEuVHVybkgAEhAKCHN0cmVhbWVkGCggASgIQgYKBHdoYXQiOgoEVHVybhIMCgR0dXJuGAEgASgNEiQKBXN0YXRlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUieQoGRGVsdGFzEg8KB2F0dGVtcHQYASABKAkSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBm51bWJlchgEIAEoDRIOCgZtYWtpbmcYBSABKAkSDAoEZnJvbRgGIAEoBBIOCgZjaHVua3MYByADKAwifwoEQmVhdBIPCgdhdHRlbXB0GAEgASgNEhAKCGxlYXNlX21zGAIgASgEEisKBnBvbGljeRgDIAEoCzIbLndyaXQud29ya2VyLnYxLlJldHJ5UG9saWN5EicKCHByb2dyZXNzGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUingEKC1N0ZXBGYWlsdXJlEg8KB2F0dGVtcHQYASABKA0SJgoFZXJyb3IYAiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlEhEKCXJldHJ5YWJsZRgDIAEoCBIrCgZwb2xpY3kYBCABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRIWCg5yZXRyeV9hZnRlcl9tcxgFIAEoBCKeAQoLUmV0cnlQb2xpY3kSEAoIYXR0ZW1wdHMYASABKA0SEAoIZGVsYXlfbXMYAiABKAQSDgoGZmFjdG9yGAMgASgBEhQKDG1heF9kZWxheV9tcxgEIAEoBBIOCgZqaXR0ZXIYBSABKAESFAoMaW5jcmVtZW50X21zGAYgASgEEhAKCHRvdGFsX21zGAcgASgEEg0KBXBhdXNlGAggASgIIjgKBVNsZWVwEhUKC2R1cmF0aW9uX21zGAEgASgESAASDwoFYXRfbXMYAiABKANIAEIHCgV1bnRpbCIyCgtXYWl0TWVzc2FnZRIPCgdtZXNzYWdlGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQiZwoDQXNrEiwKCHF1ZXN0aW9uGAEgASgLMhgud3JpdC53b3JrZXIudjEuUXVlc3Rpb25IABIVCgthcHByb3ZhbF9pZBgCIAEoCUgAEhIKCnRpbWVvdXRfbXMYAyABKARCBwoFYWJvdXQiuwEKCFF1ZXN0aW9uEg0KBXRpdGxlGAEgASgJEiUKBmRldGFpbBgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEiUKBnNjaGVtYRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEhEKCWFwcHJvdmVycxgEIAMoCRIRCglyZW1pbmRfbXMYBSADKAQSLAoIZXNjYWxhdGUYBiADKAsyGi53cml0Lndvcmtlci52MS5Fc2NhbGF0aW9uIioKCkVzY2FsYXRpb24SEAoIYWZ0ZXJfbXMYASABKAQSCgoCdG8YAiADKAki+QEKClN0YXJ0Q2hpbGQSDgoGcnVuX2lkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBWlucHV0GAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFcXVldWUYBCABKAkSJAoFZ3JhbnQYBSABKAsyFS53cml0Lndvcmtlci52MS5HcmFudBIOCgZhdHRhY2gYBiABKAgSGgoSY2FuY2VsX3dpdGhfcGFyZW50GAcgASgIEgsKA2tleRgoIAEoCRIQCghwcmlvcml0eRgpIAEoBRIjCgZsaW1pdHMYHiABKAsyEy53cml0LnJ1bi52MS5MaW1pdHMiMAoKV2FpdFJlc3VsdBIOCgZydW5faWQYASABKAkSEgoKdGltZW91dF9tcxgCIAEoBCJACgtXYWl0UmVzdWx0cxIPCgdydW5faWRzGAEgAygJEgwKBG5lZWQYAiABKA0SEgoKdGltZW91dF9tcxgDIAEoBCJvCg9Db25uZWN0UmVzcG9uc2USKAoHd2VsY29tZRgBIAEoCzIXLndyaXQud29ya2VyLnYxLldlbGNvbWUSIwoFdGFza3MYAiADKAsyFC53cml0Lndvcmtlci52MS5UYXNrEg0KBWRyYWluGAMgASgIIk0KB1dlbGNvbWUSDwoHc2Vzc2lvbhgBIAEoCRIYChBtYXhfaW5saW5lX2J5dGVzGAIgASgEEhcKD21heF92YWx1ZV9ieXRlcxgDIAEoBCKUAgoEVGFzaxIsCghhY3RpdmF0ZRgBIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlSAASLgoHam91cm5hbBgCIAEoCzIbLndyaXQud29ya2VyLnYxLkpvdXJuYWxQYXJ0SAASKAoGcmVzdW1lGAMgASgLMhYud3JpdC53b3JrZXIudjEuUmVzdW1lSAASJgoFZXZpY3QYBCABKAsyFS53cml0Lndvcmtlci52MS5FdmljdEgAEigKBnJlcGxheRgFIAEoCzIWLndyaXQud29ya2VyLnYxLlJlcGxheUgAEioKB2NvbnN1bHQYBiABKAsyFy53cml0Lndvcmtlci52MS5Db25zdWx0SABCBgoEdGFzayK3AgoIQWN0aXZhdGUSDwoHYXR0ZW1wdBgBIAEoCRIOCgZydW5faWQYAiABKAkSEAoId29ya2Zsb3cYAyABKAkSJAoFaW5wdXQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIVCg1zdGFydGVkX2F0X21zGAUgASgDEiYKB2pvdXJuYWwYBiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeRIWCg5qb3VybmFsX2xlbmd0aBgHIAEoDRIoCgdwZW5kaW5nGAggAygLMhcud3JpdC53b3JrZXIudjEuUGVuZGluZxIlCgRpbmZvGAkgASgLMhcud3JpdC53b3JrZXIudjEuUnVuSW5mbxIqCghwcm9ncmVzcxgKIAMoCzIYLndyaXQud29ya2VyLnYxLlByb2dyZXNzIlIKCFByb2dyZXNzEgwKBG5hbWUYASABKAkSEgoKb2NjdXJyZW5jZRgCIAEoDRIkCgV2YWx1ZRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIpUBCgdSdW5JbmZvEg0KBXF1ZXVlGAEgASgJEhEKCXByaW5jaXBhbBgCIAEoCRIUCgxvbl9iZWhhbGZfb2YYAyADKAkSDgoGcGFyZW50GAQgASgJEg0KBWRlcHRoGAUgASgNEiQKBWdyYW50GAYgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDQoFdHJhY2UYByABKAkiOwoFR3JhbnQSMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5IkYKC0pvdXJuYWxQYXJ0Eg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5IkEKBlJlc3VtZRIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSLaAwoFRW50cnkSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg8KB3RpbWVfbXMYBCABKAMSEgoIcmVjb3JkZWQYBSABKAhIABIqCgljb21wbGV0ZWQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgHIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIPCgVmaXJlZBgIIAEoCEgAEhMKCXRpbWVkX291dBgJIAEoCEgAEg8KBXJldHJ5GAogASgNSAASEQoHc3RhcnRlZBgLIAEoCUgAEioKCGFuc3dlcmVkGAwgASgLMhYud3JpdC53b3JrZXIudjEuQW5zd2VySAASEAoGY2FuY2VsGA0gASgJSAASLAoIYWNjZXB0ZWQYDiABKAsyGC53cml0Lndvcmtlci52MS5BY2NlcHRlZEgAEigKBmpvaW5lZBgPIAEoCzIWLndyaXQud29ya2VyLnYxLkpvaW5lZEgAEiQKBGxvb3AYFCABKAsyFC53cml0Lndvcmtlci52MS5UdXJuSABCCQoHb3V0Y29tZSI/CghBY2NlcHRlZBIOCgZ1cGRhdGUYASABKAkSIwoEZGF0YRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIjQKBkpvaW5lZBIqCghjaGlsZHJlbhgBIAMoCzIYLndyaXQud29ya2VyLnYxLkNoaWxkRW5kImgKCENoaWxkRW5kEioKCWNvbXBsZXRlZBgBIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAQgUKA2VuZCKAAQoGQW5zd2VyEhAKCGFwcHJvdmVkGAEgASgIEiQKBXZhbHVlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSCgoCYnkYAyABKAkSDQoFYXRfbXMYBCABKAMSEwoLYXBwcm92YWxfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJIm4KB1BlbmRpbmcSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEhAKCGZhaWx1cmVzGAQgASgNEgsKA2R1ZRgFIAEoCCLtAQoFRXZpY3QSDwoHYXR0ZW1wdBgBIAEoCRIsCgZyZWFzb24YAiABKA4yHC53cml0Lndvcmtlci52MS5FdmljdC5SZWFzb24SDgoGZGV0YWlsGAMgASgJIpQBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEAoMUkVBU09OX0VOREVEEAESEAoMUkVBU09OX1NUQUxFEAISEQoNUkVBU09OX1BBVVNFRBADEhUKEVJFQVNPTl9CQURfUkVQT1JUEAQSEAoMUkVBU09OX01PVkVEEAUSEgoOUkVBU09OX1JFVk9LRUQQBiKuAQoGUmVwbGF5EgoKAmlkGAEgASgJEiUKA3J1bhgCIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEhMKCWNhbmNlbGxlZBgFIAEoCEgAQgUKA2VuZCKQAQoHQ29uc3VsdBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnVwZGF0ZRgDIAEoCBIjCgRkYXRhGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDwoHYXR0ZW1wdBgFIAEoCRIlCgNydW4YBiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZSKdAQoNQ29uc3VsdFJlc3VsdBIKCgJpZBgBIAEoCRIqCgljb21wbGV0ZWQYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgDIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIOCgRnb25lGAQgASgISAASDwoHZW50cmllcxgFIAEoDUIICgZyZXN1bHQigwEKDFJlcGxheVJlc3VsdBIKCgJpZBgBIAEoCRIMCgRzYW1lGAIgASgIEjQKEGZpcnN0X2RpZmZlcmVuY2UYAyABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlEg8KB2VudHJpZXMYBCABKA0SEgoKbGl2ZV9jYWxscxgFIAEoDSL8AQoKRGl2ZXJnZW5jZRIQCghwb3NpdGlvbhgBIAEoDRIxCghleHBlY3RlZBgCIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIvCgZhY3R1YWwYAyABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASDAoEdGV4dBgEIAEoCRIMCgRkaWZmGAUgASgJGlwKBFN0ZXASIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBmRldGFpbBgEIAEoCSJGCgVWYWx1ZRIOCgRqc29uGAEgASgMSAASJAoEYmxvYhgCIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2JIAEIHCgV2YWx1ZSIoCgRCbG9iEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBCJfCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRImCgdkZXRhaWxzGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFc3RhY2sYBCABKAkiSQoNQ2FuY2VsUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIOCgZ1bmRvbmUYAyADKAkiIwoSVXBsb2FkVmFsdWVSZXF1ZXN0Eg0KBWNodW5rGAEgASgMIjkKE1VwbG9hZFZhbHVlUmVzcG9uc2USIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiNgoQUmVhZFZhbHVlUmVxdWVzdBIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiIiChFSZWFkVmFsdWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCrgAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9TVEVQEAESDQoJS0lORF9DQUxMEAISDgoKS0lORF9TTEVFUBADEhAKDEtJTkRfTUVTU0FHRRAEEhEKDUtJTkRfQVBQUk9WQUwQBRIOCgpLSU5EX0NISUxEEAYSDwoLS0lORF9SRVNVTFQQBxINCglLSU5EX0VNSVQQCBIPCgtLSU5EX0NBTkNFTBAJEg4KCktJTkRfUEFUQ0gQChIPCgtLSU5EX1VQREFURRALEg0KCUtJTkRfTE9PUBAPMskCCg1Xb3JrZXJTZXJ2aWNlEmIKB0Nvbm5lY3QSHi53cml0Lndvcmtlci52MS5Db25uZWN0UmVxdWVzdBofLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAEwARJsCgtVcGxvYWRWYWx1ZRIiLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVxdWVzdBojLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBEmYKCVJlYWRWYWx1ZRIgLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlcXVlc3QaIS53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0MAFiBnByb3RvMw", [file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
+  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIp4CCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCRImCgZkZWx0YXMYKCADKAsyFi53cml0Lndvcmtlci52MS5EZWx0YXMSMAoJY29uc3VsdGVkGAcgAygLMh0ud3JpdC53b3JrZXIudjEuQ29uc3VsdFJlc3VsdCKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQiywUKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFcGF0Y2gYDyABKAhIABIrCgRqb2luGBAgASgLMhsud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdHNIABImCgNzZXQYMiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoEbG9vcBgUIAEoCzIULndyaXQud29ya2VyLnYxLlR1cm5IABIQCghzdHJlYW1lZBgoIAEoCEIGCgR3aGF0IjoKBFR1cm4SDAoEdHVybhgBIAEoDRIkCgVzdGF0ZRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlInkKBkRlbHRhcxIPCgdhdHRlbXB0GAEgASgJEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIOCgZudW1iZXIYBCABKA0SDgoGbWFraW5nGAUgASgJEgwKBGZyb20YBiABKAQSDgoGY2h1bmtzGAcgAygMIn8KBEJlYXQSDwoHYXR0ZW1wdBgBIAEoDRIQCghsZWFzZV9tcxgCIAEoBBIrCgZwb2xpY3kYAyABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRInCghwcm9ncmVzcxgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIp4BCgtTdGVwRmFpbHVyZRIPCgdhdHRlbXB0GAEgASgNEiYKBWVycm9yGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZRIRCglyZXRyeWFibGUYAyABKAgSKwoGcG9saWN5GAQgASgLMhsud3JpdC53b3JrZXIudjEuUmV0cnlQb2xpY3kSFgoOcmV0cnlfYWZ0ZXJfbXMYBSABKAQingEKC1JldHJ5UG9saWN5EhAKCGF0dGVtcHRzGAEgASgNEhAKCGRlbGF5X21zGAIgASgEEg4KBmZhY3RvchgDIAEoARIUCgxtYXhfZGVsYXlfbXMYBCABKAQSDgoGaml0dGVyGAUgASgBEhQKDGluY3JlbWVudF9tcxgGIAEoBBIQCgh0b3RhbF9tcxgHIAEoBBINCgVwYXVzZRgIIAEoCCI4CgVTbGVlcBIVCgtkdXJhdGlvbl9tcxgBIAEoBEgAEg8KBWF0X21zGAIgASgDSABCBwoFdW50aWwiMgoLV2FpdE1lc3NhZ2USDwoHbWVzc2FnZRgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEImcKA0FzaxIsCghxdWVzdGlvbhgBIAEoCzIYLndyaXQud29ya2VyLnYxLlF1ZXN0aW9uSAASFQoLYXBwcm92YWxfaWQYAiABKAlIABISCgp0aW1lb3V0X21zGAMgASgEQgcKBWFib3V0IrsBCghRdWVzdGlvbhINCgV0aXRsZRgBIAEoCRIlCgZkZXRhaWwYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIlCgZzY2hlbWEYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIRCglhcHByb3ZlcnMYBCADKAkSEQoJcmVtaW5kX21zGAUgAygEEiwKCGVzY2FsYXRlGAYgAygLMhoud3JpdC53b3JrZXIudjEuRXNjYWxhdGlvbiIqCgpFc2NhbGF0aW9uEhAKCGFmdGVyX21zGAEgASgEEgoKAnRvGAIgAygJIvkBCgpTdGFydENoaWxkEg4KBnJ1bl9pZBgBIAEoCRIQCgh3b3JrZmxvdxgCIAEoCRIkCgVpbnB1dBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXF1ZXVlGAQgASgJEiQKBWdyYW50GAUgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDgoGYXR0YWNoGAYgASgIEhoKEmNhbmNlbF93aXRoX3BhcmVudBgHIAEoCBILCgNrZXkYKCABKAkSEAoIcHJpb3JpdHkYKSABKAUSIwoGbGltaXRzGB4gASgLMhMud3JpdC5ydW4udjEuTGltaXRzIjAKCldhaXRSZXN1bHQSDgoGcnVuX2lkGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQiQAoLV2FpdFJlc3VsdHMSDwoHcnVuX2lkcxgBIAMoCRIMCgRuZWVkGAIgASgNEhIKCnRpbWVvdXRfbXMYAyABKAQibwoPQ29ubmVjdFJlc3BvbnNlEigKB3dlbGNvbWUYASABKAsyFy53cml0Lndvcmtlci52MS5XZWxjb21lEiMKBXRhc2tzGAIgAygLMhQud3JpdC53b3JrZXIudjEuVGFzaxINCgVkcmFpbhgDIAEoCCJNCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAkSGAoQbWF4X2lubGluZV9ieXRlcxgCIAEoBBIXCg9tYXhfdmFsdWVfYnl0ZXMYAyABKAQilAIKBFRhc2sSLAoIYWN0aXZhdGUYASABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZUgAEi4KB2pvdXJuYWwYAiABKAsyGy53cml0Lndvcmtlci52MS5Kb3VybmFsUGFydEgAEigKBnJlc3VtZRgDIAEoCzIWLndyaXQud29ya2VyLnYxLlJlc3VtZUgAEiYKBWV2aWN0GAQgASgLMhUud3JpdC53b3JrZXIudjEuRXZpY3RIABIoCgZyZXBsYXkYBSABKAsyFi53cml0Lndvcmtlci52MS5SZXBsYXlIABIqCgdjb25zdWx0GAYgASgLMhcud3JpdC53b3JrZXIudjEuQ29uc3VsdEgAQgYKBHRhc2si6QIKCEFjdGl2YXRlEg8KB2F0dGVtcHQYASABKAkSDgoGcnVuX2lkGAIgASgJEhAKCHdvcmtmbG93GAMgASgJEiQKBWlucHV0GAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSFQoNc3RhcnRlZF9hdF9tcxgFIAEoAxImCgdqb3VybmFsGAYgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnkSFgoOam91cm5hbF9sZW5ndGgYByABKA0SKAoHcGVuZGluZxgIIAMoCzIXLndyaXQud29ya2VyLnYxLlBlbmRpbmcSJQoEaW5mbxgJIAEoCzIXLndyaXQud29ya2VyLnYxLlJ1bkluZm8SKgoIcHJvZ3Jlc3MYCiADKAsyGC53cml0Lndvcmtlci52MS5Qcm9ncmVzcxIiCgRrZXB0GAsgAygLMhQud3JpdC53b3JrZXIudjEuS2VwdBIMCgRsaWZlGAwgASgJIjcKBEtlcHQSDAoEbGlmZRgBIAEoCRIPCgdlbnRyaWVzGAIgASgNEhAKCHVudGlsX21zGAMgASgDIlIKCFByb2dyZXNzEgwKBG5hbWUYASABKAkSEgoKb2NjdXJyZW5jZRgCIAEoDRIkCgV2YWx1ZRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIpUBCgdSdW5JbmZvEg0KBXF1ZXVlGAEgASgJEhEKCXByaW5jaXBhbBgCIAEoCRIUCgxvbl9iZWhhbGZfb2YYAyADKAkSDgoGcGFyZW50GAQgASgJEg0KBWRlcHRoGAUgASgNEiQKBWdyYW50GAYgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDQoFdHJhY2UYByABKAkiOwoFR3JhbnQSMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5IkYKC0pvdXJuYWxQYXJ0Eg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5IkEKBlJlc3VtZRIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSLaAwoFRW50cnkSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg8KB3RpbWVfbXMYBCABKAMSEgoIcmVjb3JkZWQYBSABKAhIABIqCgljb21wbGV0ZWQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgHIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIPCgVmaXJlZBgIIAEoCEgAEhMKCXRpbWVkX291dBgJIAEoCEgAEg8KBXJldHJ5GAogASgNSAASEQoHc3RhcnRlZBgLIAEoCUgAEioKCGFuc3dlcmVkGAwgASgLMhYud3JpdC53b3JrZXIudjEuQW5zd2VySAASEAoGY2FuY2VsGA0gASgJSAASLAoIYWNjZXB0ZWQYDiABKAsyGC53cml0Lndvcmtlci52MS5BY2NlcHRlZEgAEigKBmpvaW5lZBgPIAEoCzIWLndyaXQud29ya2VyLnYxLkpvaW5lZEgAEiQKBGxvb3AYFCABKAsyFC53cml0Lndvcmtlci52MS5UdXJuSABCCQoHb3V0Y29tZSI/CghBY2NlcHRlZBIOCgZ1cGRhdGUYASABKAkSIwoEZGF0YRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIjQKBkpvaW5lZBIqCghjaGlsZHJlbhgBIAMoCzIYLndyaXQud29ya2VyLnYxLkNoaWxkRW5kImgKCENoaWxkRW5kEioKCWNvbXBsZXRlZBgBIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAQgUKA2VuZCKAAQoGQW5zd2VyEhAKCGFwcHJvdmVkGAEgASgIEiQKBXZhbHVlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSCgoCYnkYAyABKAkSDQoFYXRfbXMYBCABKAMSEwoLYXBwcm92YWxfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJIm4KB1BlbmRpbmcSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEhAKCGZhaWx1cmVzGAQgASgNEgsKA2R1ZRgFIAEoCCLtAQoFRXZpY3QSDwoHYXR0ZW1wdBgBIAEoCRIsCgZyZWFzb24YAiABKA4yHC53cml0Lndvcmtlci52MS5FdmljdC5SZWFzb24SDgoGZGV0YWlsGAMgASgJIpQBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEAoMUkVBU09OX0VOREVEEAESEAoMUkVBU09OX1NUQUxFEAISEQoNUkVBU09OX1BBVVNFRBADEhUKEVJFQVNPTl9CQURfUkVQT1JUEAQSEAoMUkVBU09OX01PVkVEEAUSEgoOUkVBU09OX1JFVk9LRUQQBiKuAQoGUmVwbGF5EgoKAmlkGAEgASgJEiUKA3J1bhgCIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEhMKCWNhbmNlbGxlZBgFIAEoCEgAQgUKA2VuZCKQAQoHQ29uc3VsdBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnVwZGF0ZRgDIAEoCBIjCgRkYXRhGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDwoHYXR0ZW1wdBgFIAEoCRIlCgNydW4YBiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZSKdAQoNQ29uc3VsdFJlc3VsdBIKCgJpZBgBIAEoCRIqCgljb21wbGV0ZWQYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgDIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIOCgRnb25lGAQgASgISAASDwoHZW50cmllcxgFIAEoDUIICgZyZXN1bHQigwEKDFJlcGxheVJlc3VsdBIKCgJpZBgBIAEoCRIMCgRzYW1lGAIgASgIEjQKEGZpcnN0X2RpZmZlcmVuY2UYAyABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlEg8KB2VudHJpZXMYBCABKA0SEgoKbGl2ZV9jYWxscxgFIAEoDSL8AQoKRGl2ZXJnZW5jZRIQCghwb3NpdGlvbhgBIAEoDRIxCghleHBlY3RlZBgCIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIvCgZhY3R1YWwYAyABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASDAoEdGV4dBgEIAEoCRIMCgRkaWZmGAUgASgJGlwKBFN0ZXASIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBmRldGFpbBgEIAEoCSJGCgVWYWx1ZRIOCgRqc29uGAEgASgMSAASJAoEYmxvYhgCIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2JIAEIHCgV2YWx1ZSIoCgRCbG9iEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBCJfCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRImCgdkZXRhaWxzGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFc3RhY2sYBCABKAkiSQoNQ2FuY2VsUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIOCgZ1bmRvbmUYAyADKAkiIwoSVXBsb2FkVmFsdWVSZXF1ZXN0Eg0KBWNodW5rGAEgASgMIjkKE1VwbG9hZFZhbHVlUmVzcG9uc2USIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiNgoQUmVhZFZhbHVlUmVxdWVzdBIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiIiChFSZWFkVmFsdWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCruAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9TVEVQEAESDQoJS0lORF9DQUxMEAISDgoKS0lORF9TTEVFUBADEhAKDEtJTkRfTUVTU0FHRRAEEhEKDUtJTkRfQVBQUk9WQUwQBRIOCgpLSU5EX0NISUxEEAYSDwoLS0lORF9SRVNVTFQQBxINCglLSU5EX0VNSVQQCBIPCgtLSU5EX0NBTkNFTBAJEg4KCktJTkRfUEFUQ0gQChIMCghLSU5EX1NFVBAQEg8KC0tJTkRfVVBEQVRFEAsSDQoJS0lORF9MT09QEA8yyQIKDVdvcmtlclNlcnZpY2USYgoHQ29ubmVjdBIeLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXF1ZXN0Gh8ud3JpdC53b3JrZXIudjEuQ29ubmVjdFJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QoATABEmwKC1VwbG9hZFZhbHVlEiIud3JpdC53b3JrZXIudjEuVXBsb2FkVmFsdWVSZXF1ZXN0GiMud3JpdC53b3JrZXIudjEuVXBsb2FkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAESZgoJUmVhZFZhbHVlEiAud3JpdC53b3JrZXIudjEuUmVhZFZhbHVlUmVxdWVzdBohLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QwAWIGcHJvdG8z", [file_google_protobuf_struct, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
 
 /**
  * One frame of the worker.
@@ -520,6 +521,14 @@ export type Command = Message<"writ.worker.v1.Command"> & {
      */
     value: WaitResults;
     case: "join";
+  } | {
+    /**
+     * Attributes of the run by which it is found; null takes one away. Rules as for StartRun. Answer: `recorded`.
+     *
+     * @generated from field: google.protobuf.Struct set = 50;
+     */
+    value: JsonObject;
+    case: "set";
   } | {
     /**
      * A loop has come to this turn, and begins a generation with it. Answer: `recorded`.
@@ -1291,6 +1300,20 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
    * @generated from field: repeated writ.worker.v1.Progress progress = 10;
    */
   progress: Progress[];
+
+  /**
+   * The run was restarted, or forked from another: its journal begins with entries that were recorded before. In their order.
+   *
+   * @generated from field: repeated writ.worker.v1.Kept kept = 11;
+   */
+  kept: Kept[];
+
+  /**
+   * Names this life of the run where its effects must not be taken for those of another, in effect ids and idempotency keys; empty: the run's id does.
+   *
+   * @generated from field: string life = 12;
+   */
+  life: string;
 };
 
 /**
@@ -1299,6 +1322,41 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
  */
 export const ActivateSchema: GenMessage<Activate> = /*@__PURE__*/
   messageDesc(file_writ_worker_v1_worker, 21);
+
+/**
+ * Entries that an earlier life of a run recorded, or another run.
+ *
+ * @generated from message writ.worker.v1.Kept
+ */
+export type Kept = Message<"writ.worker.v1.Kept"> & {
+  /**
+   * Whose seed `ctx.crypto` has for as long as the function is fed them.
+   *
+   * @generated from field: string life = 1;
+   */
+  life: string;
+
+  /**
+   * How many of the journal's entries there are up to here, from its beginning.
+   *
+   * @generated from field: uint32 entries = 2;
+   */
+  entries: number;
+
+  /**
+   * Unix time in milliseconds when the next life began: `ctx.now` from the last of them on.
+   *
+   * @generated from field: int64 until_ms = 3;
+   */
+  untilMs: bigint;
+};
+
+/**
+ * Describes the message writ.worker.v1.Kept.
+ * Use `create(KeptSchema)` to create a new message.
+ */
+export const KeptSchema: GenMessage<Kept> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 22);
 
 /**
  * What an earlier attempt of a step or call said last about itself.
@@ -1327,7 +1385,7 @@ export type Progress = Message<"writ.worker.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 22);
+  messageDesc(file_writ_worker_v1_worker, 23);
 
 /**
  * On whose behalf a run acts.
@@ -1389,7 +1447,7 @@ export type RunInfo = Message<"writ.worker.v1.RunInfo"> & {
  * Use `create(RunInfoSchema)` to create a new message.
  */
 export const RunInfoSchema: GenMessage<RunInfo> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 23);
+  messageDesc(file_writ_worker_v1_worker, 24);
 
 /**
  * @generated from message writ.worker.v1.Grant
@@ -1406,7 +1464,7 @@ export type Grant = Message<"writ.worker.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 24);
+  messageDesc(file_writ_worker_v1_worker, 25);
 
 /**
  * @generated from message writ.worker.v1.JournalPart
@@ -1428,7 +1486,7 @@ export type JournalPart = Message<"writ.worker.v1.JournalPart"> & {
  * Use `create(JournalPartSchema)` to create a new message.
  */
 export const JournalPartSchema: GenMessage<JournalPart> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 25);
+  messageDesc(file_writ_worker_v1_worker, 26);
 
 /**
  * Something came true in the ledger, in its order.
@@ -1452,7 +1510,7 @@ export type Resume = Message<"writ.worker.v1.Resume"> & {
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 26);
+  messageDesc(file_writ_worker_v1_worker, 27);
 
 /**
  * One thing that came true, of the command with this key.
@@ -1581,7 +1639,7 @@ export type Entry = Message<"writ.worker.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 27);
+  messageDesc(file_writ_worker_v1_worker, 28);
 
 /**
  * An update that the run accepted.
@@ -1605,7 +1663,7 @@ export type Accepted = Message<"writ.worker.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 28);
+  messageDesc(file_writ_worker_v1_worker, 29);
 
 /**
  * The children of a `join`, in its order.
@@ -1624,7 +1682,7 @@ export type Joined = Message<"writ.worker.v1.Joined"> & {
  * Use `create(JoinedSchema)` to create a new message.
  */
 export const JoinedSchema: GenMessage<Joined> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 29);
+  messageDesc(file_writ_worker_v1_worker, 30);
 
 /**
  * @generated from message writ.worker.v1.ChildEnd
@@ -1655,7 +1713,7 @@ export type ChildEnd = Message<"writ.worker.v1.ChildEnd"> & {
  * Use `create(ChildEndSchema)` to create a new message.
  */
 export const ChildEndSchema: GenMessage<ChildEnd> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 30);
+  messageDesc(file_writ_worker_v1_worker, 31);
 
 /**
  * What a person said.
@@ -1703,7 +1761,7 @@ export type Answer = Message<"writ.worker.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 31);
+  messageDesc(file_writ_worker_v1_worker, 32);
 
 /**
  * @generated from message writ.worker.v1.Pending
@@ -1744,7 +1802,7 @@ export type Pending = Message<"writ.worker.v1.Pending"> & {
  * Use `create(PendingSchema)` to create a new message.
  */
 export const PendingSchema: GenMessage<Pending> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 32);
+  messageDesc(file_writ_worker_v1_worker, 33);
 
 /**
  * Drop the run: abort its signal, forget its coroutine, report nothing more under this attempt.
@@ -1775,7 +1833,7 @@ export type Evict = Message<"writ.worker.v1.Evict"> & {
  * Use `create(EvictSchema)` to create a new message.
  */
 export const EvictSchema: GenMessage<Evict> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 33);
+  messageDesc(file_writ_worker_v1_worker, 34);
 
 /**
  * @generated from enum writ.worker.v1.Evict.Reason
@@ -1833,7 +1891,7 @@ export enum Evict_Reason {
  * Describes the enum writ.worker.v1.Evict.Reason.
  */
 export const Evict_ReasonSchema: GenEnum<Evict_Reason> = /*@__PURE__*/
-  enumDesc(file_writ_worker_v1_worker, 33, 0);
+  enumDesc(file_writ_worker_v1_worker, 34, 0);
 
 /**
  * Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but
@@ -1885,7 +1943,7 @@ export type Replay = Message<"writ.worker.v1.Replay"> & {
  * Use `create(ReplaySchema)` to create a new message.
  */
 export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 34);
+  messageDesc(file_writ_worker_v1_worker, 35);
 
 /**
  * A question to a run.
@@ -1939,7 +1997,7 @@ export type Consult = Message<"writ.worker.v1.Consult"> & {
  * Use `create(ConsultSchema)` to create a new message.
  */
 export const ConsultSchema: GenMessage<Consult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 35);
+  messageDesc(file_writ_worker_v1_worker, 36);
 
 /**
  * @generated from message writ.worker.v1.ConsultResult
@@ -1992,7 +2050,7 @@ export type ConsultResult = Message<"writ.worker.v1.ConsultResult"> & {
  * Use `create(ConsultResultSchema)` to create a new message.
  */
 export const ConsultResultSchema: GenMessage<ConsultResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 36);
+  messageDesc(file_writ_worker_v1_worker, 37);
 
 /**
  * @generated from message writ.worker.v1.ReplayResult
@@ -2037,7 +2095,7 @@ export type ReplayResult = Message<"writ.worker.v1.ReplayResult"> & {
  * Use `create(ReplayResultSchema)` to create a new message.
  */
 export const ReplayResultSchema: GenMessage<ReplayResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 37);
+  messageDesc(file_writ_worker_v1_worker, 38);
 
 /**
  * The code does not take the way of the record.
@@ -2086,7 +2144,7 @@ export type Divergence = Message<"writ.worker.v1.Divergence"> & {
  * Use `create(DivergenceSchema)` to create a new message.
  */
 export const DivergenceSchema: GenMessage<Divergence> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 38);
+  messageDesc(file_writ_worker_v1_worker, 39);
 
 /**
  * @generated from message writ.worker.v1.Divergence.Step
@@ -2120,7 +2178,7 @@ export type Divergence_Step = Message<"writ.worker.v1.Divergence.Step"> & {
  * Use `create(Divergence_StepSchema)` to create a new message.
  */
 export const Divergence_StepSchema: GenMessage<Divergence_Step> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 38, 0);
+  messageDesc(file_writ_worker_v1_worker, 39, 0);
 
 /**
  * A JSON value, see the narrative. Unset means `undefined`: nothing was returned.
@@ -2155,7 +2213,7 @@ export type Value = Message<"writ.worker.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 39);
+  messageDesc(file_writ_worker_v1_worker, 40);
 
 /**
  * @generated from message writ.worker.v1.Blob
@@ -2179,7 +2237,7 @@ export type Blob = Message<"writ.worker.v1.Blob"> & {
  * Use `create(BlobSchema)` to create a new message.
  */
 export const BlobSchema: GenMessage<Blob> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 40);
+  messageDesc(file_writ_worker_v1_worker, 41);
 
 /**
  * @generated from message writ.worker.v1.Failure
@@ -2219,7 +2277,7 @@ export type Failure = Message<"writ.worker.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 41);
+  messageDesc(file_writ_worker_v1_worker, 42);
 
 /**
  * @generated from message writ.worker.v1.CancelReceipt
@@ -2252,7 +2310,7 @@ export type CancelReceipt = Message<"writ.worker.v1.CancelReceipt"> & {
  * Use `create(CancelReceiptSchema)` to create a new message.
  */
 export const CancelReceiptSchema: GenMessage<CancelReceipt> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 42);
+  messageDesc(file_writ_worker_v1_worker, 43);
 
 /**
  * @generated from message writ.worker.v1.UploadValueRequest
@@ -2271,7 +2329,7 @@ export type UploadValueRequest = Message<"writ.worker.v1.UploadValueRequest"> & 
  * Use `create(UploadValueRequestSchema)` to create a new message.
  */
 export const UploadValueRequestSchema: GenMessage<UploadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 43);
+  messageDesc(file_writ_worker_v1_worker, 44);
 
 /**
  * @generated from message writ.worker.v1.UploadValueResponse
@@ -2288,7 +2346,7 @@ export type UploadValueResponse = Message<"writ.worker.v1.UploadValueResponse"> 
  * Use `create(UploadValueResponseSchema)` to create a new message.
  */
 export const UploadValueResponseSchema: GenMessage<UploadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 44);
+  messageDesc(file_writ_worker_v1_worker, 45);
 
 /**
  * @generated from message writ.worker.v1.ReadValueRequest
@@ -2305,7 +2363,7 @@ export type ReadValueRequest = Message<"writ.worker.v1.ReadValueRequest"> & {
  * Use `create(ReadValueRequestSchema)` to create a new message.
  */
 export const ReadValueRequestSchema: GenMessage<ReadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 45);
+  messageDesc(file_writ_worker_v1_worker, 46);
 
 /**
  * @generated from message writ.worker.v1.ReadValueResponse
@@ -2322,7 +2380,7 @@ export type ReadValueResponse = Message<"writ.worker.v1.ReadValueResponse"> & {
  * Use `create(ReadValueResponseSchema)` to create a new message.
  */
 export const ReadValueResponseSchema: GenMessage<ReadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 46);
+  messageDesc(file_writ_worker_v1_worker, 47);
 
 /**
  * The kind of a command; part of what is compared on replay.
@@ -2400,6 +2458,13 @@ export enum Kind {
    * @generated from enum value: KIND_PATCH = 10;
    */
   PATCH = 10,
+
+  /**
+   * Attributes of the run. Name: `attributes`.
+   *
+   * @generated from enum value: KIND_SET = 16;
+   */
+  SET = 16,
 
   /**
    * An update that the run accepted.
