@@ -851,6 +851,18 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a loop goes on from its state whether its run stays where it is or is rebuilt, and takes messages, timers and children along',
   },
+  {
+    id: 'stream.resume',
+    promise:
+      'who watches what a step writes goes on behind a cursor, at any replica: nothing is lost, nothing comes twice',
+  },
+  { id: 'stream.end', promise: 'the end of a run is told to who watches what it writes, behind all that it wrote' },
+  { id: 'stream.no_ledger', promise: 'what a step writes is not in the ledger; only that it wrote is' },
+  {
+    id: 'cli.follow',
+    promise:
+      'following a run shows what its steps write, says what is superseded, and goes on where a stream broke off',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -212,6 +212,37 @@ describe('watching a run', () => {
   });
 });
 
+describe('following what steps write', () => {
+  const step = 'draft/1';
+  const frames = [
+    { id: 'c1', data: { deltas: [{ step, attempt: 1, started: true }, { step, attempt: 1, data: 'once ' }], cursor: 'c1' } },
+    { id: 'c2', data: { deltas: [{ step, attempt: 1, failed: true }], cursor: 'c2' } },
+    { id: 'c3', data: { deltas: [{ step, attempt: 2, started: true }, { step, attempt: 2, data: 'upon \u001b[2J' }], cursor: 'c3' } },
+    { id: 'c4', data: { deltas: [{ step, attempt: 2, data: { page: 1 } }], cursor: 'c4', ended: 'RUN_STATE_SUCCEEDED' } },
+  ]; // prettier-ignore
+
+  test('prints tokens as they come, says what is superseded, and goes on where the stream broke off', async () => {
+    verifies('cli.follow');
+    const afters: (string | null)[] = [];
+    server.events('GET /v1/runs/run_1:stream', ({ query }) => {
+      afters.push(query.get('after'));
+      return afters.length === 1
+        ? { frames: frames.slice(0, 2), then: 'break' }
+        : { frames: frames.slice(2), then: 'end' };
+    });
+    const { code, out, err } = await run('run', 'follow', 'run_1', '--after', 'c0');
+    expect(out).toBe('once \nupon \\u{1b}[2J\n{"page":1}\n');
+    expect(err).toContain('draft/1: attempt 1 has failed; what it wrote is superseded');
+    expect([code, afters]).toEqual([0, ['c0', 'c2']]);
+  });
+
+  test('gives one part of the stream a line to programs, each with its cursor', async () => {
+    server.events('GET /v1/runs/run_1:stream', () => ({ frames, then: 'end' }));
+    const { out } = await run('run', 'follow', 'run_1', '--json');
+    expect(out.trim().split('\n').map((line) => (JSON.parse(line) as { cursor: string }).cursor)).toEqual(['c1', 'c2', 'c3', 'c4']); // prettier-ignore
+  });
+});
+
 describe('sandbox exec', () => {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const ends = (end: object) =>

@@ -9,6 +9,8 @@ interface Needs {
   readonly commands: readonly BrokerUser[];
   /** Whose ledgers it reads, beside its own. */
   readonly reads: readonly BrokerUser[];
+  /** Streams beside the ledger that it alone writes and reads, with the first token of their subjects. */
+  readonly streams?: Readonly<Record<string, string>>;
   /** Stores large values by their hash. */
   readonly blobs?: true;
   /** Looks up where others listen. */
@@ -34,6 +36,7 @@ const needs: Readonly<Record<BrokerUser, Needs>> = {
     commands: ['identity', 'policy'],
     reads: enforces.reads,
     blobs: true,
+    streams: { DELTAS: 'deltas', STREAMS: 'streams' },
     among: ['dispatch.>', 'replay.>', 'worker.>', 'scheduler.>'],
   },
   'sandbox-runner': { ...enforces, blobs: true },
@@ -58,7 +61,7 @@ export type BrokerPermissions = {
  * `deny_purge` do not stop an update of the limits, which trims it); a stream is made by its own service where it is missing.
  */
 export function servicePermissions(service: BrokerUser): BrokerPermissions {
-  const { commands, reads, blobs, discovers, among = [], tells = [] } = needs[service];
+  const { commands, reads, blobs, discovers, streams = {}, among = [], tells = [] } = needs[service];
   const owns = service in partitionsOf;
   const own = ledgersOf(service);
   const foreign = reads.filter((each) => each !== service).flatMap(ledgersOf);
@@ -73,6 +76,7 @@ export function servicePermissions(service: BrokerUser): BrokerPermissions {
         ...new Set([service, ...commands].map((each) => `command.${each}.*`)),
         ...bucket('services', service, discovers ? '>' : undefined),
         ...objects('blobs', blobs),
+        ...Object.entries(streams).flatMap(([name, subject]) => beside(name, subject)),
         ...(owns
           ? [`answer.${service}.>`, `ledger.${service}.*`, ...state(service), ...objects(snapshots(service), true)]
           : []),
@@ -87,11 +91,24 @@ export function servicePermissions(service: BrokerUser): BrokerPermissions {
         `enforcement.${service}.*`,
         heartbeat,
         ...among,
+        ...Object.values(streams).map((subject) => `${subject}-live.>`),
         ...(discovers ? ['$KV.services.>'] : []),
         ...(owns ? [`command.${service}.*`, `$KV.leases.*.${service}.*`] : []),
       ],
     },
   };
+}
+
+/** A stream of streams: what is in it may be removed. What was stored is told by the broker itself. */
+function beside(name: string, subject: string): string[] {
+  return [
+    `${subject}.>`,
+    `$JS.API.STREAM.CREATE.${name}`,
+    `$JS.API.STREAM.PURGE.${name}`,
+    `$JS.API.STREAM.MSG.GET.${name}`,
+    `$JS.API.DIRECT.GET.${name}`,
+    `$JS.API.DIRECT.GET.${name}.>`,
+  ];
 }
 
 /** The bucket of a service's snapshots: only it may remove any. */

@@ -8,6 +8,7 @@ import { IdentityService } from '@writ/proto/identity/v1/identity';
 import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import { RunService } from '@writ/proto/run/v1/run';
+import { RunStreamService } from '@writ/proto/run/v1/stream';
 import { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { ToolService } from '@writ/proto/tools/v1/tools';
@@ -22,6 +23,7 @@ const services: readonly DescService[] = [
   ApprovalService,
   PolicyService,
   RunService,
+  RunStreamService,
   SandboxService,
   ScheduleService,
   ToolService,

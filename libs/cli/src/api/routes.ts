@@ -4,6 +4,7 @@ import type { IdentityService } from '@writ/proto/identity/v1/identity';
 import type { MemoryService } from '@writ/proto/memory/v1/memory';
 import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import type { RunService } from '@writ/proto/run/v1/run';
+import type { RunStreamService } from '@writ/proto/run/v1/stream';
 import type { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import type { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import type { ToolService } from '@writ/proto/tools/v1/tools';
@@ -11,6 +12,7 @@ import { routesOf } from './route.js';
 
 const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityService');
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
+const runStreams = routesOf<typeof RunStreamService>('writ.run.v1.RunStreamService');
 const schedules = routesOf<typeof ScheduleService>('writ.schedule.v1.ScheduleService');
 const policies = routesOf<typeof PolicyService>('writ.policy.v1.PolicyService');
 const approvals = routesOf<typeof ApprovalService>('writ.policy.v1.ApprovalService');
@@ -41,6 +43,7 @@ export const routes = {
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
   getRunHistory: runs('getRunHistory', 'GET', '/v1/runs/{id}:history'),
+  streamRun: runStreams('streamRun', 'GET', '/v1/runs/{id}:stream'),
 
   createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
   getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),

@@ -76,6 +76,17 @@ export const run: Noun = {
       act: async (call, given) => (await import('./run.watch.js')).watch(call, given.id),
     }),
     verb({
+      name: 'follow',
+      about: 'show what the steps of a run write (tokens, log lines), live, until it ends',
+      more:
+        'Begins with the first that is still held; with --after behind a cursor, which --json prints. What a failed attempt wrote is superseded, and ' +
+        'said so. Exit 0 if the run succeeded, 8 if it failed or was cancelled.',
+      arguments: { id },
+      options: { after: text('<cursor>', 'go on behind this cursor') },
+      examples: ['run follow run_…', 'run follow run_… --json | jq -r .cursor'],
+      act: async (call, given, options) => (await import('./run.follow.js')).follow(call, given.id, options),
+    }),
+    verb({
       name: 'send',
       about: 'send a message to a run: kept in order until the run takes it',
       arguments: { id, message: one('name of the message') },

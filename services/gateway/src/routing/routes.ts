@@ -8,6 +8,8 @@ import { BudgetService } from '@writ/proto/run/v1/budget';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
 import { RunService } from '@writ/proto/run/v1/run';
+import { WhyService } from '@writ/proto/run/v1/why';
+import { RunStreamService } from '@writ/proto/run/v1/stream';
 import { ArtifactService, SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { ToolService } from '@writ/proto/tools/v1/tools';
@@ -21,6 +23,7 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [PolicyService, 'policy'],
   [ApprovalService, 'policy'],
   [RunService, 'scheduler'],
+  [RunStreamService, 'scheduler'],
   [BatchService, 'scheduler'],
   [BudgetService, 'scheduler'],
   [ScheduleService, 'scheduler'],

@@ -68,9 +68,10 @@ function partOf({ records, next }: StreamPage, from: Place): RunPart & { place: 
   for (const { data, state } of records) {
     const those = JSON.parse(`[${Buffer.from(data).toString()}]`) as DeltaMessage[];
     const upto = (state.writer as DeltaWriter).sent;
-    missed += upto - those.length - sent;
-    sent = upto;
-    messages.push(...those);
+    const ahead = sent - (upto - those.length);
+    missed += Math.max(0, -ahead);
+    messages.push(...those.slice(Math.max(0, ahead)));
+    sent = Math.max(sent, upto);
   }
   const place = { offset: next, sent };
   return { messages, missed, place, cursor: formatCursor(place) };
@@ -78,10 +79,10 @@ function partOf({ records, next }: StreamPage, from: Place): RunPart & { place: 
 
 const formatCursor = ({ offset, sent }: Place): string => `${offsetOf(offset)}-${sent}`;
 
+/** `<offset>-<messages>`, or nothing for the start; with `+<n>`, so many messages behind it. */
 function parseCursor(cursor: string): Place {
-  if (cursor === '') return { offset: 0, sent: 0 };
-  const [, text = '', sent = ''] = /^(\d+)-(\d{1,15})$/.exec(cursor) ?? [];
-  const offset = parseOffset(text);
-  if (offset === undefined) throw refuse('run.bad_cursor', `'${cursor}' is no cursor of a run's stream`);
-  return { offset, sent: Number(sent) };
+  const match = /^(?:(\d{16})-(\d{1,15}))?(?:\+(\d{1,9}))?$/.exec(cursor);
+  if (!match) throw refuse('run.bad_cursor', `'${cursor}' is no cursor of a run's stream`);
+  const [, offset, sent = 0, more = 0] = match;
+  return { offset: parseOffset(offset ?? '') ?? 0, sent: Number(sent) + Number(more) };
 }
