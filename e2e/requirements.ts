@@ -863,6 +863,33 @@ export const requirements: readonly Requirement[] = [
     promise:
       'following a run shows what its steps write, says what is superseded, and goes on where a stream broke off',
   },
+  {
+    id: 'budget.reserved',
+    promise: 'what a run spends is reserved first, and what it did not spend is free again',
+  },
+  { id: 'budget.once', promise: 'an amount is reserved once and settled once, however often it is asked for' },
+  { id: 'budget.zero', promise: 'a budget of zero is used up by the first amount, with a code and a question' },
+  { id: 'budget.unsettled', promise: 'what was reserved and never settled counts as spent when its run ends' },
+  {
+    id: 'budget.paused',
+    promise: 'a step that is refused for want of budget waits, and is tried again when there is more',
+  },
+  {
+    id: 'budget.answered',
+    promise: 'who waits for more budget fails by the no of a person, and by nobody’s silence',
+  },
+  { id: 'budget.time', promise: 'a run whose time is over stands still until it gets more, and is cancelled by a no' },
+  { id: 'budget.inherited', promise: 'what a run starts spends from its budget' },
+  { id: 'budget.share', promise: 'a child with limits holds a share of its parent’s, and returns what it did not use' },
+  { id: 'run.depth_limit', promise: 'a workflow that starts itself for ever is refused by a code at a depth' },
+  {
+    id: 'budget.tree',
+    promise: 'a tree of runs spends no more than its root was given, and goes on when a person adds to it',
+  },
+  {
+    id: 'budget.not_yours',
+    promise: 'only who serves a run spends from its budget, and nothing that acts in a run adds to one',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

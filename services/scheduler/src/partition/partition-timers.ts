@@ -77,5 +77,6 @@ export class PartitionTimers {
 
 function firesAt(run: RunRecord, nowMs: number): boolean {
   if (run.cancel && run.cancel.deadlineMs <= nowMs) return true;
+  if (run.budget && !run.cancel && !run.paused && run.budget.deadlineMs <= nowMs) return true;
   return run.opens.some(({ kind, untilMs }) => untilMs > 0 && untilMs <= nowMs && kind !== 'step' && kind !== 'call');
 }

@@ -109,7 +109,7 @@ describe('a report', () => {
     const events = report('r', [...contradiction, step('after', 1)]);
     expect(events.at(-1)?.[0]).toBe('paused');
     expect(events.some(([, data]) => (data as { name?: string }).name === 'after')).toBe(false);
-    expect(partition.run('r')).toMatchObject({ paused: true, state: 'waiting', live: undefined });
+    expect(partition.run('r')).toMatchObject({ paused: 'diverged', state: 'waiting', live: undefined });
     expect(partition.send('r', { type: 'resume' })).toEqual([['resumed', {}]]);
     expect(() => partition.send('r', { type: 'resume' })).toThrow(expect.objectContaining({ code: 'run.not_paused' }));
   });

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { LimitsSchema } from '@writ/proto/run/v1/budget';
 import {
   Kind,
   type Activate,
@@ -33,7 +34,12 @@ export interface TestContext {
   start(
     workflow: string,
     input: unknown,
-    options?: { id?: string; cancelWithParent?: boolean; actions?: string[] },
+    options?: {
+      id?: string;
+      cancelWithParent?: boolean;
+      actions?: string[];
+      limits?: MessageInitShape<typeof LimitsSchema>;
+    },
   ): Promise<string>;
   result(child: string): Promise<unknown>;
   emit(name: string, data: unknown): Promise<void>;
@@ -42,7 +48,7 @@ export type TestWorkflow = (ctx: TestContext, input: never) => Promise<unknown>;
 
 /** An error that came by way of the record. */
 export class RecordedError extends Error {
-  constructor(readonly failure: Pick<Failure, 'code' | 'message'>) {
+  constructor(readonly failure: Pick<Failure, 'code' | 'message'> & { details?: Failure['details'] | object }) {
     super(failure.message);
   }
 }
@@ -320,7 +326,7 @@ export class RunExecution {
         this.issue(Kind.APPROVAL, 'ask', answered, (key) =>
           this.tell({ ...key, what: { case: 'ask', value: { about: { case: 'question', value: { title } } } } }),
         ),
-      start: (workflow, input, { id = '', cancelWithParent = false, actions } = {}) =>
+      start: (workflow, input, { id = '', cancelWithParent = false, actions, limits } = {}) =>
         this.issue(
           Kind.CHILD,
           workflow,
@@ -329,7 +335,17 @@ export class RunExecution {
             const grant = actions ? { grant: { capabilities: [{ actions }] } } : {};
             this.tell({
               ...key,
-              what: { case: 'start', value: { runId: id, workflow, input: wire(input), cancelWithParent, ...grant } },
+              what: {
+                case: 'start',
+                value: {
+                  runId: id,
+                  workflow,
+                  input: wire(input),
+                  cancelWithParent,
+                  ...grant,
+                  ...(limits && { limits }),
+                },
+              },
             });
           },
         ),
@@ -380,5 +396,6 @@ function failureOf(error: unknown) {
   return {
     code: error instanceof RecordedError ? error.failure.code : 'error',
     message: error instanceof Error ? error.message : String(error),
+    ...(error instanceof RecordedError && error.failure.details && { details: wire(error.failure.details) }),
   };
 }
