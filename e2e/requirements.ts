@@ -890,6 +890,21 @@ export const requirements: readonly Requirement[] = [
     id: 'budget.not_yours',
     promise: 'only who serves a run spends from its budget, and nothing that acts in a run adds to one',
   },
+  {
+    id: 'queue.concurrency',
+    promise:
+      'no more runs of a queue go on at once than it says, also while a scheduler is killed that owns its runs or slots, and all go on in the end',
+  },
+  {
+    id: 'queue.rate',
+    promise: 'runs begin no faster than the rate of their queue says, whichever scheduler is killed',
+  },
+  {
+    id: 'queue.waiting_is_free',
+    promise: 'a run that only waits gives its slot to another, and goes on before runs that have not begun',
+  },
+  { id: 'queue.no_key', promise: 'a start without the key that its queue needs is refused, and says which' },
+  { id: 'queue.why', promise: 'a run that does not go on says why, since when, and which runs have what it waits for' },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -28,6 +28,7 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [BudgetService, 'scheduler'],
   [ScheduleService, 'scheduler'],
   [QueueService, 'scheduler'],
+  [WhyService, 'scheduler'],
   [WorkerService, 'scheduler'],
   [SandboxService, 'sandbox-runner'],
   [ArtifactService, 'sandbox-runner'],

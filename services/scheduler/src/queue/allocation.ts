@@ -51,10 +51,10 @@ export class Allocation {
       some ||= isLimited(queue.limits);
       this.allocator(queue).define(queue.limits);
     }
+    this.allocate();
     if (!some) return;
     for (let partition = 0; partition < partitionsOf.scheduler; partition++)
       if (!this.peers.has(partition)) void this.recount(partition);
-    this.allocate();
   }
 
   stop(): void {
