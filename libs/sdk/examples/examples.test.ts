@@ -11,6 +11,7 @@ import { report } from './06-steer/main.js';
 import { grade, gradeAll } from './07-many/main.js';
 import { digest } from './08-schedule/main.js';
 import { answer, shown } from './09-tokens/main.js';
+import { session } from './10-for-ever/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -116,4 +117,14 @@ test('09 shows tokens as they come, forgets those of the attempt that failed, an
   const types: string[] = [];
   for await (const { type } of run.stream({ after: seen[2]!.cursor })) types.push(type);
   expect(types).toEqual(['failed', 'started', 'data', 'data', 'data', 'data', 'data', 'completed', 'ended']);
+});
+
+test('10 goes on for ever with what it knows, and not with what it did', async () => {
+  for (const alwaysReplay of [false, true]) {
+    await using t = testWrit({ workflows: [session], alwaysReplay });
+    const run = await t.start(session, undefined);
+    for (const text of ['one', 'two words', 'and three words.', 'four', 'bye']) await run.send('say', text);
+    expect(await run.result()).toEqual({ words: 7, last: ['two words', 'and three words.', 'four'] });
+    expect(t.history(run.id).journal.length).toBeLessThan(6);
+  }
 });
