@@ -9,7 +9,7 @@ const mostAtOnce = 500;
 
 /**
  * The last commits of an owned partition, for the projections and reactors beside its owner: those that keep up never
- * read the log, and their events are never parsed again.
+ * read the log, and their events are never parsed again. What all of them have taken is let go.
  */
 export class Tail {
   private readonly source: LedgerSource;
@@ -18,6 +18,7 @@ export class Tail {
   private bytes = 0;
   private latest: number;
   private readonly waiting = new Waiters();
+  private readonly cursors = new Set<TailCursor>();
 
   constructor(source: LedgerSource, address: PartitionAddress, head: number) {
     this.source = source;
@@ -32,6 +33,7 @@ export class Tail {
 
   push(commit: Commit): void {
     this.latest = commit.commit;
+    if (this.cursors.size === 0) return; // who comes later reads the log up to here
     this.kept.push(commit);
     this.bytes += commit.bytes.length;
     let drop = 0;
@@ -45,7 +47,23 @@ export class Tail {
 
   /** @param from the last commit that is known */
   cursor(from: number): TailCursor {
-    return new TailCursor(this, this.source, this.address, from);
+    const cursor = new TailCursor(this, this.source, this.address, from);
+    this.cursors.add(cursor);
+    return cursor;
+  }
+
+  closed(cursor: TailCursor): void {
+    this.cursors.delete(cursor);
+    this.taken();
+  }
+
+  /** Lets go what no cursor will ask for: a few commits hold megabytes of events. */
+  taken(): void {
+    const last = this.kept.at(-1)?.commit;
+    if (last === undefined) return;
+    for (const { from } of this.cursors) if (from < last) return;
+    this.kept = [];
+    this.bytes = 0;
   }
 
   /** What is kept after `from`; undefined when that has been dropped already. */
@@ -65,7 +83,8 @@ export class TailCursor {
   private readonly tail: Tail;
   private readonly source: LedgerSource;
   private readonly address: PartitionAddress;
-  private from: number;
+  /** The last commit that was taken. */
+  from: number;
   private reader: CommitReader | undefined;
 
   constructor(tail: Tail, source: LedgerSource, address: PartitionAddress, from: number) {
@@ -86,8 +105,10 @@ export class TailCursor {
       const commits = kept ?? (await this.fromLog(signal));
       if (kept) this.closeReader();
       // What the log gives may not be acknowledged here yet: it is the same commit, only the answer is still on its way.
-      if (commits.length > 0) this.from = (commits.at(-1) as Commit).commit;
-      if (commits.length > 0) return commits;
+      if (commits.length === 0) continue;
+      this.from = (commits.at(-1) as Commit).commit;
+      this.tail.taken();
+      return commits;
     }
     this.closeReader();
     return [];
@@ -95,6 +116,7 @@ export class TailCursor {
 
   close(): void {
     this.closeReader();
+    this.tail.closed(this);
   }
 
   private async fromLog(signal: AbortSignal): Promise<readonly Commit[]> {

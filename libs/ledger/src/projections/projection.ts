@@ -9,8 +9,8 @@ export interface Projection {
   /** Raise it to rebuild: the checkpoint starts again from 0 and `reset` is called first. Default 1. */
   readonly version?: number;
   /**
-   * Milliseconds from one transaction to the next while commits keep coming, so that each takes many; whoever waits for the
-   * view cuts it short. Default 0; 100 after commits that had nothing for it.
+   * Milliseconds from one transaction to the next while commits keep coming, so that each takes many; five times as long after
+   * one of more than 100 events. Whoever waits for the view cuts it short. Default 0; 100 after commits that had nothing for it.
    */
   readonly restMs?: number;
   /** Only these types reach `apply`. Default: all. */

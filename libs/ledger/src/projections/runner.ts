@@ -14,6 +14,9 @@ const poisonAfter = 3;
 const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
 /** After commits that had nothing for a projection: of them it writes no more than that it has seen them. */
 const idleRestMs = 100;
+/** A transaction of more events than this says that many come: the longer they gather, the more begins and ends in one. */
+const manyEvents = 100;
+const restFactor = 5;
 
 type Row = { readonly event: LedgerEvent; readonly position: Position };
 
@@ -29,8 +32,8 @@ export class ProjectionRunner {
   private readonly abort = new AbortController();
   private readonly waiters = new Waiters();
   private commit = 0;
-  /** Whether the last commits had anything for it. */
-  private wrote = true;
+  /** How many events of the last commits were for it. */
+  private wrote = 1;
   private parked: string | undefined;
   private readers = 0;
   private hurry: (() => void) | undefined;
@@ -113,7 +116,8 @@ export class ProjectionRunner {
 
   /** Lets commits gather, unless somebody waits for them. */
   private async rest(signal: AbortSignal): Promise<void> {
-    const { restMs = this.wrote ? 0 : idleRestMs } = this.projection;
+    const { restMs: usualMs = this.wrote > 0 ? 0 : idleRestMs } = this.projection;
+    const restMs = this.wrote > manyEvents ? usualMs * restFactor : usualMs;
     if (restMs === 0 || this.readers > 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
@@ -164,7 +168,7 @@ export class ProjectionRunner {
         if (!this.types || this.types.has(event.type))
           rows.push({ event, position: { ...this.address, commit: commit.commit, index } });
     const to = (commits.at(-1) as Commit).commit;
-    this.wrote = rows.length > 0;
+    this.wrote = rows.length;
     const write = rows.length === 0 ? undefined : this.projection.apply.bind(this.projection, rows);
     await this.checkpoints.advance(this.name, this.address.partition, this.commit, to, write);
     this.commit = to;
