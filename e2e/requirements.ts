@@ -891,6 +891,12 @@ export const requirements: readonly Requirement[] = [
     promise: 'only who serves a run spends from its budget, and nothing that acts in a run adds to one',
   },
   {
+    id: 'scheduler.find_runs',
+    promise:
+      'of 100,000 runs those of a state, a workflow, a parent or an attribute are found, in order, without reading the others',
+  },
+  { id: 'scheduler.count_runs', promise: 'runs are counted by state and workflow without counting them' },
+  {
     id: 'queue.concurrency',
     promise:
       'no more runs of a queue go on at once than it says, also while a scheduler is killed that owns its runs or slots, and all go on in the end',

@@ -12,6 +12,7 @@ import { watch } from './events.js';
 import { inert, offering } from './offering.js';
 import type { StartOptions } from './run.js';
 import { jsonValue, RunClient, runHandle, startRun } from './run-handle.js';
+import { runsOf, type RunsQuery } from './runs.js';
 import { schedule, type ScheduleOptions } from './schedule.js';
 import { keyFile, Session } from './session.js';
 import type { EventFilter, ServeOptions, Worker, Writ } from './writ.js';
@@ -56,6 +57,7 @@ export function connect(opts: ConnectOptions = {}): Writ {
     start: (def: Workflow, input: unknown, options?: StartOptions) => startRun(runs, def, input, options),
     run: (id: string, def?: Workflow) => runHandle(runs, id, def),
     schedule: (def: Workflow, input: unknown, options: ScheduleOptions) => schedule(session, def, input, options),
+    runs: (query?: RunsQuery) => runsOf(session, query),
     sandbox: (options?: SandboxOptions) => openSandbox(sandboxClient(session), options),
     async serve(options: ServeOptions) {
       const worker = await serve(session, options);

@@ -11,6 +11,7 @@ import {
 } from '@writ/proto/run/v1/run';
 import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.js';
 import type { CallOptions } from '../define/context.js';
+import { checkAttributes } from '../define/attributes.js';
 import { durationMs } from '../define/duration.js';
 import { parse } from '../define/schema.js';
 import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
@@ -59,6 +60,7 @@ export async function startRun(
   checkStartOptions(opts, 'client');
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
+  if (opts.attributes) checkAttributes(opts.attributes, false);
   const data = input === undefined ? undefined : encodeBytes(input);
   const request = {
     workflow: workflow.name,
@@ -73,6 +75,8 @@ export async function startRun(
       resources: [...(resources ?? [])],
     })),
   };
+    ...(opts.attributes ? { attributes: { ...opts.attributes } } : {}),
+    ...(opts.fork ? { fork: { after: '', ...opts.fork } } : {}),
   const { id } = await client.starts.add(request, data?.length ?? 0, opts.signal);
   return runHandle(client, id, workflow);
 }

@@ -1,4 +1,6 @@
 import type { CallOptions } from '../define/context.js';
+import type { Attributes } from '../define/attributes.js';
+import type { Answers, AskArguments, Told } from '../define/answers.js';
 import type { In } from '../define/schema.js';
 import type { Messages } from '../define/workflow.js';
 import type { LedgerEvent } from './event.js';
@@ -26,6 +28,12 @@ export interface StartOptions {
   /** Narrower rights for this run; must be within what the starter holds. Absent: all of it. */
   grant?: readonly Capability[];
   signal?: AbortSignal;
+  /** In a queue with limits: what the run shares its key's limits and turn with. Default: what the queue takes from the input. */
+  key?: string;
+  /** In a queue with limits: -9 to 9, the higher goes first; default 0. */
+  priority?: number;
+  /** By which the run is found, at most 16. They are no part of what makes two starts the same. */
+  attributes?: Attributes;
 }
 
 /** What a cancellation reached. */

@@ -5,6 +5,7 @@ import type { Decision } from '../errors/errors.js';
 import type { LedgerEvent } from './event.js';
 import type { Run } from './run.js';
 import type { Scheduled, ScheduleOptions } from './schedule.js';
+import type { Runs, RunsQuery } from './runs.js';
 
 /** What a worker serves. */
 export interface ServeOptions {
@@ -47,7 +48,12 @@ export interface Writ extends Capabilities, AsyncDisposable {
   serve(opts: ServeOptions): Promise<Worker>;
   /** A handle on a run that exists; asks nothing. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the input of a run that has begun is of no interest
-  run<O, M extends Messages>(id: string, def?: Workflow<any, O, M>): Run<O, M>;
+  run<O, M extends Messages, Q extends Answers, U extends Answers>(
+    id: string,
+    def?: Workflow<any, O, M, Q, U>,
+  ): Run<O, M, Q, U>;
+  /** The runs that a filter finds: to look at, to count, and to cancel, pause, resume or message all of them. */
+  runs(query?: RunsQuery): Runs;
   /**
    * Starts runs of a workflow at times of their own. A schedule that has this id becomes like this one, so a program may say it each time it begins.
    * The rest (pause, resume, trigger, backfill, delete) is `writ schedule …`.

@@ -12,7 +12,7 @@ import { effect, limitMs, valueOf } from './steps.js';
 
 /** @throws WritError `unsupported` for what this version cannot start with yet */
 export function checkStartOptions(opts: StartOptions, where: 'run' | 'client'): void {
-  const unsupported = (['fork', 'onBehalfOf', ...(where === 'run' ? (['at', 'attributes'] as const) : [])] as const).find(
+  const unsupported = (['onBehalfOf', ...(where === 'run' ? (['at', 'attributes', 'fork'] as const) : [])] as const).find(
     (name) => opts[name] !== undefined,
   );
   if (unsupported)

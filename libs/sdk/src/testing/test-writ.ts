@@ -2,6 +2,7 @@ import type { LedgerEvent } from '../client/event.js';
 import type { ReplayReport, Run, StartOptions } from '../client/run.js';
 import type { EventFilter, Worker, Writ } from '../client/writ.js';
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
+import { checkAttributes } from '../define/attributes.js';
 import { durationMs, type Duration } from '../define/duration.js';
 import { parse } from '../define/schema.js';
 import type { Tool } from '../define/tool.js';
@@ -75,6 +76,7 @@ class InProcess {
     const definition = definitionOf<WorkflowDefinition>(def);
     await parse(definition.input, input, `the input of the workflow '${def.name}'`);
     const bytes: Bytes = input === undefined ? undefined : encodeBytes(input);
+    if (opts.attributes) checkAttributes(opts.attributes, false);
     const run = this.scheduler.start({
       id: opts.id ?? '',
       workflow: def.name,
@@ -92,6 +94,8 @@ class InProcess {
     return {
       id,
       async result(opts = {}) {
+    run.set(opts.attributes ?? {});
+    if (send) this.scheduler.send(run.id, send.message, first, send.idempotencyKey);
         const run = scheduler.run(id);
         let late = false;
         const stop =
@@ -233,3 +237,6 @@ export function testWrit(options: TestWritOptions = {}): TestWrit {
     },
   } as unknown as TestWrit;
 }
+    runs: () => {
+      throw unsupported('writ.runs');
+    },

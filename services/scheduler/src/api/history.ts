@@ -58,7 +58,7 @@ export async function historyOf(
 async function outcomeOf(kind: Entry['kind'], outcome: Entry['outcome'], atMs: number, read: ReadValue) {
   switch (outcome.type) {
     case 'own':
-      if (kind === 'emit' || kind === 'patch') return { type: 'recorded' };
+      if (kind === 'emit' || kind === 'patch' || kind === 'set') return { type: 'recorded' };
       return { type: 'completed', value: await read(outcome.content) };
     case 'completed':
       return { type: 'completed', value: await read(outcome.content) };

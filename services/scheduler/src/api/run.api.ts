@@ -1,14 +1,14 @@
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Inject } from '@nestjs/common';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host } from '@writ/ledger';
 import { derivedId, DomainError, refuse, type Json } from '@writ/ledger/domain';
-import { HOST, viewReaches } from '@writ/platform';
+import { HOST } from '@writ/platform';
 import {
   RunService,
   RunState,
   type AwaitRunsRequest,
   type CancelRunRequest,
+  type CountRunsRequest,
   type GetRunHistoryRequest,
   type GetRunRequest,
   type GetRunResultRequest,
@@ -28,12 +28,10 @@ import type { Scheduler } from '../scheduler.js';
 import type { Receipt, RunCommand } from '../run/run.commands.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
-import { readFilter, pageToken, readPageToken } from '../view/run-filter.js';
-import { runViewName, type RunRow } from '../view/run-view.js';
-import type { BeatFacts } from '../partition/control.js';
+import { runViewName } from '../view/run-view.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { historyOf } from './history.js';
-import { may, maySee } from './may.js';
+import { may } from './may.js';
 import { awaitRuns } from './await-runs.js';
 import { errorOf, valueOf, pieces, writePayload } from './payload.js';
 import { Sends } from './sends.js';
@@ -44,13 +42,16 @@ const states: Record<string, RunState> = {
   running: RunState.RUNNING,
   waiting: RunState.WAITING,
   succeeded: RunState.SUCCEEDED,
+import { RunLists, viewWaitMs } from './run-lists.js';
+import { progressOf, runOf } from './run-message.js';
+import { stateOf } from './states.js';
   failed: RunState.FAILED,
   cancelled: RunState.CANCELLED,
 };
 const longestWaitMs = 60_000;
-const viewWaitMs = 5_000;
 
 /** Implements `writ.run.v1.RunService`; paths, validation and required capabilities stand in the proto. */
+  private readonly lists: RunLists;
 @ApiService(RunService)
 export class RunApi implements ServiceImplementation<typeof RunService> {
   private readonly sends: Sends;
@@ -61,6 +62,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     @Inject(SCHEDULER_CONFIG) private readonly config: Pick<SchedulerConfig, 'WRIT_CANCEL_GRACE_MS'>,
     @Inject(HOST) private readonly host: Host,
   ) {
+    this.lists = new RunLists(scheduler, host);
     this.sends = new Sends(scheduler, (...sent) => this.send(...sent));
     this.starts = new Starts(scheduler, scheduler.log);
   }
@@ -80,7 +82,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   async getRun({ id, after }: GetRunRequest, caller: Caller) {
     const { tenant } = caller;
     may(caller, 'run.read', id);
-    await this.reach(after);
+    await this.lists.reach(after);
     const { scheduler, host } = this;
     // The owner knows how far the run is, so that nobody reads a state that was over before they asked.
     const facts = await scheduler.lookup.facts(tenant, id).catch(() => undefined);
@@ -93,19 +95,12 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     return { run: { ...runOf(row), progress: (facts?.progress ?? []).map(progressOf) } };
   }
 
-  async listRuns({ filter, pageSize, pageToken: token, after }: ListRunsRequest, caller: Caller) {
-    const { tenant } = caller;
-    await this.reach(after);
-    await this.catchUp();
-    const limit = pageSize || 50;
-    const rows = await this.scheduler.table.list(tenant, readFilter(filter), limit + 1, readPageToken(token));
-    const page = rows.slice(0, limit);
-    const last = page[page.length - 1];
-    const seen = page.filter(({ id }) => maySee(caller, 'run.read', id));
-    return {
-      runs: seen.map(runOf),
-      nextPageToken: rows.length > limit && last ? pageToken({ createdMs: last.created_ms, id: last.id }) : '',
-    };
+  async listRuns(request: ListRunsRequest, caller: Caller) {
+    return this.lists.list(request, caller);
+  }
+
+  async countRuns(request: CountRunsRequest, caller: Caller) {
+    return this.lists.count(request, caller);
   }
 
   async getRunResult({ id, wait }: GetRunResultRequest, caller: Caller) {
@@ -113,7 +108,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     may(caller, 'run.read', id);
     const waitMs = wait ? Number(wait.seconds) * 1000 + wait.nanos / 1e6 : 0;
     const { state, end } = await this.scheduler.lookup.end(tenant, id, Math.min(waitMs, longestWaitMs), signal);
-    if (!end) return { state: states[state] ?? RunState.UNSPECIFIED };
+    if (!end) return { state: stateOf(state) };
     if (end.type === 'run.failed.v1') {
       const { error } = end.data as unknown as RunEventData<'run.failed.v1'>;
       return { state: RunState.FAILED, error: errorOf(error) };
@@ -228,42 +223,4 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
       throw row ? refuse('run.ended', `run ${run} has ${row.state}`) : error;
     }
   }
-
-  /** The view lags a little behind so as to write less; a list has what was recorded here before it was asked for. */
-  private async catchUp(): Promise<void> {
-    const heads = Array.from(this.scheduler.owners.local, ({ partition, handle }) =>
-      positionOf(partition, handle.commit()),
-    );
-    await Promise.all(heads.map((head) => this.host.waitFor(runViewName, head, viewWaitMs)));
-  }
-
-  /** Waits until the view has a position. */
-  private async reach(position: string): Promise<void> {
-    if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
-      throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
-  }
-}
-
-function progressOf({ step, attempt, timeMs, progress }: BeatFacts) {
-  const value = progress === undefined ? undefined : valueOf(progress);
-  return { step, attempt, beatTime: timestampFromMs(timeMs), ...(value && { progress: value }) };
-}
-
-function runOf(row: RunRow) {
-  return {
-    id: row.id,
-    workflow: row.workflow,
-    state: states[row.state] ?? RunState.UNSPECIFIED,
-    waitingOn: row.waiting_on ?? '',
-    queue: row.queue,
-    agent: row.agent,
-    parent: row.parent ?? '',
-    createTime: timestampFromMs(row.created_ms),
-    ...(row.ended_ms !== null && { endTime: timestampFromMs(row.ended_ms) }),
-    ...(row.error && { error: errorOf(row.error) }),
-    entries: row.entries,
-    difference: row.waits.diff ?? '',
-    ...(row.waits.receipt && { receipt: row.waits.receipt }),
-  };
 }

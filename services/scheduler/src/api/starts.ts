@@ -2,9 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { checkerOf, type Caller } from '@writ/api';
 import { isRunId, principalOf } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
-import { DomainError, newLanedId, refuse } from '@writ/ledger/domain';
+import { DomainError, newLanedId, refuse, type Json } from '@writ/ledger/domain';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
-import { StartRunRequestSchema, type StartRunRequest } from '@writ/proto/run/v1/run';
+import { StartRunRequestSchema, type FirstMessage, type StartRunRequest } from '@writ/proto/run/v1/run';
+import { checkedAttributes } from '../run/attributes.js';
 import type { Content } from '../run/run.events.js';
 import type { Started } from '../run/run-starter.js';
 import type { StartRequest } from '../run/start-request.js';
@@ -86,6 +87,9 @@ export class Starts {
   private async permit(caller: Caller, run: string, start: { workflow: string; queue: string; input: Content }) {
     const { startPolicy, enforcement } = this.scheduler;
     try {
+      ...(request.attributes && { attributes: checkedAttributes(request.attributes as Json) }),
+      ...(request.key !== '' && { key: request.key }),
+      ...(request.priority !== 0 && { priority: request.priority }),
       startPolicy.permit({ tenant: caller.tenant, principal: principalOf(caller), ...start });
     } catch (error) {
       if (error instanceof DomainError && error.code !== 'policy.unavailable')

@@ -123,8 +123,8 @@ export class BatchApi implements ServiceImplementation<typeof BatchService> {
       ),
     );
     const { table } = this.scheduler;
-    const [expected, first] = await Promise.all([
-      table.count(tenant, filter),
+    const [{ runs: expected }, first] = await Promise.all([
+      table.counts(tenant, filter),
       table.list(tenant, { filter, limit: sampled }),
     ]);
     return { expected, sample: first.map(({ id }) => id).filter((id) => permits(caller.grant, need, id)) };

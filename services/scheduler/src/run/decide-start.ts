@@ -53,3 +53,6 @@ function startedData(start: Omit<Start, 'type'>) {
     ...(notBeforeMs !== undefined && { notBefore: new Date(notBeforeMs).toISOString() }),
   };
 }
+    ...(start.attributes && { attributes: { ...start.attributes } }),
+    ...(budget && { budget }),
+    ...(ticket && { ticket }),

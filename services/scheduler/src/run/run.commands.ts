@@ -1,7 +1,8 @@
 import type { Capability, Json } from '@writ/ledger/domain';
 import type { Amount, Limits, SpendsFrom } from './budget.events.js';
 import type { Attributes, AttributeValue } from './attributes.js';
-import type { CommandKind, Content, Difference, Failure } from './run.events.js';
+import type { Kept } from './kept.js';
+import type { CommandKind, Content, Difference, Failure, RunEventData } from './run.events.js';
 
 /** The end of another run, as it is told to the runs that wait for it. */
 export type Outcome = { child: string; state: 'succeeded' | 'failed' | 'cancelled' } & Content & {

@@ -27,6 +27,8 @@ export const runErrors = {
   },
   'run.replay_failed': { status: 502, title: 'The worker did not report on the replay', retry: true },
   'run.history_too_large': { status: 413, title: 'The history is larger than one answer can be' },
+  'run.bad_cursor': { status: 400, title: 'The cursor cannot be read' },
+  'run.bad_attributes': { status: 400, title: 'The attributes cannot be used' },
   'run.journal_lost': { status: 500, title: 'Commits of the run are missing in the ledger' },
   'run.stale_attempt': { status: 409, title: 'The attempt is not the current one of its run' },
   'run.bad_cursor': { status: 400, title: 'The cursor cannot be read' },

@@ -7,7 +7,20 @@ const json = z.json() as z.ZodType<Json>;
 const time = z.iso.datetime();
 
 /** What a command of a workflow is; part of what replay compares. */
-export const CommandKind = z.enum(['step', 'call', 'sleep', 'message', 'approval', 'child', 'result', 'emit', 'patch', 'loop', 'set', 'update']);
+export const CommandKind = z.enum([
+  'step',
+  'call',
+  'sleep',
+  'message',
+  'approval',
+  'child',
+  'result',
+  'emit',
+  'patch',
+  'loop',
+  'set',
+  'update',
+]);
 export type CommandKind = z.infer<typeof CommandKind>;
 
 /** A claim check: the value is in the blob store under the hash of its stored form. */

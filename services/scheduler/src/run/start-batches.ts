@@ -30,7 +30,8 @@ export function inBatches(requests: readonly StartRequest[], ended: ReadonlySet<
     const { tenant, actor: _actor, id, chosen, cause, trace: _trace, ...start } = recorded(request);
     if (!start.ungranted || cause !== undefined || ended.has(id)) return void left.push(at);
     const { input, workflow } = start;
-    const bytes = otherBytes + ('value' in input ? JSON.stringify(input.value ?? null).length : 0);
+    const attributes = start.attributes ? JSON.stringify(start.attributes).length : 0;
+    const bytes = otherBytes + attributes + ('value' in input ? JSON.stringify(input.value ?? null).length : 0);
     const partition = schedulerPartition(tenant, id);
     let batch = open.get(partition);
     if (!batch || batch.bytes + bytes > mostBytes) {

@@ -1,8 +1,4 @@
-/** What an attribute of a run can be. */
-export type AttributeValue = string | number | boolean;
-
-/** Names of attributes. */
-export const attributeKey = /^[A-Za-z][\w-]{0,63}$/;
+import type { AttributeValue } from '../run/attributes.js';
 
 const longest = 2000;
 
@@ -19,6 +15,15 @@ export const encoded = {
     const bits = view.getBigUint64(0);
     const flipped = bits >> 63n ? ~bits & 0xffff_ffff_ffff_ffffn : bits | 0x8000_0000_0000_0000n;
     return `n${flipped.toString(16).padStart(16, '0')}`;
+  },
+  /** What was made of a value. */
+  read(text: string): AttributeValue {
+    if (text.startsWith('b')) return text === 'b1';
+    if (text.startsWith('s')) return text.slice(1);
+    const flipped = BigInt(`0x${text.slice(1)}`);
+    const view = new DataView(new ArrayBuffer(8));
+    view.setBigUint64(0, flipped >> 63n ? flipped & 0x7fff_ffff_ffff_ffffn : ~flipped & 0xffff_ffff_ffff_ffffn);
+    return view.getFloat64(0);
   },
   /** Below this one, and not below that, are the values of the same kind. */
   bounds(value: AttributeValue): { from: string; below: string } {

@@ -1,11 +1,9 @@
 import type { Projection } from '@writ/ledger';
 import { storableJson } from '@writ/platform';
 import type { EntityManager } from 'typeorm';
-import { encoded, type AttributeValue } from './attribute-value.js';
+import type { Attributes, AttributeValue } from '../run/attributes.js';
+import { encoded } from './attribute-value.js';
 import type { RunRow } from './run-view.js';
-
-/** Small typed values of a run by which it is found. */
-export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /** The rows of those runs whose attributes these events may have changed. */
 export function attributed(events: Parameters<Projection['apply']>[0], rows: readonly RunRow[]): RunRow[] {

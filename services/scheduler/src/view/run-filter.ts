@@ -1,6 +1,7 @@
 import { refuse } from '@writ/ledger/domain';
 import { isRunId } from '@writ/enforcement';
-import { attributeKey, encoded, type AttributeValue } from './attribute-value.js';
+import { attributeKey, type AttributeValue } from '../run/attributes.js';
+import { encoded } from './attribute-value.js';
 
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=';
 const equality: readonly Operator[] = ['=', '!='];

@@ -15,8 +15,15 @@ type Attribute = Extract<Condition, { kind: 'attribute' }>;
 /**
  * The runs that a filter finds. What finds few is put first: the rows of the attribute that orders them, or else of one that must be equal, and
  * each of those leads to its run.
+ *
+ * @param options `rows`: whether more of the runs is wanted than their number
  */
-export function queryOf(tenant: string, filter: RunFilter, order: RunOrder = { descending: true }): RunQuery {
+export function queryOf(
+  tenant: string,
+  filter: RunFilter,
+  order: RunOrder = { descending: true },
+  { rows = true } = {},
+): RunQuery {
   const values: unknown[] = [tenant];
   const put = (value: unknown) => `$${values.push(value)}`;
   const leading =
@@ -24,7 +31,9 @@ export function queryOf(tenant: string, filter: RunFilter, order: RunOrder = { d
       ? filter.find((each): each is Attribute => each.kind === 'attribute' && each.op === '=')
       : undefined;
   const key = order.attribute ?? leading?.key;
-  const where = ['runs.tenant = $1'];
+  // Where an attribute is all that matters, its index says everything.
+  const alone = !rows && key !== undefined && filter.every((each) => each.kind === 'attribute' && each.key === key);
+  const where = alone ? [] : ['runs.tenant = $1'];
   if (key !== undefined) where.push(`a.tenant = $1 and a.key = ${put(key)}`);
   for (const each of filter) {
     if (each.kind !== 'attribute') where.push(condition(each, put));
@@ -34,7 +43,11 @@ export function queryOf(tenant: string, filter: RunFilter, order: RunOrder = { d
         `exists (select from run_attributes b where b.tenant = $1 and b.id = runs.id and b.key = ${put(each.key)} and ${compared(each, 'b', put)})`,
       );
   }
-  const from = key === undefined ? 'runs' : 'run_attributes a join runs on runs.tenant = a.tenant and runs.id = a.id';
+  const from = alone
+    ? 'run_attributes a'
+    : key === undefined
+      ? 'runs'
+      : 'run_attributes a join runs on runs.tenant = a.tenant and runs.id = a.id';
   return { from, where: where.join(' and '), values, by: key === undefined ? 'runs' : 'a' };
 }
 

@@ -1,3 +1,4 @@
+import type { LedgerEvent } from '@writ/ledger/domain';
 import type { Projection } from '@writ/ledger';
 import { evolve } from '../run/evolve.js';
 import type { Receipt } from '../run/run.commands.js';
@@ -92,7 +93,8 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     let row = rows.get(key);
     if (event.type === 'run.started.v1') {
       const started = event.data as unknown as RunEventData<'run.started.v1'>;
-      row = newRow(event.tenant, event.subject, started, Date.parse(event.time), position.partition);
+      const atMs = started.restarts && row ? row.created_ms : Date.parse(event.time);
+      row = newRow(event.tenant, event.subject, started, atMs, position.partition);
       if (started.attributes) row.attributes = withAttributes(undefined, started.attributes);
       rows.set(key, row);
     }
@@ -100,13 +102,15 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     evolve(index, event, position.commit);
     changed.add(row);
     row.commit = position.commit;
-    if (counted.has(event.type)) row.entries++;
+    for (const { type, data } of linesOf(event)) {
+      if (counted.has(type)) row.entries++;
+      if (type === 'run.attributes_set.v1')
+        row.attributes = withAttributes(row.attributes, (data as never as AttributesSet).attributes);
+      if (type === 'run.step_failed.v1' && !('retryAt' in (data as object))) row.entries++;
+    }
     if (event.type === 'run.paused.v1') Object.assign(row.waits, pausedOn(event.data as never, event.actor.principal));
-    if (event.type === 'run.attributes_set.v1')
-      row.attributes = withAttributes(row.attributes, (event.data as never as AttributesSet).attributes);
     if (event.type === 'run.resumed.v1') Object.assign(row.waits, { paused: null, diff: '' });
     if (event.type === 'run.failed.v1') row.error = (event.data as unknown as RunEventData<'run.failed.v1'>).error;
-    if (event.type === 'run.step_failed.v1' && !('retryAt' in (event.data as object))) row.entries++;
     const receipt = receiptOf(event.data as Partial<Receipt>);
     if (endTypes.has(event.type)) row.ended_ms = Date.parse(event.time);
     const run = index.get(event.tenant, event.subject);
@@ -116,6 +120,11 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     if (run?.ended && budget) row.waits.budget = budget;
   }
   return [...changed];
+}
+
+/** An event, or those that it has with it from the record that the run goes on from. */
+function linesOf({ type, data }: LedgerEvent): readonly Pick<LedgerEvent, 'type' | 'data'>[] {
+  return type === 'run.kept.v1' ? (data as unknown as RunEventData<'run.kept.v1'>).events : [{ type, data }];
 }
 
 function newRow(
@@ -216,6 +225,7 @@ function pausedOn(data: RunEventData<'run.paused.v1'>, by: string): Pick<Waits, 
   const { reason, difference, note } = data;
   if (reason === 'requested')
     return { paused: `person: paused by ${by}${note ? `: ${note}` : ''}`.slice(0, 500), diff: '' };
+  if (reason === 'budget') return { paused: 'budget: its time is over', diff: '' };
   const at = difference?.expected ?? difference?.actual;
   const where = at ? ` at ${at.kind} ${at.name}/${at.occurrence}` : '';
   const paused = `person: ${reason}${where}${difference ? `: ${difference.text}` : ''}`.slice(0, 500);

@@ -2,6 +2,7 @@ import type { Projection } from '@writ/ledger';
 import { readTenant, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import { attributed, writeAttributes } from './run-attributes.js';
+import { countOf, numbersOf, type RunGroup, type RunNumbers } from './run-count.js';
 import { CountChanges } from './run-counts.js';
 import type { RunCursor, RunFilter, RunOrder } from './run-filter.js';
 import { pageOf, queryOf } from './run-query.js';
@@ -128,12 +129,10 @@ export class RunsTable {
     return (rows as StoredRow[]).map(rowOf);
   }
 
-  /** How many runs a filter finds. */
-  async count(tenant: string, filter: RunFilter): Promise<number> {
-    const { from, where, values } = queryOf(tenant, filter);
-    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
-      manager.query(`select count(*) as runs from ${from} where ${where}`, values),
-    );
-    return Number((rows as [{ runs: string }])[0].runs);
+  /** How many runs a filter finds, and how many of each value. */
+  async counts(tenant: string, filter: RunFilter, group: RunGroup = { kind: 'all' }): Promise<RunNumbers> {
+    const { text, values } = countOf(tenant, filter, group);
+    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) => manager.query(text, values));
+    return numbersOf(rows as { total: string }[], group);
   }
 }

@@ -212,7 +212,7 @@ export class FakeScheduler {
     const recorded: Entry = { ...key, outcome: { case: 'recorded', value: true } };
     if (what.case === 'completed')
       this.settle(run, recorded, { ...key, outcome: { case: 'completed', value: what.value } });
-    else if (what.case === 'emit' || what.case === 'patch') this.settle(run, recorded);
+    else if (what.case === 'emit' || what.case === 'set' || what.case === 'patch') this.settle(run, recorded);
     else if (what.case === 'failed' && what.value.retryable && what.value.attempt < (what.value.policy?.attempts || 5))
       this.settle(run, { ...key, outcome: { case: 'retry', value: what.value.attempt + 1 } });
     else if (what.case === 'failed' && what.value.error)
