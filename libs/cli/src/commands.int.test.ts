@@ -531,3 +531,32 @@ describe('run start --file', () => {
     expect(err).toContain("items.ndjson:2 says 'in'");
   });
 });
+
+describe('queues', () => {
+  test('are set with all their limits, and what would lift them without saying so is refused', async () => {
+    server.json('PUT /v1/queues/deploys', { revision: 2, position: 'scheduler/03/7/0' });
+    const given = ['--key', 'service', '--key-concurrency', '1', '--rate', '10/1m', '--share', 'a=b=3'];
+    expect((await run('queue', 'set', 'deploys', ...given)).code).toBe(0);
+    expect(server.seen[0]?.body).toEqual({
+      limits: { concurrency: 0, keyConcurrency: 1, key: 'service', cost: '', shares: { 'a=b': 3 }, rate: { count: 10, period: '60s' } },
+    }); // prettier-ignore
+    for (const wrong of [[], ['--lift', '--concurrency', '1'], ['--rate', '10']])
+      expect((await run('queue', 'set', 'deploys', ...wrong)).code).not.toBe(0);
+    expect(server.seen).toHaveLength(1);
+  });
+
+  test('say why a run does not go on', async () => {
+    const reason = {
+      code: 'queue_key',
+      text: 'Queue deploys …',
+      since: '2020-01-01T00:00:00Z',
+      runs: ['run_0'],
+      runCount: 1,
+      ahead: 0,
+    };
+    server.json('GET /v1/runs/run_1:why', { state: 'RUN_STATE_QUEUED', reasons: [reason] });
+    const { out } = await run('run', 'why', 'run_1');
+    expect(out).toContain('Queue deploys …');
+    expect(out).toContain('since 2020-01-01T00:00:00Z');
+  });
+});

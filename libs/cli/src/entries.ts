@@ -9,6 +9,7 @@ import { doctor } from './doctor/doctor.commands.js';
 import { memory } from './memory/memory.commands.js';
 import { policy } from './policy/policy.commands.js';
 import { project } from './project/project.commands.js';
+import { queue } from './queue/queue.commands.js';
 import { revoke } from './revoke/revoke.commands.js';
 import { run } from './run/run.commands.js';
 import { sandbox } from './sandbox/sandbox.commands.js';
@@ -24,6 +25,7 @@ export const entries: readonly Entry[] = [
   revoke,
   run,
   schedule,
+  queue,
   agent,
   approval,
   policy,

@@ -7,8 +7,10 @@ import { http } from '@writ/proto/google/api/annotations';
 import { IdentityService } from '@writ/proto/identity/v1/identity';
 import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
+import { QueueService } from '@writ/proto/queue/v1/queue';
 import { RunService } from '@writ/proto/run/v1/run';
 import { RunStreamService } from '@writ/proto/run/v1/stream';
+import { WhyService } from '@writ/proto/run/v1/why';
 import { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import { ToolService } from '@writ/proto/tools/v1/tools';
@@ -22,7 +24,9 @@ const services: readonly DescService[] = [
   MemoryService,
   ApprovalService,
   PolicyService,
+  QueueService,
   RunService,
+  WhyService,
   RunStreamService,
   SandboxService,
   ScheduleService,

@@ -3,8 +3,10 @@ import type { EventService } from '@writ/proto/event/v1/event';
 import type { IdentityService } from '@writ/proto/identity/v1/identity';
 import type { MemoryService } from '@writ/proto/memory/v1/memory';
 import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
+import type { QueueService } from '@writ/proto/queue/v1/queue';
 import type { RunService } from '@writ/proto/run/v1/run';
 import type { RunStreamService } from '@writ/proto/run/v1/stream';
+import type { WhyService } from '@writ/proto/run/v1/why';
 import type { SandboxService } from '@writ/proto/sandbox/v1/sandbox';
 import type { ScheduleService } from '@writ/proto/schedule/v1/schedule';
 import type { ToolService } from '@writ/proto/tools/v1/tools';
@@ -14,6 +16,8 @@ const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityServ
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
 const runStreams = routesOf<typeof RunStreamService>('writ.run.v1.RunStreamService');
 const schedules = routesOf<typeof ScheduleService>('writ.schedule.v1.ScheduleService');
+const queues = routesOf<typeof QueueService>('writ.queue.v1.QueueService');
+const whys = routesOf<typeof WhyService>('writ.run.v1.WhyService');
 const policies = routesOf<typeof PolicyService>('writ.policy.v1.PolicyService');
 const approvals = routesOf<typeof ApprovalService>('writ.policy.v1.ApprovalService');
 const audit = routesOf<typeof AuditService>('writ.audit.v1.AuditService');
@@ -44,6 +48,12 @@ export const routes = {
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
   getRunHistory: runs('getRunHistory', 'GET', '/v1/runs/{id}:history'),
   streamRun: runStreams('streamRun', 'GET', '/v1/runs/{id}:stream'),
+
+  whyRun: whys('whyRun', 'GET', '/v1/runs/{id}:why'),
+
+  setQueue: queues('setQueue', 'PUT', '/v1/queues/{name}'),
+  getQueue: queues('getQueue', 'GET', '/v1/queues/{name}'),
+  listQueues: queues('listQueues', 'GET', '/v1/queues'),
 
   createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
   getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),

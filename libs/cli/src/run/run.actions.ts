@@ -21,6 +21,8 @@ interface StartOptions {
   id?: string | undefined;
   onConflict?: string | undefined;
   queue?: string | undefined;
+  key?: string | undefined;
+  priority?: number | undefined;
   agent?: string | undefined;
   at?: string | undefined;
   wait: boolean;
@@ -29,7 +31,7 @@ interface StartOptions {
 
 export async function start(call: Call, workflow: string, options: StartOptions): Promise<number> {
   const [api, settings] = await Promise.all([call.api(), call.settings()]);
-  const { input, queue, onConflict, wait } = options;
+  const { input, queue, key, priority, onConflict, wait } = options;
   const startTime = timeOf(options.at, '--at');
   const agent = options.agent ?? settings.agent?.value;
   const body = await api.call(routes.startRun, {
@@ -37,6 +39,8 @@ export async function start(call: Call, workflow: string, options: StartOptions)
     id: options.id ?? `run_${randomUUID()}`,
     ...(input !== undefined && { jsonInput: (await jsonOf(input, '--input')) as never }),
     ...(queue !== undefined && { queue }),
+    ...(key !== undefined && { key }),
+    ...(priority !== undefined && { priority }),
     ...(onConflict !== undefined && { onConflict }),
     ...(agent !== undefined && { agent }),
     ...(startTime !== undefined && { startTime }),

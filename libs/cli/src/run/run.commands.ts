@@ -21,6 +21,8 @@ export const run: Noun = {
         id: text('<id>', 'chosen by you; default: made'),
         onConflict: choice(['fail', 'attach'], 'when the id is taken; default fail'),
         queue: text('<name>', 'queue of workers; default: default'),
+        key: text('<text>', 'of its place in a queue with limits; default: what the queue takes from the input'),
+        priority: number('<n>', 'in a queue with limits, -9 to 9: the higher goes first'),
         agent: text('<id>', 'agent that the run acts as; people and operators must name one'),
         at: text('<time>', 'not before this time'),
         file: text('<file>', 'start many: a file with one JSON object a line, or - for stdin'),
@@ -53,6 +55,13 @@ export const run: Noun = {
         const { get, getResult } = await actions();
         return result ? getResult(call, given.id) : get(call, given.id);
       },
+    }),
+    verb({
+      name: 'why',
+      about: 'say why a run is not going on, since when, and what it waits for',
+      arguments: { id },
+      examples: ['run why run_…'],
+      act: async (call, given) => (await import('./run.why.js')).why(call, given.id),
     }),
     verb({
       name: 'list',

@@ -12,6 +12,8 @@ interface Item {
 }
 interface Given {
   queue?: string | undefined;
+  key?: string | undefined;
+  priority?: number | undefined;
   agent?: string | undefined;
   onConflict?: string | undefined;
   at?: string | undefined;
@@ -20,7 +22,7 @@ interface Given {
 /** As many as one call takes. */
 const atOnce = 10_000;
 /** What a line may say. */
-const members = ['workflow', 'id', 'input', 'queue', 'onConflict', 'agent', 'at'] as const;
+const members = ['workflow', 'id', 'input', 'queue', 'key', 'priority', 'onConflict', 'agent', 'at'] as const;
 
 /** `writ run start --file`: a run for each line of JSON; options hold for lines that say nothing else. */
 export async function startMany(call: Call, workflow: string | undefined, file: string, given: Given): Promise<number> {
