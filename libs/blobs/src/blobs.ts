@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
-import { nuid, type NatsConnection } from '@nats-io/nats-core';
+import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
-import { readChunks } from './chunks.js';
+import { chunkSubject, readChunks, writeChunks, type Stored } from './chunks.js';
 
 /** What a blob is called: `sha256:` and 64 hex digits of its content. */
 export type BlobHash = `sha256:${string}`;
@@ -75,10 +75,10 @@ export class Blobs {
   async put(content: Uint8Array | ReadableStream<Uint8Array>): Promise<BlobRef> {
     if (content instanceof Uint8Array) {
       const hash = hashOf(content);
-      if (!(await this.has(hash))) await this.store.putBlob({ name: nameOf(hash) }, content);
-      return { hash, size: content.length };
+      if (await this.has(hash)) return { hash, size: content.length };
+      return this.write(ReadableStream.from([content]));
     }
-    return this.putStream(content);
+    return this.write(content);
   }
 
   /** @throws BlobNotFound @throws BlobCorrupt */
@@ -117,30 +117,51 @@ export class Blobs {
     if (await this.has(hash)) await this.store.delete(nameOf(hash));
   }
 
-  /** The hash is only known at the end, so the content waits under a name of its own and is then renamed. */
-  private async putStream(content: ReadableStream<Uint8Array>): Promise<BlobRef> {
-    const staged = `stage-${nuid.next()}`;
-    const digest = createHash('sha256');
-    const hashing = new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        digest.update(chunk);
-        controller.enqueue(chunk);
-      },
-    });
-    const { size } = await this.store.put({ name: staged }, content.pipeThrough(hashing));
-    const hash: BlobHash = `sha256:${digest.digest('hex')}`;
-    if (await this.has(hash)) await this.store.delete(staged);
-    else await this.store.update(staged, { name: nameOf(hash) });
-    return { hash, size };
+  /** The name is the hash, which is known at the end: what was written is named then, or purged where that content has come before. */
+  private async write(content: ReadableStream<Uint8Array>): Promise<BlobRef> {
+    const { sha256, ...stored } = await writeChunks(this.js, this.jsm, this.bucket, content);
+    const hash: BlobHash = `sha256:${sha256}`;
+    if (!(await this.name(sha256, stored)))
+      await this.jsm.streams.purge(`OBJ_${this.bucket}`, { filter: chunkSubject(this.bucket, stored.nuid) });
+    return { hash, size: stored.size };
   }
 
-  private async find(hash: string): Promise<{ nuid: string; chunks: number; size: number }> {
+  /** As the object store names what it stores. @returns false where there is an object of this name */
+  private async name(name: string, { nuid, chunks, size }: Stored): Promise<boolean> {
+    const there = await this.store.info(name);
+    if (there !== null && !there.deleted) return false;
+    const digest = `SHA-256=${base64Url(Buffer.from(name, 'hex'))}`;
+    const info = {
+      name,
+      bucket: this.bucket,
+      nuid,
+      chunks,
+      size,
+      digest,
+      mtime: new Date().toISOString(),
+      deleted: false,
+    };
+    const first = headers();
+    first.set('Nats-Rollup', 'sub');
+    first.set('Nats-Expected-Last-Subject-Sequence', `${there?.revision ?? 0}`);
+    try {
+      await this.js.publish(`$O.${this.bucket}.M.${base64Url(Buffer.from(name))}`, JSON.stringify(info), {
+        headers: first,
+      });
+      return true;
+    } catch (error) {
+      if (await this.has(`sha256:${name}`)) return false; // somebody was first, with the same
+      throw error;
+    }
+  }
+
+  private async find(hash: string): Promise<Stored> {
     const info = await this.store.info(nameOf(hash));
     if (info === null || info.deleted) throw new BlobNotFound(hash);
     return info;
   }
 
-  private async *verified(hash: string, info: { nuid: string; chunks: number }): AsyncGenerator<Uint8Array> {
+  private async *verified(hash: string, info: Stored): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
     for await (const chunk of readChunks(this.js, this.jsm, this.bucket, info)) {
       digest.update(chunk);
@@ -159,4 +180,9 @@ export function hashOf(content: Uint8Array): BlobHash {
 function nameOf(hash: string): string {
   if (!/^sha256:[0-9a-f]{64}$/.test(hash)) throw new TypeError(`'${hash.slice(0, 80)}' is not a blob's hash`);
   return hash.slice(7);
+}
+
+/** With padding, as the object store has it. */
+function base64Url(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
