@@ -911,6 +911,12 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'queue.no_key', promise: 'a start without the key that its queue needs is refused, and says which' },
   { id: 'queue.why', promise: 'a run that does not go on says why, since when, and which runs have what it waits for' },
+  {
+    id: 'budget.tool_calls',
+    promise:
+      'a tool call of a run is paid from its budget before it is intended, once for each effect, whatever made it',
+  },
+  { id: 'budget.in_token', promise: 'who acts in a run pays from its budget, however its token was handed on' },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

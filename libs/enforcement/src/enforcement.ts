@@ -6,6 +6,7 @@ import type { Outcome, Refused } from './action/action.events.js';
 import { approvalErrors } from './approvals/approval.errors.js';
 import { Approvals } from './approvals/approvals.js';
 import { TokenAuthenticator, type RefusedCall } from './authenticator.js';
+import { budgetErrors, Budgets } from './pipeline/budgets.js';
 import { Effects } from './pipeline/effects.js';
 import { Holder } from './pipeline/holder.js';
 import { Pipeline } from './pipeline/pipeline.js';
@@ -57,7 +58,7 @@ export class Enforcement implements AsyncDisposable {
   /** Begins to follow identity and policy; until both are known every call is refused with a code that may be retried. */
   static start(options: EnforcementOptions): Promise<Enforcement> {
     const { ledger, issuer, service, partition, log } = options;
-    registerErrors(actionErrors, approvalErrors);
+    registerErrors(actionErrors, approvalErrors, budgetErrors);
     const keys = options.keys ?? new KeySet({ url: options.jwksUrl ?? `${issuer}/jwks` });
     const running = new Running();
     const logged = log === undefined ? {} : { log };
@@ -91,6 +92,7 @@ export class Enforcement implements AsyncDisposable {
       effects: this.effects,
       approvals: new Approvals(ledger.commands('policy')),
       trust: this.trust(),
+      budgets: new Budgets(ledger.commands('scheduler')),
       policies,
       holder,
       running,
@@ -215,7 +217,7 @@ export class Enforcement implements AsyncDisposable {
       check: async (caller): Promise<Authority> => {
         const token = await verifier.verify(caller.rawToken);
         this.authenticator.check(token);
-        return { lost: () => this.lost(token) };
+        return { lost: () => this.lost(token), budget: token.budget };
       },
     };
   }

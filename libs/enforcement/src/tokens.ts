@@ -17,6 +17,8 @@ export interface VerifiedToken {
   /** `authorization_details` of type `writ`. */
   grant: readonly Capability[];
   run?: string;
+  /** The run whose budget pays for what is done with it. */
+  budget?: string;
   /** The chain of `act` (RFC 8693 section 4.1), outermost first. For a run's token the first is the run. */
   act: readonly string[];
   /** `jti` of the tokens that it was derived from. */
@@ -46,6 +48,7 @@ const claimsSchema = z.object({
   kind: z.enum(['agent', 'person', 'operator']),
   authorization_details: z.array(capability.or(z.object({ type: z.string() }))).default([]),
   run: z.string().exactOptional(),
+  budget: z.string().exactOptional(),
   act: actSchema.exactOptional(),
   from: z.array(z.string()).default([]),
   may_act: z.object({ sub: z.string() }).exactOptional(),

@@ -184,7 +184,7 @@ describe.each(await testedServers())('the credentials of each service on nats-se
 function forbiddenTo(user: BrokerUser): { publish: string[]; subscribe: string[] } {
   const others = brokerUsers.filter((each) => each !== user);
   const otherOwners = owners.filter((each) => each !== user);
-  const isAsked = { identity: ['scheduler'], scheduler: ['identity'], policy: brokerUsers } as Record<
+  const isAsked = { identity: ['scheduler'], scheduler: ['identity', 'tools'], policy: brokerUsers } as Record<
     string,
     readonly BrokerUser[]
   >;

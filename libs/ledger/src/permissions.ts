@@ -41,7 +41,14 @@ const needs: Readonly<Record<BrokerUser, Needs>> = {
   },
   'sandbox-runner': { ...enforces, blobs: true },
   memory: enforces,
-  tools: { ...enforces, blobs: true, discovers: true, among: ['tools.>'] },
+  // The scheduler keeps the budgets of runs, from which calls are paid.
+  tools: {
+    ...enforces,
+    commands: [...enforces.commands, 'scheduler'],
+    blobs: true,
+    discovers: true,
+    among: ['tools.>'],
+  },
   audit: { ...enforces, reads: everybody },
   gateway: { ...enforces, reads: everybody, discovers: true },
 };

@@ -11,6 +11,7 @@ import {
 import { actionAggregate } from '../action/action.js';
 import { approvalOf } from '../approvals/approvals.js';
 import { TenantPolicies } from '../policies/tenant-policies.js';
+import type { Cost } from './budgets.js';
 import { Effects } from './effects.js';
 import { Pipeline } from './pipeline.js';
 import type { ActingCaller, ActionRequest } from './request.js';
@@ -92,13 +93,24 @@ export function pipelineFixture(mode: 'enforce' | 'log-only' = 'enforce') {
     policies.apply({ type: 'policy_set.activated.v1', data: { version, mode, policies: 1 } });
   };
   use(POLICIES, 'v1');
-  const trusted = { revoked: false, unknown: false };
+  const trusted = { revoked: false, unknown: false, budget: undefined as string | undefined };
+  const charged: [account: string, effectId: string, cost: Cost][] = [];
+  const budgets = { left: Infinity };
   const running = new Running();
   const gone = new Set<string>();
   const make = (id: string) =>
     new Pipeline({
       effects: new Effects(owner),
       approvals,
+      budgets: {
+        charge: (_caller, account, effectId, cost) => {
+          if (charged.some(([, id]) => id === effectId)) return Promise.resolve();
+          if (budgets.left < 1) return Promise.reject(refuse('run.budget_exhausted', 'used up', { account }));
+          budgets.left--;
+          charged.push([account, effectId, cost]);
+          return Promise.resolve();
+        },
+      },
       policies: { decide: (_tenant, request) => policies.decide(request) },
       running: id === 'enf_1' ? running : new Running(),
       holder: {
@@ -112,11 +124,12 @@ export function pipelineFixture(mode: 'enforce' | 'log-only' = 'enforce') {
           if (trusted.revoked) return Promise.reject(refuse('auth.revoked', 'agt_1 was revoked'));
           return Promise.resolve({
             lost: () => (trusted.revoked ? refuse('auth.revoked', 'agt_1 was revoked') : undefined),
+            budget: trusted.budget,
           });
         },
       },
     });
-  return { owner, approvals, use, trusted, running, gone, make, pipeline: make('enf_1') };
+  return { owner, approvals, use, trusted, charged, budgets, running, gone, make, pipeline: make('enf_1') };
 }
 
 export function callerNamed(principal = 'agt_1', over: Partial<ActingCaller> = {}): ActingCaller {

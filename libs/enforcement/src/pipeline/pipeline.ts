@@ -8,6 +8,7 @@ import type { DecisionRecord } from '../decision.js';
 import { consult, recordOf, refOf, whatOf, withVerdict, type Call } from './call.js';
 import { mustBeEffectId, mustBeOwn } from './effect-id.js';
 import { isCode, settledBy, type Effects } from './effects.js';
+import type { Budgets } from './budgets.js';
 import type { Holder } from './holder.js';
 import { outcomeOf, summaryOf } from './outcome.js';
 import type { Authority, Policies, Trust } from './ports.js';
@@ -26,6 +27,8 @@ export interface PipelineParts {
   readonly effects: Effects;
   readonly approvals: Pick<Approvals, 'consume' | 'request'>;
   readonly trust: Trust;
+  /** Needed where actions cost something. */
+  readonly budgets?: Pick<Budgets, 'charge'> | undefined;
   readonly policies: Policies;
   readonly holder: Pick<Holder, 'id' | 'isGone'>;
   readonly running: Running;
@@ -58,6 +61,7 @@ export class Pipeline {
     if (joined !== undefined) return joined as Promise<Performed<T>>;
     return this.parts.running.during({ caller, effectId, what, authority: admitted.authority }, async (signal) => {
       signal.throwIfAborted();
+      await this.charge(admitted);
       const intent = await this.intend(admitted, this.parts.holder.id, false);
       return 'outcome' in intent
         ? intent
@@ -69,10 +73,24 @@ export class Pipeline {
   async begin(request: ActionRequest<never>): Promise<Begun | Stopped> {
     const admitted = await this.admit(request);
     if ('outcome' in admitted) return admitted;
+    await this.charge(admitted);
     const intent = await this.intend(admitted, workerHolder(request.caller), true);
     return 'outcome' in intent
       ? intent
       : { outcome: 'begun', decision: admitted.call.decision, position: intent.position };
+  }
+
+  /** What it costs is taken before it is intended: a refusal for want of budget stands in the ledger like any other. */
+  private async charge({ call, authority }: Admitted): Promise<void> {
+    const { caller, effectId, cost } = call.request;
+    if (authority.budget === undefined || cost === undefined || !this.parts.budgets) return;
+    try {
+      await this.parts.budgets.charge(caller, authority.budget, effectId, cost);
+    } catch (problem) {
+      if (problem instanceof DomainError && problem.code.startsWith('run.'))
+        await this.parts.effects.refuseQuietly(call.request, problem, call);
+      throw problem;
+    }
   }
 
   /** The second half. A repeat is a success. @throws DomainError `action.not_begun`, `action.not_yours`, `action.superseded` */

@@ -13,6 +13,8 @@ export interface Trust {
 
 /** What a token gave its holder, as long as nobody takes it away. */
 export interface Authority {
+  /** The run whose budget pays for what is done with the token. */
+  readonly budget?: string | undefined;
   /** The refusal, once it was revoked. Neither expiry nor silence of identity ends what has begun. */
   lost(): DomainError | undefined;
 }

@@ -1,6 +1,7 @@
 import type { Caller } from '@writ/api';
 import { DomainError, refuse, type Json } from '@writ/ledger/domain';
 import type { RequestContext, Resource } from '../cedar/request.js';
+import type { Cost } from './budgets.js';
 import { decisionDetails, type DecisionRecord } from '../decision.js';
 
 /** Who acts, as the pipeline needs it: every verified caller is one. */
@@ -27,6 +28,8 @@ export interface ActionRequest<T = unknown> {
   readonly redact?: readonly string[];
   /** `read` and `idempotent` may be done again when an earlier holder did not come back; others then end as `unknown`. Default `write`. */
   readonly effect?: 'read' | 'idempotent' | 'write' | 'irreversible';
+  /** What it takes out of the budget of the run in which it is done; counted once for each effect id. Default: nothing. */
+  readonly cost?: Cost;
   /** What is recorded of the outcome and handed out when the effect is asked for again, up to 64 KiB. Default: null. */
   readonly summary?: (value: T) => Json;
 }

@@ -13,6 +13,8 @@ export const grantEvents = {
     details: capabilitiesSchema,
     /** 0 for a run that no other run started. */
     depth: z.number().int().nonnegative(),
+    /** The run whose budget pays for what is done with its tokens. */
+    budget: z.string().exactOptional(),
   }),
   'grant.closed.v1': z.object({ run: z.string() }),
 };

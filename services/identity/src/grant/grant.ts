@@ -13,6 +13,7 @@ export interface OpenGrant {
   chain: readonly string[];
   details: readonly Capability[];
   depth: number;
+  budget?: string;
 }
 
 export type GrantCommand =
@@ -25,6 +26,8 @@ export type GrantCommand =
       parent?: string;
       onBehalfOf?: readonly string[];
       details?: readonly Capability[];
+      /** The run that has the budget. */
+      budget?: string;
     }
   /** The run ended: its tokens are worth nothing any more. */
   | { type: 'close' };
@@ -82,10 +85,11 @@ function issue(
       `${parent.run} was not granted run.start of ${command.workflow ?? 'anything'}`,
     );
   const parentage = command.parent === undefined ? {} : { parent: command.parent };
+  const paid = command.budget === undefined ? {} : { budget: command.budget };
   return [
     {
       type: 'grant.issued.v1',
-      data: { run, agent: command.agent, ...parentage, chain, details: plain(details), depth },
+      data: { run, agent: command.agent, ...parentage, chain, details: plain(details), depth, ...paid },
     },
   ];
 }

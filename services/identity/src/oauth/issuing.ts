@@ -63,7 +63,7 @@ function claimsOf(
   token: { jti: string; expires: number; tenant: string; client: Client; issued: TokenIssued },
 ): JWTStructured['payload'] {
   const { issued, client, expires, tenant, jti } = token;
-  const { principal, run, act, from, mayAct, groups, details } = issued;
+  const { principal, run, budget, act, from, mayAct, groups, details } = issued;
   const kind = principal === client.id ? client.kind : 'agent';
   return {
     iss: signed['iss'],
@@ -77,6 +77,7 @@ function claimsOf(
     kind,
     authorization_details: details,
     ...(run === undefined ? {} : { run }),
+    ...(budget === undefined ? {} : { budget }),
     ...(act.length === 0 ? {} : { act: nested(act) }),
     ...(from.length === 0 ? {} : { from }),
     ...(mayAct === undefined ? {} : { may_act: { sub: mayAct } }),

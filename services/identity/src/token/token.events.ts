@@ -13,6 +13,8 @@ export const tokenEvents = {
     details: capabilitiesSchema,
     /** The run that it is for. */
     run: z.string().exactOptional(),
+    /** The run whose budget pays for what is done with it. */
+    budget: z.string().exactOptional(),
     /** The chain of RFC 8693 `act`, outermost first, as ids of runs, agents and people; empty for a token of one's own. */
     act: z.array(z.string()),
     /** `jti` of the tokens that it was derived from: it falls with them. */

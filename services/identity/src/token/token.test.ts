@@ -57,6 +57,18 @@ describe('a token of one’s own', () => {
 });
 
 describe('a run’s token', () => {
+  test('names the run whose budget pays, however it is narrowed or handed on', () => {
+    verifies('budget.in_token');
+    partition.do('grant', 'run_paid', { type: 'issue', agent: 'agt_a', onBehalfOf: ['psn_1'], budget: 'run_account' });
+    const own = { type: 'issue_for_run', run: 'run_paid', presented: presented('agt_a') };
+    expect(issue('agt_a', own)).toMatchObject([{ data: { run: 'run_paid', budget: 'run_account' } }]);
+    const held = presented('agt_a', { run: 'run_paid', act: ['run_paid', 'psn_1'], mayAct: 'agt_b' });
+    expect(issue('agt_b', { type: 'narrow', presented: held })).toMatchObject([{ data: { budget: 'run_account' } }]);
+    expect(
+      issue('agt_a', { type: 'issue_for_run', run: 'run_1', presented: presented('agt_a') })[0]?.data,
+    ).not.toHaveProperty('budget');
+  });
+
   test('acts as the run’s agent, for everyone up to the person who started the first run', () => {
     expect(issue('agt_b', { type: 'issue_for_run', run: 'run_2', presented: presented('agt_b') })).toMatchObject([
       {

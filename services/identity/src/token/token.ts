@@ -1,5 +1,5 @@
 import { refuse, type Aggregate, type Capability, type Peek } from '@writ/ledger/domain';
-import { maxDepth, openGrant } from '../grant/grant.js';
+import { maxDepth, openGrant, type OpenGrant } from '../grant/grant.js';
 import { peekPrincipal, plain, within, type ActivePrincipal } from '../principal/principal.js';
 import { notRevoked } from '../revocation/revocation.js';
 import { tokenEvents, type TokenEvent, type TokenIssued } from './token.events.js';
@@ -60,9 +60,11 @@ function origin(command: TokenCommand, client: ActivePrincipal, peek: Peek): Ori
       return own(command, client);
     case 'issue_for_run':
       return forRun(command, peek);
-    case 'narrow':
-      if (command.presented.run !== undefined) openGrant(peek, command.presented.run);
-      return narrowed(command, client);
+    case 'narrow': {
+      const { run } = command.presented;
+      const grant = run === undefined ? undefined : openGrant(peek, run);
+      return { ...narrowed(command, client), ...budgetOf(grant) };
+    }
   }
 }
 
@@ -93,7 +95,13 @@ function forRun(command: Extract<TokenCommand, { type: 'issue_for_run' }>, peek:
     details: plain(details),
     act: [grant.run, ...grant.chain],
     from: [],
+    ...budgetOf(grant),
   };
+}
+
+/** Whoever acts in a run spends from its budget, however the token was handed on. */
+function budgetOf(grant: OpenGrant | undefined): Pick<Origin, 'budget'> {
+  return grant?.budget === undefined ? {} : { budget: grant.budget };
 }
 
 function narrowed(command: Extract<TokenCommand, { type: 'narrow' }>, client: ActivePrincipal): Origin {

@@ -13,6 +13,8 @@ export interface GrantRequest {
   parent?: string;
   onBehalfOf?: readonly string[];
   details?: readonly Capability[];
+  /** The run whose budget pays for what is done in it. */
+  budget?: string;
   trace?: string;
 }
 

@@ -225,6 +225,7 @@ function requestOf<T extends Answered<ToolResult>>(
     effectId,
     ...(approval !== undefined && approval !== '' && { approval }),
     effect: repeatOf(definition),
+    cost: { toolCalls: 1 },
     summary: ({ summary }) => summary,
   };
 }
