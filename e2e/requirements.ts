@@ -65,6 +65,38 @@ export const requirements: readonly Requirement[] = [
     promise: 'what a function gives up in the moment in which it comes true settles once, by what the ledger had first',
   },
   {
+    id: 'run.start_and_send',
+    promise:
+      'a message that goes with a start is in the same commit, once under its key, also where the run is there already',
+  },
+  {
+    id: 'run.update_seen',
+    promise:
+      'an update is recorded only if nothing came to the run since its code accepted it: the handler begins in that very state',
+  },
+  {
+    id: 'run.update_replay',
+    promise: 'code that does not handle an update that the record says was accepted has diverged',
+  },
+  {
+    id: 'run.answers',
+    promise: 'a run answers queries wherever it is, and does an update once, also when its worker dies over it',
+  },
+  {
+    id: 'scheduler.generations',
+    promise:
+      'a run with a loop is rebuilt from its newest generation, also by another scheduler, and keeps its messages and its record',
+  },
+  {
+    id: 'scheduler.generations_bounded',
+    promise: 'what the scheduler remembers of a run with a loop, and reads to rebuild it, does not grow with its age',
+  },
+  {
+    id: 'sdk.loop',
+    promise:
+      'a loop goes on from its state whether its run stays where it is or is rebuilt, and takes messages, timers and children along',
+  },
+  {
     id: 'sdk.steers',
     promise: 'a message steers a run in the middle of a step: the step is aborted, and a replay takes the same way',
   },
@@ -815,6 +847,16 @@ export const requirements: readonly Requirement[] = [
     promise: 'at ctx.patched new runs take the new way and runs that were begun before it the old one, on every replay',
   },
   {
+    id: 'versions.restart',
+    promise:
+      'a run that ended or is paused goes on from a step: what came before is kept, what follows is done anew under new effect ids, and named',
+  },
+  {
+    id: 'versions.fork',
+    promise:
+      'a run can begin with the recorded part of another one, performs none of it, and goes its own way from there',
+  },
+  {
     id: 'versions.check',
     promise:
       'writ run check replays recorded runs on changed code, performs nothing, and says which would diverge and where',
@@ -836,20 +878,6 @@ export const requirements: readonly Requirement[] = [
     id: 'queue.fair',
     promise:
       'slots go to keys in turn, by share and cost, nobody starves, and none is left free that somebody may have',
-  },
-  {
-    id: 'scheduler.generations',
-    promise:
-      'a run with a loop is rebuilt from its newest generation, also by another scheduler, and keeps its messages and its record',
-  },
-  {
-    id: 'scheduler.generations_bounded',
-    promise: 'what the scheduler remembers of a run with a loop, and reads to rebuild it, does not grow with its age',
-  },
-  {
-    id: 'sdk.loop',
-    promise:
-      'a loop goes on from its state whether its run stays where it is or is rebuilt, and takes messages, timers and children along',
   },
   {
     id: 'stream.resume',

@@ -13,18 +13,20 @@ import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.j
 import type { CallOptions } from '../define/context.js';
 import { checkAttributes } from '../define/attributes.js';
 import { durationMs } from '../define/duration.js';
+import { givenBytes } from '../define/given.js';
 import { parse } from '../define/schema.js';
-import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
+import { definitionOf, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
 import { errorOf } from '../errors/error-of.js';
 import { CancelledError, TimeoutError, WritError } from '../errors/errors.js';
 import { checkStartOptions } from '../run/child.js';
+import { queryRun, updateRun } from './consult.js';
 import { Ends } from './ends.js';
 import { watch } from './events.js';
 import { newId, newRunId } from './ids.js';
 import type { ReplayReport, Run, StartOptions } from './run.js';
+import { streamRun } from './run-stream.js';
 import type { Session } from './session.js';
 import { errorOfProblem, Together } from './together.js';
-import { streamRun } from './run-stream.js';
 
 /** Node's timers take 31 bits of milliseconds. */
 const longestMs = 2 ** 31 - 1;
@@ -58,51 +60,82 @@ export async function startRun(
   opts: StartOptions = {},
 ): Promise<Run<unknown>> {
   checkStartOptions(opts, 'client');
+  if (opts.attributes) checkAttributes(opts.attributes, false);
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
-  if (opts.attributes) checkAttributes(opts.attributes, false);
   const data = input === undefined ? undefined : encodeBytes(input);
   const request = {
     workflow: workflow.name,
     id: opts.id ?? newRunId(),
     onConflict: opts.onConflict ?? '',
     queue: opts.queue ?? '',
+    key: opts.key ?? '',
+    priority: opts.priority ?? 0,
     version: def.version ?? '',
     ...(data && { input: { data } }),
+    ...(opts.send ? { send: await firstMessage(def, opts.send) } : {}),
     ...(opts.at ? { startTime: timestampFromDate(opts.at) } : {}),
+    ...(opts.attributes ? { attributes: { ...opts.attributes } } : {}),
+    ...(opts.fork ? { fork: { after: '', ...opts.fork } } : {}),
     grant: (opts.grant ?? []).map(({ actions, resources }) => ({
       actions: [...actions],
       resources: [...(resources ?? [])],
     })),
   };
-    ...(opts.attributes ? { attributes: { ...opts.attributes } } : {}),
-    ...(opts.fork ? { fork: { after: '', ...opts.fork } } : {}),
   const { id } = await client.starts.add(request, data?.length ?? 0, opts.signal);
   return runHandle(client, id, workflow);
 }
 
+async function firstMessage(
+  def: WorkflowDefinition,
+  { message, data, idempotencyKey }: NonNullable<StartOptions['send']>,
+) {
+  const bytes = await givenBytes(def, 'message', message, data);
+  return { message, idempotencyKey: idempotencyKey ?? newId('cmd'), ...(bytes && { data: { data: bytes } }) };
+}
+
+const decoded = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : decodeBytes(bytes));
+
 /** A handle on a run; asks nothing until it is used. */
 export function runHandle(client: RunClient, id: string, workflow?: Workflow): Run<unknown> {
   const { session } = client;
-  const messages: Messages = (workflow && definitionOf<WorkflowDefinition>(workflow).messages) ?? {};
+  const definition = workflow && definitionOf<WorkflowDefinition>(workflow);
   return {
     id,
     result: (opts) => awaitResult(client, id, opts),
     async send(message, data, opts = {}) {
-      if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
-      const payload = data === undefined ? undefined : encodeBytes(data);
+      const payload = await givenBytes(definition, 'message', message, data);
       const idempotencyKey = opts.idempotencyKey ?? newId('cmd');
       const request = { id, message, idempotencyKey, ...(payload && { data: { data: payload } }) };
       await client.sends.add(request, payload?.length ?? 0, opts.signal);
+    },
+    async query(query: string, input?: unknown, { signal }: CallOptions = {}) {
+      return decoded(
+        await queryRun(session, id, query, await givenBytes(definition, 'query', query, input), { signal }),
+      );
+    },
+    async update(update: string, input?: unknown, opts: CallOptions & { idempotencyKey?: string } = {}) {
+      const data = await givenBytes(definition, 'update', update, input);
+      const { idempotencyKey = newId('cmd') } = opts;
+      const ask = (signal: AbortSignal | undefined) => updateRun(session, id, update, data, { idempotencyKey, signal });
+      return decoded(await inTime(`run ${id} did not do '${update}' in time`, opts, ask));
     },
     async cancel({ reason = '', force = false, signal } = {}) {
       const receipt = await session.call(RunService.method.cancelRun, { id, reason, force }, { signal });
       const { stopped, undone, outcomeUnknown } = receipt;
       return { stopped, undone, outcomeUnknown };
     },
+    async pause({ reason = '', signal } = {}) {
+      await session.call(RunService.method.pauseRun, { id, reason }, { signal });
+    },
     async resume({ signal } = {}) {
       await session.call(RunService.method.resumeRun, { id }, { signal });
     },
+    async restart(from, { reason = '', signal } = {}) {
+      const { dropped } = await session.call(RunService.method.restartRun, { id, from, reason }, { signal });
+      return { dropped };
+    },
+    stream: (opts) => streamRun(session, id, opts),
     replay: (opts) => replayRun(session, id, opts?.signal),
     [Symbol.asyncIterator]: () => runEvents(session, id),
   };
@@ -116,32 +149,30 @@ async function* runEvents(session: Session, id: string) {
 }
 
 async function awaitResult({ session, ends }: RunClient, id: string, opts: CallOptions = {}): Promise<unknown> {
-  const { state, result, error, problem } = await inTime(id, opts, (signal) => ends.wait(id, signal));
+  const { state, result, error, problem } = await inTime(`the run ${id} did not end in time`, opts, (signal) =>
+    ends.wait(id, signal),
+  );
   if (problem) throw errorOfProblem(problem);
   if (state === RunState.SUCCEEDED) return result && decodeBytes(await resultBytes(session, id, result, opts.signal));
-    async pause({ reason = '', signal } = {}) {
-      await session.call(RunService.method.pauseRun, { id, reason }, { signal });
-    },
   if (state === RunState.CANCELLED) throw new CancelledError(error?.message || `the run ${id} was cancelled`);
   const { code = 'run.failed', message = 'the run failed', details = {} } = error ?? {};
-    stream: (opts) => streamRun(session, id, opts),
   throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });
 }
 
 /** @throws TimeoutError */
 async function inTime<T>(
-  id: string,
+  late: string,
   { timeout, signal }: CallOptions,
   wait: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
   if (timeout === undefined) return wait(signal);
-  const late = new AbortController();
+  const stop = new AbortController();
   const timeoutMs = Math.min(durationMs(timeout), longestMs);
   const timer = setTimeout(() => {
-    late.abort(new TimeoutError(`the run ${id} did not end in time`, { details: { run: id } }));
+    stop.abort(new TimeoutError(late));
   }, timeoutMs);
   try {
-    return await wait(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+    return await wait(signal ? AbortSignal.any([signal, stop.signal]) : stop.signal);
   } finally {
     clearTimeout(timer);
   }

@@ -15,25 +15,36 @@ export interface Capability {
 }
 
 /** How a run is started. */
-export interface StartOptions {
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any workflow
+export interface StartOptions<M extends Messages = any> {
   /** Chosen by you, 1 to 200 characters; makes a repeated start harmless. */
   id?: string;
   /** What to do when the id is taken: `fail` (default, `run.conflict`) or give the run that is there. */
   onConflict?: 'fail' | 'attach';
+  /**
+   * A message that goes with the start, in the same commit; with `onConflict: 'attach'` it is sent to the run that is there. A repeat under the same
+   * `idempotencyKey` sends it once.
+   */
+  send?: { [K in keyof M & string]: { message: K; data: In<M[K]>; idempotencyKey?: string } }[keyof M & string];
+  /** Of workers; default `default`. With limits (`writ queue set`) it also says how many of its runs go on at once, and how fast they begin. */
   queue?: string;
-  /** Not before. */
-  at?: Date;
-  fork?: { run: string; after?: string };
-  onBehalfOf?: string;
-  /** Narrower rights for this run; must be within what the starter holds. Absent: all of it. */
-  grant?: readonly Capability[];
-  signal?: AbortSignal;
   /** In a queue with limits: what the run shares its key's limits and turn with. Default: what the queue takes from the input. */
   key?: string;
   /** In a queue with limits: -9 to 9, the higher goes first; default 0. */
   priority?: number;
   /** By which the run is found, at most 16. They are no part of what makes two starts the same. */
   attributes?: Attributes;
+  /** Not before. */
+  at?: Date;
+  /**
+   * Begins with the record of another run of the workflow: up to this step, call or wait (`load/1`), or with all of it. What is recorded there is not done
+   * again, what follows is done by this run, with its own input.
+   */
+  fork?: { run: string; after?: string };
+  onBehalfOf?: string;
+  /** Narrower rights for this run; must be within what the starter holds. Absent: all of it. */
+  grant?: readonly Capability[];
+  signal?: AbortSignal;
 }
 
 /** What a cancellation reached. */
@@ -54,13 +65,6 @@ export interface ReplayReport {
   readonly firstDifference?: { readonly event: string; readonly expected: unknown; readonly actual: unknown };
 }
 
-/** A handle on a run: a value without a connection of its own, and not a promise. Iterating gives its events from the first one. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a run whose messages are not known takes any
-export interface Run<O = unknown, M extends Messages = any> extends AsyncIterable<LedgerEvent> {
-  readonly id: string;
-  /**
-   * Waits for the end.
-   * @throws the error that the run failed with; CancelledError
 /** What a step of a run says to those who watch, or what became of it. `cursor` goes on behind it. */
 export type RunDelta = { readonly cursor: string; /** `draft/1` */ readonly step: string; readonly attempt: number } & (
   | { readonly type: 'data'; readonly data: unknown }
@@ -76,6 +80,18 @@ export type RunDelta = { readonly cursor: string; /** `draft/1` */ readonly step
   | { readonly type: 'ended'; readonly state: 'succeeded' | 'failed' | 'cancelled' }
 );
 
+/** A handle on a run: a value without a connection of its own, and not a promise. Iterating gives its events from the first one. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a run whose messages are not known takes any
+export interface Run<
+  O = unknown,
+  M extends Messages = any,
+  Q extends Answers = any,
+  U extends Answers = any,
+> extends AsyncIterable<LedgerEvent> {
+  readonly id: string;
+  /**
+   * Waits for the end.
+   * @throws the error that the run failed with; CancelledError
    */
   result(opts?: CallOptions): Promise<O>;
   /** Sends a message: buffered, in order, kept until the run takes it. */
@@ -84,17 +100,43 @@ export type RunDelta = { readonly cursor: string; /** `draft/1` */ readonly step
     data: In<M[K]>,
     opts?: { idempotencyKey?: string; signal?: AbortSignal },
   ): Promise<void>;
+  /**
+   * Asks the run something. It is answered where it lives, else by a replay of its record, also when it has ended; nothing is recorded.
+   * @throws WritError `run.no_worker` where no worker has its code; `run.no_handler`; what the code threw
+   */
+  query<K extends keyof Q & string>(
+    query: K,
+    ...args: AskArguments<Q[K], { signal?: AbortSignal }>
+  ): Promise<Told<Q[K]>>;
+  /**
+   * Asks the run to do something, and waits until it is done. The same `idempotencyKey` is the same update, done once.
+   * @throws what the run's code refused it with, before anything was recorded, or failed with; WritError `run.ended`
+   */
+  update<K extends keyof U & string>(
+    update: K,
+    ...args: AskArguments<U[K], CallOptions & { idempotencyKey?: string }>
+  ): Promise<Told<U[K]>>;
   /** Stops the run and all that it owns; `force` does not wait for its clean-up. */
   cancel(opts?: { reason?: string; force?: boolean; signal?: AbortSignal }): Promise<CancelReceipt>;
   /** No worker has the run until it is resumed. What is under way is given up and made anew then; messages are kept, timers run on. */
   pause(opts?: { reason?: string; signal?: AbortSignal }): Promise<void>;
   /** Lets a paused run go on: one that was paused by `pause`, one whose code diverged, or one with a step that is exhausted and waits for a person. @throws WritError `run.not_paused` */
   resume(opts?: { signal?: AbortSignal }): Promise<void>;
-  /** Re-executes the run from its record, without any effect, and compares. */
-  replay(opts?: { code?: 'recorded' | 'current'; signal?: AbortSignal }): Promise<ReplayReport>;
-}
+  /**
+   * Lets a run that has ended, or is paused, go on from a step, call or wait (`charge/1`): what was recorded before it is kept, what follows is done anew
+   * by the code that the workers have now. Messages that came are there again; time and randomness are new from there on.
+   * @returns effects after that point, which may happen once more: `step charge/1`, `run run_…`
+   * @throws WritError `run.not_restartable` for a run that goes on, `run.no_such_step`, `run.cannot_cut`
+   */
+  restart(
+    from: string,
+    opts?: { reason?: string; signal?: AbortSignal },
+  ): Promise<{ readonly dropped: readonly string[] }>;
   /**
    * What its steps write with `ctx.write`, from the first that is still held or behind a cursor, then live, until the run has ended. Goes on by itself
    * where a connection broke.
    */
   stream(opts?: { after?: string; signal?: AbortSignal }): AsyncIterable<RunDelta>;
+  /** Re-executes the run from its record, without any effect, and compares. */
+  replay(opts?: { code?: 'recorded' | 'current'; signal?: AbortSignal }): Promise<ReplayReport>;
+}

@@ -42,6 +42,8 @@ export async function start(
       workflow: workflow.name,
       input: input === undefined ? undefined : encodeBytes(input),
       queue: opts.queue ?? '',
+      key: opts.key ?? '',
+      priority: opts.priority ?? 0,
       ...(opts.grant ? { grant: opts.grant } : {}),
       attach: opts.onConflict === 'attach',
     },
@@ -95,6 +97,7 @@ function childRun(scope: RunScope, id: string, name: string, def: WorkflowDefini
       ),
     pause: () => Promise.reject(outsideOnly('run.pause')),
     resume: () => Promise.reject(outsideOnly('run.resume')),
+    restart: () => Promise.reject(outsideOnly('run.restart')),
     replay: () => Promise.reject(outsideOnly('run.replay')),
     stream: () => {
       throw outsideOnly('run.stream');

@@ -15,7 +15,7 @@ import { ask, emit, sleep, wait } from './waits.js';
 /** The context of one run. Its promises may be looked at late or never: a rejection that nobody awaits is not the process's affair. */
 export function contextOf(scope: RunScope): Context<Messages> {
   const { executor } = scope;
-  const crypto = seededCrypto(executor.runId);
+  const crypto = seededCrypto(() => executor.lives.seed);
   const context = {
     runId: executor.runId,
     signal: executor.cancellation.signal,
@@ -25,7 +25,7 @@ export function contextOf(scope: RunScope): Context<Messages> {
     },
     get crypto() {
       const turn = currentTurn();
-      return turn ? (turn.crypto ??= seededCrypto(`${executor.runId}\n${turn.prefix}`)) : crypto;
+      return turn ? (turn.crypto ??= seededCrypto(() => `${executor.lives.seed}\n${turn.prefix}`)) : crypto;
     },
     step: (name, fn, opts) => calm(step(scope, name, fn, opts)),
     call: (tool: never, input: unknown, opts?: object) => calm(call(scope, tool, input, opts)),

@@ -30,6 +30,7 @@ export function execute(
 ): { executor: RunExecutor; start(): Promise<void> } {
   const performer = {
     runId: activation.runId,
+    life: activation.life ?? activation.runId,
     timers: around.timers,
     log: (slot: Key, attempt: number) =>
       logger(

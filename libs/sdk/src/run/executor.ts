@@ -18,6 +18,7 @@ import {
 } from './record.js';
 import type { Handlers } from './handlers.js';
 import { outsideSteps } from './inside.js';
+import { Lives } from './lives.js';
 import { feed } from './replay.js';
 import { rest } from './rest.js';
 import { aborted, callOfApproval, Slot, type Request } from './slot.js';
@@ -49,6 +50,7 @@ export class RunExecutor {
   /** What the code answers; set before it is called. */
   handlers: Handlers | undefined;
   readonly tally = new Tally();
+  readonly lives: Lives;
 
   readonly #slots = new Map<string, Slot>();
   readonly #entries: Entry[] = [];
@@ -71,7 +73,8 @@ export class RunExecutor {
     private readonly attempts: Attempts,
     private readonly performer: Performer,
   ) {
-    this.now = new Date(activation.startedAtMs);
+    this.lives = new Lives(activation);
+    this.now = this.lives.began;
     this.silent = activation.journal.length + activation.pending.length > 0 || activation.ended === true;
   }
 
@@ -153,7 +156,7 @@ export class RunExecutor {
   settle(entry: Entry): void {
     this.tally.add(entry, this.#slots.get(keyText(entry))?.sent);
     if (entry.kind === 'cancel') {
-      this.now = new Date(entry.timeMs);
+      this.now = this.lives.pass(entry);
       return this.cancel(entry.outcome.type === 'cancel' ? entry.outcome.reason : '');
     }
     if (entry.outcome.type === 'accepted') return this.#accepted(entry, entry.outcome.update, entry.outcome.value);
@@ -162,7 +165,7 @@ export class RunExecutor {
       if (slot && slot.phase !== 'settled') this.#again(slot, entry.outcome.attempt);
       return;
     }
-    this.now = new Date(entry.timeMs);
+    this.now = this.lives.pass(entry);
     if (entry.kind === 'approval') this.#approve(entry);
     if (!slot) return;
     this.#slots.delete(slot.key);
@@ -209,13 +212,9 @@ export class RunExecutor {
     });
   }
 
-  /** Resolves when no update is being handled. */
-  async unanswered(): Promise<void> {
-    for (;;) {
-      const update = this.open().find(({ kind }) => kind === 'update');
-      if (!update) return;
-      await update.outcome.catch(() => {});
-    }
+  /** The update that was accepted last and whose answer is not recorded. */
+  get handling(): Slot | undefined {
+    return this.open().find(({ kind }) => kind === 'update');
   }
 
   /** How many entries the function had seen by now, when it has come to rest; undefined where it is not to be asked any more. */
@@ -224,8 +223,9 @@ export class RunExecutor {
     return this.#dropped || this.end ? undefined : this.#delivered;
   }
 
-  #accepted({ kind, name, timeMs }: Entry, update: string, data: Bytes): void {
-    this.now = new Date(timeMs);
+  #accepted(entry: Entry, update: string, data: Bytes): void {
+    this.now = this.lives.pass(entry);
+    const { kind, name } = entry;
     const slot = this.issue({ kind, name, answers: true });
     const answered = (answer: Done) => {
       slot.answer = answer;
@@ -251,9 +251,12 @@ export class RunExecutor {
   /** After the journal: what was reported waits for its entry, everything else that was held begins. */
   #goLive(): void {
     this.replaying = this.silent = false;
+    const { handling } = this;
+    if (handling?.answer) this.#send(handling, handling.answer);
     if (this.end) return; // what it left open is of no use to anyone
     const pending = new Map(this.activation.pending.map((each) => [keyText(each), each]));
     for (const slot of this.open()) {
+      if (slot.answer) continue;
       const known = pending.get(slot.key);
       const approving = pending.has(`${slot.name}/${slot.occurrence}/approval#1`);
       if (!known && !approving) {
@@ -261,7 +264,6 @@ export class RunExecutor {
         continue;
       }
       slot.phase = known && slot.perform ? 'sent' : 'waiting';
-      if (slot.answer) this.#send(slot, slot.answer);
       slot.failures = known?.failures ?? 0;
       if (slot.signal?.aborted) this.#giveUp(slot, aborted);
       else if (slot.perform && known?.due) this.#attempt(slot, slot.failures + 1);
@@ -383,7 +385,7 @@ export class RunExecutor {
   }
 
   #effect(slot: Slot): string {
-    return `${this.runId}/${slot.key}/${slot.failures + 1}`;
+    return `${this.lives.id}/${slot.key}/${slot.failures + 1}`;
   }
 
   async #pump(): Promise<void> {

@@ -15,13 +15,15 @@ import { Writing } from './writing.js';
 /** Who performs, and for what. */
 export interface Performer {
   readonly runId: string;
+  /** Of the run: another one's effects are not its own. */
+  readonly life: string;
   readonly timers: Timers;
   log(slot: Slot, attempt: number): Logger;
 }
 
 /** The same for every attempt, so that whoever is called can tell a repeat. */
-export const idempotencyKey = (runId: string, slot: { name: string; occurrence: number }) =>
-  `${runId}/${slot.name}#${slot.occurrence}`;
+export const idempotencyKey = (life: string, slot: { name: string; occurrence: number }) =>
+  `${life}/${slot.name}#${slot.occurrence}`;
 
 /** Begins one attempt of a step or a call. */
 export function beginAttempt(by: Performer, slot: Slot, perform: Performance, attempt: number): LiveAttempt {
@@ -50,7 +52,7 @@ async function makeAttempt(
       : () => {};
   pulse.listen();
   try {
-    const code = runCode(by, slot, perform, attempt, { abort, pulse });
+    const code = runCode(by, slot, perform, attempt, live);
     const result = await Promise.race([code, aborted(abort.signal)]);
     if ('type' in result) return result;
     return { type: 'completed', attempt, value: encodeValue(result.value), ...streamed(writing) };
@@ -74,7 +76,7 @@ function runCode(
   const ctx = {
     signal,
     attempt,
-    idempotencyKey: idempotencyKey(by.runId, slot),
+    idempotencyKey: idempotencyKey(by.life, slot),
     log: by.log(slot, attempt),
     heartbeat: (progress?: unknown) => pulse.beat(progress),
     progress: slot.progress && decodeBytes(slot.progress),

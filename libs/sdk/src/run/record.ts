@@ -83,6 +83,9 @@ export type Wish =
       readonly workflow: string;
       readonly input: Bytes;
       readonly queue: string;
+      /** Its place in a queue with limits. */
+      readonly key: string;
+      readonly priority: number;
       readonly grant?: readonly Grant[];
       readonly attach: boolean;
     }
@@ -192,6 +195,17 @@ export interface Activation {
   /** What earlier attempts said last about themselves, by `name#occurrence`. */
   readonly progress?: ReadonlyMap<string, Bytes>;
   readonly queue: string;
+  /** Where the journal begins with what was recorded before, by an earlier life of the run or by another one. */
+  readonly kept?: readonly KeptEntries[];
+  /** Of a run that was restarted. */
+  readonly life?: string;
+}
+
+/** The journal's entries up to here are of a life that was called so, and ended then. */
+export interface KeptEntries {
+  readonly life: string;
+  readonly entries: number;
+  readonly untilMs: number;
 }
 
 /** What was stopped by a cancellation, and what did not tell how it ended. */

@@ -59,9 +59,10 @@ export class RunScope {
 
   /** `run/name#occurrence/attempt`: the same id is performed once. */
   effectId(slot: Slot, attempt: number): string {
-    const id = `${this.executor.runId}/${slot.key}/${attempt}`;
+    const { id: life } = this.executor.lives;
+    const id = `${life}/${slot.key}/${attempt}`;
     if (id.length <= maxEffectId) return id;
-    return `${this.executor.runId}/${createHash('sha256').update(slot.key).digest('base64url')}/${attempt}`;
+    return `${life}/${createHash('sha256').update(slot.key).digest('base64url')}/${attempt}`;
   }
 
   /** Silent while results are replayed. */

@@ -18,17 +18,21 @@ class SeededBytes {
   }
 }
 
-/** The part of WebCrypto that a workflow may use; the same run gets the same values in every replay. */
-export function seededCrypto(runId: string): Pick<webcrypto.Crypto, 'randomUUID' | 'getRandomValues'> {
-  const random = new SeededBytes(`writ.run/1\n${runId}`);
+/** The part of WebCrypto that a workflow may use; the same run gets the same values in every replay. Another seed begins another sequence. */
+export function seededCrypto(seed: () => string): Pick<webcrypto.Crypto, 'randomUUID' | 'getRandomValues'> {
+  let [of, random] = ['', new SeededBytes('')];
+  const fill = (target: Uint8Array) => {
+    if (of !== seed()) random = new SeededBytes(`writ.run/1\n${(of = seed())}`);
+    random.fill(target);
+  };
   return {
     getRandomValues(array) {
-      if (ArrayBuffer.isView(array)) random.fill(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+      if (ArrayBuffer.isView(array)) fill(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
       return array;
     },
     randomUUID() {
       const bytes = new Uint8Array(16);
-      random.fill(bytes);
+      fill(bytes);
       bytes[6] = (bytes[6]! & 0x0f) | 0x40; // version 4
       bytes[8] = (bytes[8]! & 0x3f) | 0x80; // variant of RFC 9562
       const hex = Buffer.from(bytes).toString('hex');

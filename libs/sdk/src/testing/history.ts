@@ -1,6 +1,6 @@
 import type { ReplayReport } from '../client/run.js';
 import { WritError } from '../errors/errors.js';
-import type { Activation, Bytes, Entry, Outcome, Pending, RunEnd } from '../run/record.js';
+import type { Activation, Bytes, KeptEntries, Entry, Outcome, Pending, RunEnd } from '../run/record.js';
 import type { Rehearsal } from '../run/strict-replay.js';
 import { endOf, type TestRun } from './test-run.js';
 
@@ -13,6 +13,9 @@ export interface History {
   readonly version?: string;
   readonly startedAt: string;
   readonly input?: unknown;
+  /** Where it was restarted or forked: whose the first entries are. */
+  readonly kept?: readonly KeptEntries[];
+  readonly life?: string;
   readonly journal: readonly unknown[];
   readonly pending: readonly Pending[];
   readonly end?: unknown;
@@ -49,6 +52,8 @@ export function historyOf(run: TestRun): History {
     workflow: run.workflow,
     startedAt: new Date(run.startedAtMs).toISOString(),
     ...(run.input === undefined ? {} : { input: run.input }),
+    ...(run.kept.length > 0 && { kept: run.kept }),
+    ...(run.life !== run.id && { life: run.life }),
     journal: run.journal,
     pending: run.end ? [] : run.pending,
     ...(end ? { end } : {}),
@@ -73,6 +78,8 @@ export function openHistory(history: History): { activation: Activation; end: Ru
     journal,
     pending: history.pending,
     queue: 'default',
+    ...(history.kept && { kept: history.kept }),
+    ...(history.life !== undefined && { life: history.life }),
   };
   return { activation, end: history.end === undefined ? undefined : revived(history.end as Stored<RunEnd>) };
 }

@@ -52,7 +52,6 @@ export class TestScheduler {
       record: (run, type, data) => this.record(run, type, data),
       deliver: (run, entry) => this.#deliver(run, entry),
       settle: (run, key, outcome, recorded) => this.settle(run, key, outcome, recorded),
-      settled: () => this.settled(),
       now: () => options.clock.now(),
     });
   }
@@ -63,6 +62,10 @@ export class TestScheduler {
 
   update(id: string, update: string, data: Bytes, key: string): Promise<Bytes> {
     return this.#consults.update(id, update, data, key);
+  }
+
+  now(): number {
+    return this.options.clock.now();
   }
 
   newId(prefix: string): string {
@@ -158,7 +161,7 @@ export class TestScheduler {
   async settled(): Promise<void> {
     for (let quiet = 0; quiet < 2;) {
       await (quiet === 0 && this.#isStuck() ? new Promise((resolve) => setTimeout(resolve, 1)) : rest());
-      const busy = [...this.runs.values()].some((run) => run.busy);
+      const busy = [...this.runs.values()].some((run) => run.busy || run.asked);
       if (busy && this.options.clock.waiting > 0 && ++this.#turns > 40) break; // a step that only its time limit ends
       quiet = busy ? 0 : quiet + 1;
     }
@@ -194,7 +197,8 @@ export class TestScheduler {
     if (!definition || run.paused) return;
     run.busy = true;
     const attempt = `${run.id}/${++run.attempt}`;
-    const activation = { ...run, attempt, runId: run.id, journal: [...run.journal], pending: run.pending };
+    const { life, pending } = run;
+    const activation = { ...run, attempt, runId: run.id, life, journal: [...run.journal], pending };
     const port: RunPort = {
       report: (report) => run.executor === executor && this.#report(run, report),
       write: (step, chunks, written) => {

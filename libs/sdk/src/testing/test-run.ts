@@ -13,6 +13,7 @@ import {
   type Entry,
   type Failure,
   type Key,
+  type KeptEntries,
   type Outcome,
   type Pending,
   type Receipt,
@@ -51,6 +52,8 @@ export class TestRun {
   readonly events: LedgerEvent[] = [];
   /** What its steps wrote. */
   readonly stream = new TestStream();
+  /** Somebody asks it something that it can answer at once. */
+  asked = false;
   /** Of messages that were sent under one. */
   readonly keys = new Set<string>();
   /** What became of updates, by name and key; nothing yet of those that are handled. */
@@ -70,12 +73,25 @@ export class TestRun {
   readonly workflow: string;
   readonly input: Bytes;
   readonly queue: string;
+  readonly restarts: number;
+  /** Where the journal begins with what an earlier life, or another run, recorded. */
+  readonly kept: KeptEntries[] = [];
 
   constructor(
-    spec: { id: string; workflow: string; input: Bytes; queue: string },
+    spec: { id: string; workflow: string; input: Bytes; queue: string; restarts?: number },
     readonly startedAtMs: number,
   ) {
-    ({ id: this.id, workflow: this.workflow, input: this.input, queue: this.queue } = spec);
+    ({
+      id: this.id,
+      workflow: this.workflow,
+      input: this.input,
+      queue: this.queue,
+      restarts: this.restarts = 0,
+    } = spec);
+  }
+
+  get life(): string {
+    return this.restarts === 0 ? this.id : `${this.id}~${this.restarts}`;
   }
 
   get pending(): Pending[] {

@@ -4,9 +4,10 @@ import type { EventFilter, Worker, Writ } from '../client/writ.js';
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import { checkAttributes } from '../define/attributes.js';
 import { durationMs, type Duration } from '../define/duration.js';
+import { givenBytes } from '../define/given.js';
 import { parse } from '../define/schema.js';
 import type { Tool } from '../define/tool.js';
-import { definitionOf, type Messages, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
+import { definitionOf, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
 import { TimeoutError, WritError, type Decision } from '../errors/errors.js';
 import { checkStartOptions } from '../run/child.js';
 import { stderrSink, type LogLine } from '../run/log.js';
@@ -14,6 +15,7 @@ import type { Bytes } from '../run/record.js';
 import { rehearse } from '../run/strict-replay.js';
 import type { SandboxPort } from '../sandbox/port.js';
 import { VirtualClock } from './clock.js';
+import { forkOf, restartFrom } from './go-on.js';
 import { historyOf, openHistory, reportOf, type History } from './history.js';
 import { TestScheduler } from './scheduler.js';
 import { TestEffects, type Mock } from './test-effects.js';
@@ -48,6 +50,7 @@ export interface TestWrit extends Writ {
   history(runId: string): History;
 }
 
+const decoded = (bytes: Bytes) => (bytes === undefined ? undefined : decodeBytes(bytes));
 const noReceipt = { stopped: [], undone: [], outcomeUnknown: [] };
 const unsupported = (what: string) => new WritError(`${what} is not there in tests`, { code: 'unsupported' });
 
@@ -73,10 +76,16 @@ class InProcess {
 
   async start(def: Workflow, input: unknown, opts: StartOptions = {}): Promise<Run<unknown>> {
     checkStartOptions(opts, 'client');
+    if (opts.attributes) checkAttributes(opts.attributes, false);
     const definition = definitionOf<WorkflowDefinition>(def);
     await parse(definition.input, input, `the input of the workflow '${def.name}'`);
     const bytes: Bytes = input === undefined ? undefined : encodeBytes(input);
-    if (opts.attributes) checkAttributes(opts.attributes, false);
+    const { send } = opts;
+    const first = send && (await givenBytes(definition, 'message', send.message, send.data));
+    if (opts.fork) {
+      const fork = forkOf(this.scheduler, opts.fork, { id: opts.id ?? '', workflow: def.name, input: bytes });
+      return this.handle(fork.id, def);
+    }
     const run = this.scheduler.start({
       id: opts.id ?? '',
       workflow: def.name,
@@ -85,18 +94,18 @@ class InProcess {
       attach: opts.onConflict === 'attach',
       ...(opts.at ? { at: opts.at.getTime() } : {}),
     });
+    run.set(opts.attributes ?? {});
+    if (send) this.scheduler.send(run.id, send.message, first, send.idempotencyKey);
     return this.handle(run.id, def);
   }
 
   handle(id: string, def?: Workflow): Run<unknown> {
     const { scheduler, clock } = this;
-    const messages: Messages = (def && definitionOf<WorkflowDefinition>(def).messages) ?? {};
+    const definition = def && definitionOf<WorkflowDefinition>(def);
     return {
       id,
       async result(opts = {}) {
-    run.set(opts.attributes ?? {});
-    if (send) this.scheduler.send(run.id, send.message, first, send.idempotencyKey);
-        const run = scheduler.run(id);
+        let run = scheduler.run(id);
         let late = false;
         const stop =
           opts.timeout === undefined
@@ -105,14 +114,20 @@ class InProcess {
         while (!run.end) {
           await untilAborted(run.change(), opts.signal);
           if (late) throw new TimeoutError(`the run ${id} did not end in time`);
+          run = scheduler.run(id); // it may have been restarted
         }
         stop();
-        const bytes = resultOf(run.end);
-        return bytes === undefined ? undefined : decodeBytes(bytes);
+        return decoded(resultOf(run.end));
       },
-      async send(message, data) {
-        if (Object.hasOwn(messages, message)) await parse(messages[message], data, `the message '${message}'`);
-        scheduler.send(id, message, data === undefined ? undefined : encodeBytes(data));
+      async send(message, data, { idempotencyKey } = {}) {
+        scheduler.send(id, message, await givenBytes(definition, 'message', message, data), idempotencyKey);
+      },
+      async query(query: string, input?: unknown) {
+        return decoded(await scheduler.query(id, query, await givenBytes(definition, 'query', query, input)));
+      },
+      async update(update: string, input?: unknown, { idempotencyKey }: { idempotencyKey?: string } = {}) {
+        const data = await givenBytes(definition, 'update', update, input);
+        return decoded(await scheduler.update(id, update, data, idempotencyKey ?? scheduler.newId('upd')));
       },
       async cancel(opts = {}) {
         const run = scheduler.run(id);
@@ -120,7 +135,10 @@ class InProcess {
         while (!run.end) await untilAborted(run.change(), opts.signal);
         return run.end.state === 'succeeded' ? noReceipt : (run.end.receipt ?? noReceipt);
       },
+      pause: async ({ reason = '' } = {}) => scheduler.pause(id, reason),
       resume: async () => scheduler.resume(id),
+      restart: async (from, { reason = '' } = {}) => ({ dropped: restartFrom(scheduler, id, from, reason) }),
+      stream: (opts) => scheduler.run(id).stream.read(scheduler.run(id), opts),
       replay: () => this.replay(historyOf(scheduler.run(id)), scheduler.run(id).workflow, def),
       [Symbol.asyncIterator]: () => eventsOf(scheduler.run(id)),
     };
@@ -130,9 +148,7 @@ class InProcess {
     if (!workflow)
       throw new WritError(`replaying needs the code: writ.run(id, workflow), here of '${name}'`, {
         code: 'input.invalid',
-      pause: async ({ reason = '' } = {}) => scheduler.pause(id, reason),
       });
-      stream: (opts) => scheduler.run(id).stream.read(scheduler.run(id), opts),
     const { activation, end } = openHistory(history);
     return rehearse(definitionOf<WorkflowDefinition>(workflow), activation, end).then(reportOf);
   }
@@ -223,6 +239,9 @@ export function testWrit(options: TestWritOptions = {}): TestWrit {
     decide: (approvalId: string, verdict: 'approve' | 'deny', opts?: object) => inner.decide(approvalId, verdict, opts),
     serve: () => Promise.resolve(worker),
     schedule: () => Promise.reject(unsupported('writ.schedule')),
+    runs: () => {
+      throw unsupported('writ.runs');
+    },
     sandbox: () => Promise.reject(unsupported('writ.sandbox')),
     authorize: () => Promise.reject(unsupported('writ.authorize')),
     revoke: () => Promise.reject(unsupported('writ.revoke')),
@@ -237,6 +256,3 @@ export function testWrit(options: TestWritOptions = {}): TestWrit {
     },
   } as unknown as TestWrit;
 }
-    runs: () => {
-      throw unsupported('writ.runs');
-    },

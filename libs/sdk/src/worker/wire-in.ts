@@ -97,7 +97,10 @@ async function outcomeIn(outcome: WireEntry['outcome'], fetch: Fetch): Promise<O
     case 'cancel':
       return { type: 'cancel', reason: outcome.value };
     case 'joined':
-      return { type: 'joined', ends: await Promise.all(outcome.value.children.map(({ end }) => childEndIn(end, fetch))) };
+      return {
+        type: 'joined',
+        ends: await Promise.all(outcome.value.children.map(({ end }) => childEndIn(end, fetch))),
+      };
     case 'accepted':
       return { type: 'accepted', update: outcome.value.update, value: await valueIn(outcome.value.data, fetch) };
     case undefined:
@@ -128,6 +131,10 @@ export async function activationIn(run: Activate, rest: readonly WireEntry[], fe
     })),
     progress: await progressIn(run, fetch),
     queue: run.info?.queue ?? '',
+    ...(run.life !== '' && { life: run.life }),
+    ...(run.kept.length > 0 && {
+      kept: run.kept.map(({ life, entries, untilMs }) => ({ life, entries, untilMs: Number(untilMs) })),
+    }),
   };
 }
 

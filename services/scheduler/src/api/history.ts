@@ -1,6 +1,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { refuse, type Json } from '@writ/ledger/domain';
 import type { Entry } from '../run/entry.js';
+import { lifeOf } from '../run/life.js';
 import type { Journal } from '../run/journal.js';
 import type { Content, Failure } from '../run/run.events.js';
 import type { Values } from '../values/value-store.js';
@@ -20,7 +21,7 @@ export async function historyOf(
   values: Pick<Values, 'text'>,
   tenant: string,
   run: string,
-  { started, startedMs, entries, pending, end }: Journal,
+  { started, startedMs, entries, pending, kept, end }: Journal,
 ): Promise<JsonObject> {
   const read: ReadValue = async ({ value, blob }) => {
     if (!blob) return value === undefined ? undefined : { json: value };
@@ -44,6 +45,8 @@ export async function historyOf(
     ...(started.version !== undefined && { version: started.version }),
     startedAt: new Date(startedMs).toISOString(),
     ...(input && { input }),
+    ...(kept.length > 0 && { kept }),
+    ...(started.restarts && { life: lifeOf(run, started) }),
     journal,
     pending: end
       ? []
@@ -71,6 +74,11 @@ async function outcomeOf(kind: Entry['kind'], outcome: Entry['outcome'], atMs: n
     case 'answered': {
       const { approval: approvalId, approved, by, reason, content } = outcome;
       return { type: 'answered', answer: { approved, by, atMs, approvalId, reason, value: await read(content) } };
+    }
+    case 'loop':
+    case 'accepted': {
+      const { content, ...rest } = outcome;
+      return { ...rest, value: await read(content) };
     }
     default:
       return outcome;

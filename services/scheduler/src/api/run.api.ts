@@ -14,13 +14,16 @@ import {
   type GetRunResultRequest,
   type ReadRunResultRequest,
   type ListRunsRequest,
+  type QueryRunRequest,
   type ReplayRunRequest,
-  type ResumeRunRequest,
   type PauseRunRequest,
+  type RestartRunRequest,
+  type ResumeRunRequest,
   type SendMessageRequest,
   type SendMessagesRequest,
   type StartRunRequest,
   type StartRunsRequest,
+  type UpdateRunRequest,
 } from '@writ/proto/run/v1/run';
 import type { SchedulerConfig } from '../config.js';
 import { SCHEDULER, SCHEDULER_CONFIG } from './tokens.js';
@@ -30,32 +33,29 @@ import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
 import { runViewName } from '../view/run-view.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
+import { budgetOf } from './limits.js';
 import { historyOf } from './history.js';
 import { may } from './may.js';
 import { awaitRuns } from './await-runs.js';
 import { errorOf, valueOf, pieces, writePayload } from './payload.js';
+import { Consults } from './consults.js';
 import { Sends } from './sends.js';
+import { Restarts } from './restarts.js';
 import { Starts } from './starts.js';
-
-const states: Record<string, RunState> = {
-  queued: RunState.QUEUED,
-  running: RunState.RUNNING,
-  waiting: RunState.WAITING,
-  succeeded: RunState.SUCCEEDED,
 import { RunLists, viewWaitMs } from './run-lists.js';
 import { progressOf, runOf } from './run-message.js';
 import { stateOf } from './states.js';
-  failed: RunState.FAILED,
-  cancelled: RunState.CANCELLED,
-};
+
 const longestWaitMs = 60_000;
 
 /** Implements `writ.run.v1.RunService`; paths, validation and required capabilities stand in the proto. */
-  private readonly lists: RunLists;
 @ApiService(RunService)
 export class RunApi implements ServiceImplementation<typeof RunService> {
+  private readonly lists: RunLists;
   private readonly sends: Sends;
   private readonly starts: Starts;
+  private readonly consults: Consults;
+  private readonly restarts: Restarts;
 
   constructor(
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
@@ -64,7 +64,9 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   ) {
     this.lists = new RunLists(scheduler, host);
     this.sends = new Sends(scheduler, (...sent) => this.send(...sent));
-    this.starts = new Starts(scheduler, scheduler.log);
+    this.restarts = new Restarts(scheduler, (...sent) => this.send(...sent));
+    this.starts = new Starts(scheduler, scheduler.log, this.restarts);
+    this.consults = new Consults(scheduler, (...sent) => this.send(...sent));
   }
 
   async startRun(request: StartRunRequest, caller: Caller) {
@@ -92,7 +94,9 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     let row = await scheduler.table.find(tenant, id);
     if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
     if (!row) throw refuse('run.not_found', `there is no run ${id}`, { run: id });
-    return { run: { ...runOf(row), progress: (facts?.progress ?? []).map(progressOf) } };
+    const budget = budgetOf(id, facts, row);
+    const progress = (facts?.progress ?? []).map(progressOf);
+    return { run: { ...runOf(row), progress, ...(budget && { budget }) } };
   }
 
   async listRuns(request: ListRunsRequest, caller: Caller) {
@@ -142,6 +146,14 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     return { items: await this.sends.many(items, caller) };
   }
 
+  async queryRun(request: QueryRunRequest, caller: Caller) {
+    return this.consults.query(request, caller);
+  }
+
+  async updateRun(request: UpdateRunRequest, caller: Caller) {
+    return this.consults.update(request, caller);
+  }
+
   async cancelRun({ id, reason, force }: CancelRunRequest, caller: Caller) {
     const graceMs = this.config.WRIT_CANCEL_GRACE_MS;
     may(caller, 'run.cancel', id);
@@ -152,6 +164,12 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     if (end) return { stopped, outcomeUnknown, undone, position };
     const undoing = (await this.scheduler.lookup.facts(tenant, id))?.undoing ?? [];
     return { stopped, outcomeUnknown: undoing.length > 0 ? [] : [id], undone, undoing, position };
+  }
+
+  async pauseRun({ id, reason }: PauseRunRequest, caller: Caller) {
+    may(caller, 'run.cancel', id);
+    const { position } = await this.send(caller, id, { type: 'pause', note: reason }, '');
+    return { position };
   }
 
   async resumeRun({ id }: ResumeRunRequest, caller: Caller) {
@@ -172,12 +190,6 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     const { same, firstDifference: difference, entries, liveCalls } = report;
     const json = (side: Difference['expected']) =>
       side ? { [side.kind]: `${side.name}/${side.occurrence}`, ...(side.detail && { detail: side.detail }) } : null;
-  async pauseRun({ id, reason }: PauseRunRequest, caller: Caller) {
-    may(caller, 'run.cancel', id);
-    const { position } = await this.send(caller, id, { type: 'pause', note: reason }, '');
-    return { position };
-  }
-
     return {
       same,
       entries,
@@ -189,6 +201,10 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
         actual: valueOf(json(difference.actual) as Json),
       }),
     };
+  }
+
+  async restartRun(request: RestartRunRequest, caller: Caller) {
+    return this.restarts.restart(request, caller);
   }
 
   async getRunHistory({ id }: GetRunHistoryRequest, caller: Caller) {

@@ -9,9 +9,13 @@ import { checkedAttributes } from '../run/attributes.js';
 import type { Content } from '../run/run.events.js';
 import type { Started } from '../run/run-starter.js';
 import type { StartRequest } from '../run/start-request.js';
+import { mostDepth } from '../run/budget.js';
+import { spendsFrom, type RunFacts } from '../partition/control.js';
 import type { Scheduler } from '../scheduler.js';
+import { limitsOf } from './limits.js';
 import { may } from './may.js';
 import { readPayload } from './payload.js';
+import type { Restarts } from './restarts.js';
 import { problemOf } from './problem.js';
 import { startAs } from './start-as.js';
 
@@ -24,6 +28,7 @@ export class Starts {
   constructor(
     private readonly scheduler: Scheduler,
     private readonly log: Logger,
+    private readonly restarts: Restarts,
   ) {}
 
   /** @throws DomainError */
@@ -61,7 +66,9 @@ export class Starts {
         `'${id}' cannot be the id of a run: letters, digits and . : - _ only, and no prefix of another kind (agt_, psn_, …)`,
       );
     const { tenant, actor, trace } = caller;
-    const input = await readPayload(this.scheduler.values, tenant, request.input, request.jsonInput);
+    const given = await readPayload(this.scheduler.values, tenant, request.input, request.jsonInput);
+    const fork = request.fork && (await this.restarts.fork(request.fork, workflow, caller));
+    const input = fork && given.value === undefined && !given.blob ? fork.input : given;
     const run = id || newLanedId('run');
     const as = startAs(request, caller);
     await this.permit(caller, run, { workflow, queue, input });
@@ -76,20 +83,30 @@ export class Starts {
       queue,
       ...(version !== '' && { version }),
       ...as,
-      ...(parent && { depth: parent.depth + 1 }),
+      ...(parent && { depth: below(parent) }),
+      ...(parent?.budget && { budget: spendsFrom(parent.budget) }),
+      ...(request.limits && { limits: limitsOf(request.limits) }),
       ...(startTime && { notBeforeMs: msOf(startTime) }),
+      ...(request.attributes && { attributes: checkedAttributes(request.attributes as Json) }),
+      ...(request.key !== '' && { key: request.key }),
+      ...(request.priority !== 0 && { priority: request.priority }),
       ...(request.onConflict === 'attach' && { attach: true }),
+      ...(fork && { kept: fork.kept }),
+      ...(request.send && { send: await this.message(request.send, run, caller) }),
       ...(trace !== undefined && { trace }),
     };
+  }
+
+  private async message({ message, data, jsonData, idempotencyKey: key }: FirstMessage, run: string, caller: Caller) {
+    may(caller, 'run.send', run);
+    const content = await readPayload(this.scheduler.values, caller.tenant, data, jsonData);
+    return { message, content, key };
   }
 
   /** Asks the policies; what they refuse is recorded. @throws DomainError `policy.*` */
   private async permit(caller: Caller, run: string, start: { workflow: string; queue: string; input: Content }) {
     const { startPolicy, enforcement } = this.scheduler;
     try {
-      ...(request.attributes && { attributes: checkedAttributes(request.attributes as Json) }),
-      ...(request.key !== '' && { key: request.key }),
-      ...(request.priority !== 0 && { priority: request.priority }),
       startPolicy.permit({ tenant: caller.tenant, principal: principalOf(caller), ...start });
     } catch (error) {
       if (error instanceof DomainError && error.code !== 'policy.unavailable')
@@ -102,6 +119,13 @@ export class Starts {
       throw error;
     }
   }
+}
+
+/** @throws DomainError `run.too_deep` */
+function below({ depth, budget }: RunFacts): number {
+  const most = Math.min(mostDepth, budget?.maxDepth ?? mostDepth);
+  if (depth < most) return depth + 1;
+  throw refuse('run.too_deep', `its parent stands ${depth} levels below the first run, and ${most} is the most`);
 }
 
 function problem(reason: unknown, log: Logger) {

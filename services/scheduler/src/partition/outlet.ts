@@ -1,6 +1,6 @@
 import type { Json } from '@writ/ledger/domain';
 import type { Entry, EvictReason } from '../run/entry.js';
-import type { Journal } from '../run/journal.js';
+import type { Journal, KeptEntries } from '../run/journal.js';
 import type { RunEventData } from '../run/run.events.js';
 
 /** What a worker gets. Plain data: it may go through NATS to the replica that has the worker's stream. */
@@ -19,6 +19,7 @@ export type WorkerTask =
       length: number;
       pending: PendingCommand[];
       progress?: StepProgress[];
+      kept?: KeptEntries[];
     }
   | { type: 'journal'; attempt: string; entries: Entry[] }
   | { type: 'entry'; attempt: string; entry: Entry }

@@ -225,7 +225,7 @@ export class PartitionOwner implements Assigner {
         const failures = trying?.failures ?? 0;
         return { kind, name, occurrence, failures, due: dueKeys.has(keyOfOpen(open)) };
       });
-      const { started, startedMs, trace } = journal;
+      const { started, startedMs, trace, kept } = journal;
       attempt.trace = trace;
       const { length } = journal.entries;
       const { session, token } = attempt;
@@ -234,6 +234,7 @@ export class PartitionOwner implements Assigner {
       const [entries = [], ...more] = journalParts(journal.entries);
       this.parts.outlet.deliver(session, {
         type: 'activate', attempt: token, partition, run: run.id, started, startedMs, trace, entries, length, pending, progress,
+        ...(kept.length > 0 && { kept }),
       }); // prettier-ignore
       for (const part of more) this.parts.outlet.deliver(session, { type: 'journal', attempt: token, entries: part });
       const held = attempt.building;

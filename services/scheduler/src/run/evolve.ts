@@ -201,6 +201,17 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     givesSlot(run, at, 'parked');
     evict(run, at, 'moved');
   },
+  'run.kept.v1': (run, { events }, at) => {
+    const { granted } = run; // what it holds now says its start
+    for (const { type, time, data } of events) {
+      const apply = evolvers[type as RunEventType] as Evolver<RunEventType> | undefined;
+      apply?.(run, data as never, { ...at, timeMs: Date.parse(time) });
+    }
+    Object.assign(run, { granted, idle: false, untouched: false });
+    if (at.index.noting && !run.live && run.notBeforeMs <= at.timeMs)
+      at.index.notes.push({ commit: at.commit, type: 'ready', run });
+  },
+  'run.restarted.v1': (run, _data, at) => end(run, at, 'cancelled', 'paused'),
   'run.watched.v1': (run, { by }) => {
     run.notify = added(run.notify, by);
   },

@@ -13,8 +13,17 @@ export interface Journal {
   trace: string | undefined;
   entries: Entry[];
   pending: readonly Open[];
+  /** Where the journal begins with what was recorded before, by an earlier life of the run or by another one. */
+  kept: KeptEntries[];
   end:
     { state: 'succeeded'; content: Content } | { state: 'failed'; error: Failure } | { state: 'cancelled' } | undefined;
+}
+
+/** The entries up to here are of a life that was called so, and ended then. */
+export interface KeptEntries {
+  life: string;
+  entries: number;
+  untilMs: number;
 }
 
 /**
@@ -23,13 +32,16 @@ export interface Journal {
  *
  * @returns undefined where the first event is not the run's start.
  */
-export function journalOf(events: readonly LedgerEvent[]): Journal | undefined {
+export function journalOf(all: readonly LedgerEvent[]): Journal | undefined {
+  const events = sinceStart(all);
   const [first] = events;
   if (first?.type !== 'run.started.v1') return undefined;
   const index = new RunIndex();
   index.noting = true;
   let pending: readonly Open[] = [];
   let run: RunRecord | undefined;
+  let startedMs = Date.parse(first.time);
+  const kept: KeptEntries[] = [];
   for (const [at, event] of remembered(events).entries()) {
     evolve(index, event, at + 1);
     run ??= index.get(event.tenant, event.subject);
@@ -37,16 +49,28 @@ export function journalOf(events: readonly LedgerEvent[]): Journal | undefined {
     if (run.ended) break;
     run.live ??= recorder(run);
     pending = run.opens;
+    if (event.type === 'run.kept.v1') {
+      const { life, startedAt, until = event.time } = event.data as unknown as RunEventData<'run.kept.v1'>;
+      startedMs = Date.parse(startedAt);
+      kept.push({ life, entries: run.live.entries, untilMs: Date.parse(until) });
+    }
   }
   const last = events[events.length - 1] as LedgerEvent;
   return {
     started: first.data as unknown as RunEventData<'run.started.v1'>,
-    startedMs: Date.parse(first.time),
+    startedMs,
+    kept,
     trace: first.trace,
     entries: index.notes.flatMap((note) => (note.type === 'entry' ? [note.entry] : [])),
     pending,
     end: endOf(last),
   };
+}
+
+/** The commit with a restart has the end of the life before, too. */
+export function sinceStart(events: readonly LedgerEvent[]): readonly LedgerEvent[] {
+  const start = events.findLastIndex(({ type }) => type === 'run.started.v1');
+  return start > 0 ? events.slice(start) : events;
 }
 
 /** A commit that is read for one event may hold others that a loop has forgotten. */

@@ -3,7 +3,7 @@ import type { RunFacts } from '../partition/control.js';
 import type { History } from '../partition/history.js';
 import { schedulerPartition, type Owners } from '../partition/owners.js';
 import type { RunRow } from '../view/run-view.js';
-import { journalOf, type Journal } from './journal.js';
+import { journalOf, sinceStart, type Journal } from './journal.js';
 
 /** The view, as far as runs are looked up in it. */
 export interface RunRows {
@@ -28,8 +28,13 @@ export class RunLookup {
   async start(tenant: string, run: string): Promise<LedgerEvent | undefined> {
     const [first] = (await this.facts(tenant, run))?.commits ?? [];
     if (first === undefined) return undefined;
-    const [start] = await this.history.events(schedulerPartition(tenant, run), tenant, run, [first]);
+    const [start] = sinceStart(await this.history.events(schedulerPartition(tenant, run), tenant, run, [first]));
     return start?.type === 'run.started.v1' ? start : undefined;
+  }
+
+  /** The events of a run in these commits of its partition. */
+  events(tenant: string, run: string, commits: readonly number[]): Promise<LedgerEvent[]> {
+    return this.history.events(schedulerPartition(tenant, run), tenant, run, commits);
   }
 
   /** A run that its owner has forgotten, since it ended long ago. */
@@ -62,8 +67,16 @@ export class RunLookup {
     return { state: row.state, ...(last && { end: last }) };
   }
 
-  /** Everything that is recorded of a run. @throws DomainError `run.not_found`, `run.journal_lost` */
-  async journal(tenant: string, run: string): Promise<Journal> {
+  /** Everything that is recorded of a run, and the commit up to which that is. @throws DomainError `run.not_found`, `run.journal_lost` */
+  async journal(tenant: string, run: string): Promise<Journal & { commit: number }> {
+    const { events, commit } = await this.record(tenant, run);
+    const journal = journalOf(events);
+    if (!journal) throw lost(run);
+    return { ...journal, commit };
+  }
+
+  /** The same, event by event, from its start; of a run that was restarted only the life since then. */
+  async record(tenant: string, run: string): Promise<{ events: readonly LedgerEvent[]; commit: number }> {
     const partition = schedulerPartition(tenant, run);
     const facts = await this.facts(tenant, run);
     let commits = facts?.commits ?? [(await this.forgotten(tenant, run))?.commit ?? 0];
@@ -75,8 +88,12 @@ export class RunLookup {
       const journal = last?.span ? Array.from({ length: to - from + 1 }, (_, i) => from + i) : (last?.journal ?? []);
       commits = [...new Set([...journal, ...commits])];
     }
-    const journal = journalOf(await this.history.events(partition, tenant, run, commits));
-    if (!journal) throw refuse('run.journal_lost', `the start of run ${run} is not in its journal`, { run });
-    return journal;
+    const events = sinceStart(await this.history.events(partition, tenant, run, commits));
+    if (events[0]?.type !== 'run.started.v1') throw lost(run);
+    return { events, commit: commits[commits.length - 1] as number };
   }
+}
+
+function lost(run: string): Error {
+  return refuse('run.journal_lost', `the start of run ${run} is not in its journal`, { run });
 }

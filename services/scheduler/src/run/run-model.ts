@@ -7,6 +7,16 @@ import {
   type LedgerEvent,
   type PartitionModel,
 } from '@writ/ledger/domain';
+import {
+  decideAdd,
+  decideAwait,
+  decideBudgetAnswer,
+  decideBudgetRefused,
+  decideExtend,
+  decideRefilled,
+  decideReserve,
+  decideSettle,
+} from './decide-budget.js';
 import type { EvictReason } from './entry.js';
 import {
   decideAnswer,
@@ -16,17 +26,21 @@ import {
   decideChildRefused,
   decideChildStarted,
   decideMessage,
+  decidePause,
   decideResume,
   decideTimers,
   existing,
 } from './decide-outside.js';
 import { decideLost, decideReport, markIdle } from './decide-report.js';
-import { decideStart, decideStarts } from './decide-start.js';
+import { decideRestart } from './decide-restart.js';
+import { decideStart, decideStarts, ticketFor } from './decide-start.js';
+import { decideAdmit, decidePark, parked } from '../queue/decide-permit.js';
+import { decideQueue, permitsVersion, queueKey, type QueueCommand } from '../queue/permits.js';
+import { decideUpdate } from './decide-update.js';
 import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { RunIndex } from './run-index.js';
-  decidePause,
 import type { RunRecord } from './run-record.js';
 import { restoreRuns, runsSnapshot, snapshotVersion } from './run-snapshot.js';
 
@@ -49,11 +63,13 @@ export class RunModel implements PartitionModel {
 
   /** @param others aggregates of the same partition that are not runs */
   constructor(readonly others: PartitionModel) {
-    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${others.version}`);
+    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${permitsVersion} ${others.version}`);
   }
 
   decide(command: Command): readonly EventDraft[] {
     const { tenant, subject } = command;
+    if (command.aggregate === 'queue')
+      return decideQueue(command.command as QueueCommand, this.index.permits.queues.get(queueKey(tenant, subject)));
     if (command.aggregate !== 'run') return this.others.decide(command);
     const what = command.command as RunCommand;
     const nowMs = Date.parse(command.time);
@@ -67,10 +83,18 @@ export class RunModel implements PartitionModel {
         });
       case 'revoke':
         return this.revoke(tenant, what, nowMs);
+      case 'admit':
+        return decideAdmit(what.runs, this.index, tenant);
+      case 'park':
+        return decidePark(this.index.permits, this.index.get(tenant, subject));
+      case 'restart':
+        return decideRestart(subject, what, this.index.get(tenant, subject));
       case 'starts':
-        return decideStarts(what.runs, this.index, tenant);
+        return decideStarts(what.runs, this.index, tenant, nowMs);
       case 'start':
-        return decideStart(subject, what, this.index.get(tenant, subject));
+        return decideStart(subject, what, this.index.get(tenant, subject), nowMs, () =>
+          ticketFor(this.index.permits, tenant, what),
+        );
       default:
         return decideOne(existing(subject, this.index.get(tenant, subject)), what, nowMs);
     }
@@ -82,17 +106,24 @@ export class RunModel implements PartitionModel {
 
   evolve(event: LedgerEvent, at: { commit: number; index: number }): void {
     if (event.type.startsWith('run.')) evolve(this.index, event, at.commit);
+    else if (event.type.startsWith('queue.')) this.index.permits.evolve(event);
     else this.others.evolve(event, at);
   }
 
   snapshot(): Json {
-    return { runs: runsSnapshot(this.index), youngest: this.index.youngest(), others: this.others.snapshot() };
+    return { runs: runsSnapshot(this.index), youngest: this.index.youngest(), permits: this.index.permits.snapshot(), others: this.others.snapshot() };
   }
 
   restore(snapshot: Json): void {
-    const { runs, youngest, others } = snapshot as { runs: Json; youngest: [string, number][]; others: Json };
+    const { runs, youngest, permits, others } = snapshot as {
+      runs: Json;
+      youngest: [string, number][];
+      permits: Json;
+      others: Json;
+    };
     this.index.restoreYoungest(youngest);
     restoreRuns(this.index, runs);
+    this.index.permits.restore(permits, this.index);
     this.others.restore(others);
   }
 
@@ -107,7 +138,10 @@ export class RunModel implements PartitionModel {
       }
       run.live.idle = item.idle && item.entries === run.live.entries;
       const made = decideReport(run, item, nowMs);
-      if (run.live.idle) markIdle(run, item, made);
+      if (run.live.idle) {
+        markIdle(run, item, made);
+        if (this.index.permits.parks(run)) parked(run, made);
+      }
       const { trace } = run.live;
       events.push(...(trace === undefined ? made : made.map((event) => ({ ...event, trace }))));
     }
@@ -142,6 +176,10 @@ function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] 
       return decideMessage(run, what);
     case 'cancel':
       return decideCancel(run, what, nowMs);
+    case 'pause':
+      return decidePause(run, what);
+    case 'update':
+      return decideUpdate(run, what, nowMs);
     case 'resume':
       return decideResume(run);
     case 'authorize':
@@ -153,14 +191,26 @@ function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] 
     case 'child_ended':
       return decideChildEnded(run, what);
     case 'answer':
-      return decideAnswer(run, what);
+      return run.budget?.own?.asked?.approval === what.approval
+        ? decideBudgetAnswer(run, what, nowMs)
+        : decideAnswer(run, what);
+    case 'reserve':
+      return decideReserve(run, what, nowMs);
+    case 'settle':
+      return decideSettle(run, what);
+    case 'await_budget':
+      return decideAwait(run, what, nowMs);
+    case 'add_budget':
+      return decideAdd(run, what, nowMs);
+    case 'extend_budget':
+      return decideExtend(run, what);
+    case 'refilled':
+      return decideRefilled(run, what);
+    case 'budget_refused':
+      return decideBudgetRefused(run, what, nowMs);
     case 'lost':
       return decideLost(run, what.token, what.beat, nowMs);
     default:
       throw refuse('ledger.unknown_command', `a run does not know '${what.type}'`);
   }
 }
-    case 'pause':
-      return decidePause(run, what);
-    case 'update':
-      return decideUpdate(run, what, nowMs);

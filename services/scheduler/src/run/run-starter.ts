@@ -2,7 +2,8 @@ import type { CommandClient } from '@writ/ledger';
 import { derivedId, refuse, type Actor } from '@writ/ledger/domain';
 import { positionOf } from '../partition/owners.js';
 import type { Grants } from '../outside/grants.js';
-import type { NewRun, Start } from './run.commands.js';
+import type { Message, NewRun, Start } from './run.commands.js';
+import { Budgets } from './budgets.js';
 import { startDigest } from './digest.js';
 import type { RunLookup } from './run-lookup.js';
 import { inBatches, thoughtUp, type Batched } from './start-batches.js';
@@ -22,11 +23,15 @@ const oneByOneAtOnce = 32;
  * grant starts nothing.
  */
 export class RunStarter {
+  private readonly budgets: Budgets;
+
   constructor(
     private readonly runs: CommandClient,
     private readonly grants: Grants,
     private readonly lookup: RunLookup,
-  ) {}
+  ) {
+    this.budgets = new Budgets(runs);
+  }
 
   /** @throws DomainError `run.conflict`, `identity.*`, `ledger.*` */
   async start(request: StartRequest): Promise<Started> {
@@ -89,19 +94,31 @@ export class RunStarter {
   }
 
   private async startAlone(request: StartRequest): Promise<Started> {
-    const { tenant, actor, id, chosen, cause, trace, ...start } = recorded(request);
-    const digest = startDigest(start.workflow, start.input);
+    const { tenant, actor, id, chosen, trace, send, budget, limits, ...start } = recorded(request);
+    const digest = startDigest(start.workflow, start.input, start.kept);
     const there = chosen ? await this.there(tenant, id, digest, start.attach ?? false) : undefined;
+    if (there?.forgotten && send)
+      throw refuse('run.ended', `run ${id} ended long ago; nobody will take '${send.message}'`);
     if (there?.forgotten) return { attached: true, position: there.position };
+    const record = () => this.record(request, digest, there !== undefined);
+    if (!budget || there) return record();
+    return this.budgets.startingChild({ tenant, actor, account: budget.account, child: id, limits, trace }, record);
+  }
+
+  private async record(request: StartRequest, digest: string, there: boolean): Promise<Started> {
+    const { tenant, actor, id, chosen: _, cause, trace, send, ...start } = recorded(request);
     const traced = trace === undefined ? {} : { trace };
     if (!there && !start.ungranted) {
-      const { details = start.grant } = request;
-      await this.grants.issue({ tenant, actor, run: id, ...authorityOf({ ...start, grant: details }), ...traced });
+      const { details: grant = start.grant } = request;
+      const account = start.limits ? id : start.budget?.account;
+      await this.grants.issue({ tenant, actor, run: id, ...authorityOf({ ...start, grant, account }), ...traced });
     }
-    const command: Start = { type: 'start', ...start, digest };
+    const command: Start = { type: 'start', ...start, digest, ...(send && { message: messageOf(send) }) };
+    const once = send?.key ? [id, 'start', actor.principal, send.key] : cause !== undefined && [cause, 'start', id];
     const result = await this.runs.send({
       tenant, actor, aggregate: 'run', subject: id, command,
-      ...(cause !== undefined && { cause, id: derivedId('cmd', cause, 'start', id) }),
+      ...(cause !== undefined && { cause }),
+      ...(once && { id: derivedId('cmd', ...once) }),
       ...traced,
     }); // prettier-ignore
     return { attached: !result.events.some(({ type }) => type === 'run.started.v1'), position: result.position };
@@ -116,4 +133,8 @@ export class RunStarter {
       throw refuse('run.conflict', `run ${id} was started with another workflow or input`, { run: id });
     return { forgotten: true, position: positionOf(row.partition, row.commit) };
   }
+}
+
+function messageOf({ message, content }: Message): Message {
+  return { message, content };
 }

@@ -37,6 +37,8 @@ export interface Start {
   /** Its place in its queue, if that has limits. */
   key?: string;
   priority?: number;
+  /** The record that it begins with. */
+  kept?: Kept[];
   /** Who, beside its parent, is to hear of its end: `schedule/` and an id. */
   watchedBy?: string;
   /** Recorded with it, also where the run is there already. */
@@ -182,6 +184,16 @@ export type RunCommand =
   | ({ type: 'message' } & Message)
   | { type: 'cancel'; reason: string; force: boolean; revoked?: boolean; graceMs: number }
   | { type: 'pause'; note: string }
+  /** Go on from a step. `seen`: the commit of the last event that was read of it. */
+  | {
+      type: 'restart';
+      seen: number;
+      started: RunEventData<'run.started.v1'>;
+      kept: Kept[];
+      from: string;
+      reason?: string;
+      dropped: string[];
+    }
   | { type: 'resume' }
   /** Somebody asks identity for a token of the run, which has no grant yet. */
   | { type: 'authorize' }

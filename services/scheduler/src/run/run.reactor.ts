@@ -6,6 +6,7 @@ import { parentAsStarter, type StartPolicy } from '../outside/start-policy.js';
 import type { RunDeltas } from '../stream/run-deltas.js';
 import { taught } from '../queue/learn.js';
 import { scheduleMark, scheduleReactions, ScheduleReactions } from '../schedule/schedule.reactor.js';
+import { BudgetReactions, budgetReactions } from './budget.reactor.js';
 import type { RunCommand } from './run.commands.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import type { RunLookup } from './run-lookup.js';
@@ -24,8 +25,8 @@ export interface ReactionParts {
   lookup: RunLookup;
   grants: Grants;
   questions: Questions;
-  /** An approval that a run waits for now may have been decided before. */
   deltas: Pick<RunDeltas, 'settle'>;
+  /** An approval that a run waits for now may have been decided before. */
   approvalAwaited(tenant: string, approval: string): Promise<void>;
 }
 
@@ -37,8 +38,8 @@ const events: readonly RunEventType[] = [
   'run.child_requested.v1',
   'run.waiting.v1',
   'run.cancel_requested.v1',
-  'run.succeeded.v1',
   'run.streamed.v1',
+  'run.succeeded.v1',
   'run.failed.v1',
   'run.cancelled.v1',
 ];
@@ -48,7 +49,7 @@ export function runReactor(parts: ReactionParts): Reactor {
   const reactions = new Reactions(parts);
   return {
     name: 'run-consequences',
-    events: [...events, ...scheduleReactions],
+    events: [...events, ...budgetReactions, ...scheduleReactions, 'queue.defined.v1'],
     parallel: 32,
     handle: (event) => reactions.handle(event),
   };
@@ -56,13 +57,16 @@ export function runReactor(parts: ReactionParts): Reactor {
 
 class Reactions {
   private readonly schedules: ScheduleReactions;
+  private readonly budgets: BudgetReactions;
 
   constructor(private readonly parts: ReactionParts) {
     this.schedules = new ScheduleReactions(parts);
+    this.budgets = new BudgetReactions(parts);
   }
 
   async handle(event: LedgerEvent): Promise<void> {
     if (event.type.startsWith('schedule.')) return this.schedules.handle(event);
+    if (event.type === 'queue.defined.v1') return taught(this.parts.runs, event);
     switch (event.type as RunEventType) {
       case 'run.child_requested.v1':
         return this.startChild(event, dataOf<'run.child_requested.v1'>(event));
@@ -86,6 +90,8 @@ class Reactions {
       case 'run.failed.v1':
       case 'run.cancelled.v1':
         return this.ended(event);
+      default:
+        return this.budgets.handle(event);
     }
   }
 
@@ -106,7 +112,8 @@ class Reactions {
   }
 
   private async startChild(event: LedgerEvent, wanted: RunEventData<'run.child_requested.v1'>): Promise<void> {
-    const { name, occurrence, child, workflow, queue, agent, depth, grant, attach, value, blob } = wanted;
+    const { name, occurrence, child, workflow, queue, agent, depth, grant, attach, value, blob, limits, budget } =
+      wanted;
     const { tenant, subject: parent } = event;
     const key = { name, occurrence, child };
     // An id that derives from the parent's is new, unless this event is handled again after a crash.
@@ -126,7 +133,11 @@ class Reactions {
         onBehalfOf: [parent, ...(above ? [above.agent, ...above.onBehalfOf] : [])],
         cause: event.id,
         ...(grant && { grant: grant as [] }),
+        ...(wanted.key !== undefined && { key: wanted.key }),
+        ...(wanted.priority !== undefined && { priority: wanted.priority }),
         ...(attach && { attach }),
+        ...(limits && { limits }),
+        ...(budget && { budget }),
         ...(event.trace !== undefined && { trace: event.trace }),
       }); // prettier-ignore
       await this.send(event, parent, { type: 'child_started', ...key }, 'started');
@@ -175,6 +186,7 @@ class Reactions {
       ...told,
       this.cancel(event, cancelChildren, `its parent ${event.subject} has ended`, false),
       ...(ungranted ? [] : [this.parts.grants.close(event)]),
+      this.budgets.ended(event),
     ]);
   }
 
@@ -210,7 +222,7 @@ function dataOf<T extends RunEventType>(event: LedgerEvent): RunEventData<T> {
 type Ended = { notify?: string[]; cancelChildren?: string[]; ungranted?: boolean };
 
 /** The end of a run, as those hear of it who wait for it. */
-function endCommand({ type, subject: child, data }: LedgerEvent): RunCommand {
+export function endCommand({ type, subject: child, data }: LedgerEvent): RunCommand {
   if (type === 'run.succeeded.v1') {
     const { value, blob } = data as unknown as RunEventData<'run.succeeded.v1'>;
     const content = blob ? { blob } : value === undefined ? {} : { value };

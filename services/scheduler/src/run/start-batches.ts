@@ -21,14 +21,14 @@ export interface Batched {
  * Puts starts of one tenant into as few commands as they fit into.
  *
  * @param ended ids of runs that ended, of those that do not say when they were made
- * @param left takes those that go by themselves: whose grant is recorded first, and whose id was a run's long ago
+ * @param left takes those that go by themselves: whose grant is recorded first, that have a message with them, and whose id was a run's long ago
  */
 export function inBatches(requests: readonly StartRequest[], ended: ReadonlySet<string>, left: number[]): Batched[] {
   const open = new Map<number, Batched & { bytes: number }>();
   const all: Batched[] = [];
   requests.forEach((request, at) => {
-    const { tenant, actor: _actor, id, chosen, cause, trace: _trace, ...start } = recorded(request);
-    if (!start.ungranted || cause !== undefined || ended.has(id)) return void left.push(at);
+    const { tenant, actor: _actor, id, chosen, cause, trace: _trace, send, ...start } = recorded(request);
+    if (!start.ungranted || cause !== undefined || send || start.kept || ended.has(id)) return void left.push(at);
     const { input, workflow } = start;
     const attributes = start.attributes ? JSON.stringify(start.attributes).length : 0;
     const bytes = otherBytes + attributes + ('value' in input ? JSON.stringify(input.value ?? null).length : 0);

@@ -40,13 +40,14 @@ const mostProgress = 4 * 1024;
 /**
  * Reads a worker's report on one run.
  * @throws DomainError `run.bad_report` for what no correct worker sends
+ * @param life of the run: what it starts and asks is not what an earlier life of it has started and asked
  */
-export function reportItem(report: Report, run: string): ReportItem {
+export function reportItem(report: Report, run: string, life = run): ReportItem {
   const commands: WorkerCommand[] = [];
   let beats: Beat[] | undefined;
   for (const command of report.commands)
     if (command.what.case === 'beat' || command.what.case === 'heartbeat') (beats ??= []).push(beatOf(command));
-    else commands.push(commandOf(command, run));
+    else commands.push(commandOf(command, life));
   const end = endOf(report);
   const { attempt, idle, entries } = report;
   return {
@@ -72,7 +73,7 @@ function beatOf(command: Command): Beat {
   return value === undefined ? beat : { ...beat, progress: value };
 }
 
-function commandOf(command: Command, run: string): WorkerCommand {
+function commandOf(command: Command, life: string): WorkerCommand {
   const { what } = command;
   const key = keyOf(command);
   const { name, occurrence } = key;
@@ -95,10 +96,10 @@ function commandOf(command: Command, run: string): WorkerCommand {
       return { type: 'wait', kind: agreed(command, 'message'), ...key, message, ...timeoutOf(what.value) };
     }
     case 'ask':
-      return askOf(command, run);
+      return askOf(command, life);
     case 'start': {
       const { runId, workflow, input, queue, grant, attach, cancelWithParent, limits } = what.value;
-      const child = runId || derivedId('run', run, name, String(occurrence));
+      const child = runId || derivedId('run', life, name, String(occurrence));
       if (!isRunId(child)) throw bad(`'${child.slice(0, 80)}' cannot be the id of a run`);
       return {
         type: 'child', kind: agreed(command, 'child'), ...key, child, workflow, input: contentOf(input), attach, cancelWithParent,
@@ -153,7 +154,7 @@ function boundedLimits(limits: Parameters<typeof limitsOf>[0]) {
 /** Of one question. */
 const mostReminders = 50;
 
-function askOf(command: Command, run: string): WorkerCommand {
+function askOf(command: Command, life: string): WorkerCommand {
   const { name, occurrence, what } = command;
   if (what.case !== 'ask') throw bad('not a question');
   const { about } = what.value;
@@ -173,7 +174,7 @@ function askOf(command: Command, run: string): WorkerCommand {
     ...(remindMs.length > 0 && { remindMs: remindMs.map(Number) }),
     ...(escalate.length > 0 && { escalate: escalate.map(({ afterMs, to }) => ({ afterMs: Number(afterMs), to })) }),
   };
-  return { ...key, approval: derivedId('apr', run, name, String(occurrence)), question };
+  return { ...key, approval: derivedId('apr', life, name, String(occurrence)), question };
 }
 
 /** A step or call: what the worker performs itself. */

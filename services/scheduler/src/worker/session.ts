@@ -17,8 +17,9 @@ import { deltasIn } from './deltas-in.js';
 import { reportSize, withClaims, type ClaimValue } from './large-values.js';
 import { Outbound } from './outbound.js';
 import { Replays, type ReplayReport } from './replays.js';
+import { lifeOf } from '../run/life.js';
 import { reportItem } from './report.js';
-import { wireReplay, wireTask } from './task.js';
+import { wireConsult, wireCopy, wireReplay, wireTask } from './task.js';
 
 type Frame = MessageInitShape<typeof ConnectResponseSchema>;
 
@@ -54,6 +55,8 @@ export interface SessionOptions {
 interface Held {
   partition: number;
   run: string;
+  /** The run's id, until it was restarted. */
+  life: string;
   /** It takes a slot. */
   active: boolean;
 }
@@ -87,6 +90,7 @@ export class Session {
   private readonly held = new Map<string, Held>();
   private readonly out = new Outbound();
   private readonly replays = new Replays();
+  private readonly consults = new Consults();
   private active = 0;
   private reserved = 0;
   private leased = 0;
@@ -152,7 +156,12 @@ export class Session {
       case 'activate':
         if (this.reserved > 0) this.reserved--;
         else if (this.leased > 0) this.leased--;
-        this.held.set(task.attempt, { partition: task.partition, run: task.run, active: true });
+        this.held.set(task.attempt, {
+          partition: task.partition,
+          run: task.run,
+          life: lifeOf(task.run, task.started),
+          active: true,
+        });
         this.active++;
         break;
       case 'entry': {
@@ -177,12 +186,24 @@ export class Session {
   replay(task: ReplayTask, timeoutMs: number): Promise<ReplayReport> {
     return this.replays.ask(timeoutMs, (id) => {
       const [replay, size] = wireReplay(id, task);
-      if (size > mostReplayBytes)
-        throw refuse(
-          'run.replay_failed',
-          `the journal of ${task.run} has ${size} bytes; ${mostReplayBytes} can be replayed`,
-        );
+      checkSize(task.run, size);
       this.out.task({ task: { case: 'replay', value: replay } } as MessageInitShape<typeof TaskSchema>, size);
+    });
+  }
+
+  /** Asks a run that the worker has. */
+  consult(attempt: string, question: Question, timeoutMs: number): Promise<Verdict> {
+    if (this.closed || !this.held.has(attempt)) return Promise.resolve({ type: 'gone' });
+    return this.consults.ask(timeoutMs, (id) => this.out.task(...wireConsult(id, question, { attempt })));
+  }
+
+  /** Has the worker make a copy of a run, and asks that. @throws DomainError `run.replay_failed` */
+  consultCopy(of: ReplayTask, question: Question, timeoutMs: number): Promise<Verdict> {
+    if (this.closed) return Promise.resolve({ type: 'gone' });
+    return this.consults.ask(timeoutMs, (id) => {
+      const [run, size] = wireCopy(of);
+      checkSize(of.run, size);
+      this.out.task(...wireConsult(id, question, { run }));
     });
   }
 
@@ -192,6 +213,8 @@ export class Session {
     if (frame.accessToken !== '') await this.links.renew(this, frame.accessToken);
     if (frame.drain) this.draining = true;
     for (const result of frame.replays) this.replays.answer(result);
+    for (const result of frame.consulted) this.consults.answer(result);
+    for (const written of frame.deltas) this.written(written);
     if (frame.reports.length > 0) await this.reports(frame.reports);
     if (frame.release.length > 0) this.release(frame.release);
     while (this.underWay > mostUnderWay && !this.closed) await new Promise<void>((resolve) => (this.wake = resolve));
@@ -205,8 +228,6 @@ export class Session {
   /** Ends the stream with a refusal. */
   fail(error: DomainError): void {
     this.failing = true;
-    for (const result of frame.consulted) this.consults.answer(result);
-    for (const written of frame.deltas) this.written(written);
     this.out.end(error);
   }
 
@@ -224,7 +245,15 @@ export class Session {
     this.wake?.();
     this.out.end();
     this.replays.close();
+    this.consults.close();
     this.links.closed(this);
+  }
+
+  /** Steps write in runs that are here, and nowhere else. */
+  private written(wire: WireDeltas): void {
+    const held = this.held.get(wire.attempt);
+    const deltas = held && deltasIn(wire);
+    if (deltas) this.links.deltas(this, held.run, deltas);
   }
 
   private async reports(reports: readonly Report[]): Promise<void> {
@@ -241,17 +270,12 @@ export class Session {
       const held = this.held.get(report.attempt);
       if (!held) {
         this.deliver({ type: 'evict', attempt: report.attempt, reason: 'stale' });
-  /** Steps write in runs that are here, and nowhere else. */
-  private written(wire: WireDeltas): void {
-    const held = this.held.get(wire.attempt);
-    const deltas = held && deltasIn(wire);
-    if (deltas) this.links.deltas(this, held.run, deltas);
-  }
-
         continue;
       }
+      // Whoever hears of the step's end finds all that it wrote.
+      if (report.commands.some(({ streamed }) => streamed)) await this.links.deltasStored(this, held.run);
       const bytes = reportSize(report);
-      const item = this.read(bytes > 0 ? await withClaims(report, this.links.claim, this.tenant) : report, held.run);
+      const item = this.read(bytes > 0 ? await withClaims(report, this.links.claim, this.tenant) : report, held);
       if (item.beats) {
         this.links.beats(this, held.partition, held.run, item.attempt, item.beats);
         delete item.beats; // nothing of them is recorded
@@ -264,8 +288,6 @@ export class Session {
         append(earlier, item);
         continue;
       }
-      // Whoever hears of the step's end finds all that it wrote.
-      if (report.commands.some(({ streamed }) => streamed)) await this.links.deltasStored(this, held.run);
       const open = batches.get(held.partition) ?? { items: [], bytes: 0 };
       open.items.push(item);
       open.bytes += bytes;
@@ -276,9 +298,9 @@ export class Session {
   }
 
   /** A report that cannot be read pauses its run: another try would read no better. */
-  private read(report: Report, run: string): ReportItem {
+  private read(report: Report, { run, life }: Held): ReportItem {
     try {
-      return reportItem(report, run);
+      return reportItem(report, run, life);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       this.log.warn({ session: this.id, run, detail: error.message }, 'a worker sent a report that makes no sense');
@@ -361,6 +383,12 @@ export class Session {
       if (held.partition === partition && Number(attempt.split('.')[1]) < epoch)
         this.deliver({ type: 'evict', attempt, reason: 'moved' });
   }
+}
+
+/** A copy of a run is made from one frame. */
+function checkSize(run: string, size: number): void {
+  if (size > mostReplayBytes)
+    throw refuse('run.replay_failed', `the journal of ${run} has ${size} bytes; ${mostReplayBytes} can be replayed`);
 }
 
 function append(earlier: ReportItem, later: ReportItem): void {

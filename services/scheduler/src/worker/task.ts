@@ -10,6 +10,7 @@ import {
   type TaskSchema,
   type ValueSchema,
 } from '@writ/proto/worker/v1/worker';
+import { lifeOf } from '../run/life.js';
 import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Question } from './consults.js';
 import type { Entry, EvictReason } from '../run/entry.js';
@@ -67,13 +68,13 @@ export function wireReplay(id: string, task: ReplayTask): [MessageInitShape<type
 
 /** A run with its whole journal, to be executed from nothing else. */
 export function wireCopy({ run, journal }: ReplayTask, id = ''): [MessageInitShape<typeof ActivateSchema>, number] {
-  const { started, startedMs, trace, entries, end } = journal;
+  const { started, startedMs, trace, entries, end, kept } = journal;
   const pending = end
     ? []
     : journal.pending.map((open) => ({ ...open, failures: open.trying?.failures ?? 0, due: false }));
   const all = entries.map((entry) => wireEntry(entry, false));
   const size = all.reduce((sum, [, bytes]) => sum + bytes, 0);
-  const activation = { attempt: id, run, started, startedMs, trace, length: entries.length, pending };
+  const activation = { attempt: id, run, started, startedMs, trace, length: entries.length, pending, kept };
   const activate = wireActivate(
     activation,
     all.map(([entry]) => entry),
@@ -101,7 +102,7 @@ function wireActivate(
   task: Omit<Extract<WorkerTask, { type: 'activate' }>, 'type' | 'partition' | 'entries'>,
   journal: EntryInit[],
 ): MessageInitShape<typeof ActivateSchema> {
-  const { attempt, run, started, startedMs, length, pending, trace, progress = [] } = task;
+  const { attempt, run, started, startedMs, length, pending, trace, progress = [], kept = [] } = task;
   const input = wireValue(started);
   return {
     attempt,
@@ -119,6 +120,8 @@ function wireActivate(
       due,
     })),
     info: runInfo(started, trace),
+    kept: kept.map(({ life, entries, untilMs }) => ({ life, entries, untilMs: BigInt(untilMs) })),
+    ...(started.restarts && { life: lifeOf(run, started) }),
     progress: progress.map(({ name, occurrence, value }) => ({ name, occurrence, value: wireValue({ value }) ?? {} })),
   };
 }
