@@ -945,6 +945,10 @@ export const requirements: readonly Requirement[] = [
       'a tool call of a run is paid from its budget before it is intended, once for each effect, whatever made it',
   },
   { id: 'budget.in_token', promise: 'who acts in a run pays from its budget, however its token was handed on' },
+  {
+    id: 'cli.batch',
+    promise: 'the command line says how many runs it is about to touch, and touches many only after a yes',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

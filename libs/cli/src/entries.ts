@@ -2,6 +2,7 @@ import { agent } from './agent/agent.commands.js';
 import { approval } from './approval/approval.commands.js';
 import { audit } from './audit/audit.commands.js';
 import { backup, restore } from './backup/backup.commands.js';
+import { batch } from './batch/batch.commands.js';
 import type { Entry } from './command/command.js';
 import { completion } from './completion/completion.commands.js';
 import { dev } from './dev/dev.commands.js';
@@ -24,6 +25,7 @@ export const entries: readonly Entry[] = [
   status,
   revoke,
   run,
+  batch,
   schedule,
   queue,
   agent,

@@ -8,6 +8,7 @@ import { IdentityService } from '@writ/proto/identity/v1/identity';
 import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import { QueueService } from '@writ/proto/queue/v1/queue';
+import { BatchService } from '@writ/proto/run/v1/batch';
 import { RunService } from '@writ/proto/run/v1/run';
 import { RunStreamService } from '@writ/proto/run/v1/stream';
 import { WhyService } from '@writ/proto/run/v1/why';
@@ -26,6 +27,7 @@ const services: readonly DescService[] = [
   PolicyService,
   QueueService,
   RunService,
+  BatchService,
   WhyService,
   RunStreamService,
   SandboxService,

@@ -4,6 +4,7 @@ import type { IdentityService } from '@writ/proto/identity/v1/identity';
 import type { MemoryService } from '@writ/proto/memory/v1/memory';
 import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import type { QueueService } from '@writ/proto/queue/v1/queue';
+import type { BatchService } from '@writ/proto/run/v1/batch';
 import type { RunService } from '@writ/proto/run/v1/run';
 import type { RunStreamService } from '@writ/proto/run/v1/stream';
 import type { WhyService } from '@writ/proto/run/v1/why';
@@ -14,6 +15,7 @@ import { routesOf } from './route.js';
 
 const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityService');
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
+const batches = routesOf<typeof BatchService>('writ.run.v1.BatchService');
 const runStreams = routesOf<typeof RunStreamService>('writ.run.v1.RunStreamService');
 const schedules = routesOf<typeof ScheduleService>('writ.schedule.v1.ScheduleService');
 const queues = routesOf<typeof QueueService>('writ.queue.v1.QueueService');
@@ -43,6 +45,7 @@ export const routes = {
   getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),
   sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
+  countRuns: runs('countRuns', 'GET', '/v1/runs:count'),
   pauseRun: runs('pauseRun', 'POST', '/v1/runs/{id}:pause'),
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
@@ -56,6 +59,11 @@ export const routes = {
   listQueues: queues('listQueues', 'GET', '/v1/queues'),
 
   createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
+  createBatch: batches('createBatch', 'POST', '/v1/batches'),
+  getBatch: batches('getBatch', 'GET', '/v1/batches/{id}'),
+  listBatches: batches('listBatches', 'GET', '/v1/batches'),
+  stopBatch: batches('stopBatch', 'POST', '/v1/batches/{id}:stop'),
+
   getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),
   listSchedules: schedules('listSchedules', 'GET', '/v1/schedules'),
   updateSchedule: schedules('updateSchedule', 'PUT', '/v1/schedules/{id}'),

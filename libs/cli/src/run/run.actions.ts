@@ -72,6 +72,7 @@ export async function get(call: Call, id: string): Promise<void> {
     difference,
     progress,
     receipt,
+    attributes,
   } = run;
   call.out.thing(body, {
     name: run.id,
@@ -86,6 +87,12 @@ export async function get(call: Call, id: string): Promise<void> {
       ['started', createTime && `${createTime} (${ago(createTime)})`],
       ['ended', endTime],
       ['entries', entries],
+      [
+        'attributes',
+        Object.entries(attributes ?? {})
+          .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+          .join(', '),
+      ],
       ['under way', progress.map(underWay).join('\n')],
       ['error', error && `${error.message} (${error.code})`],
       ['left behind', receipt && receiptText(receipt).join('\n')],
@@ -163,16 +170,34 @@ interface ListOptions {
   pageToken?: string | undefined;
 }
 
-export async function list(call: Call, options: ListOptions): Promise<void> {
-  const { state, workflow, filter, limit: pageSize = 50, pageToken = '' } = options;
-  const conditions = [
+function filterOf({ state, workflow, filter }: ListOptions): string {
+  return [
     ...(state === undefined ? [] : [`state = ${JSON.stringify(state)}`]),
     ...(workflow === undefined ? [] : [`workflow = ${JSON.stringify(workflow)}`]),
     ...(filter === undefined ? [] : [filter]),
-  ];
+  ].join(' AND ');
+}
+
+export async function count(call: Call, options: ListOptions, groupBy: string): Promise<void> {
+  const body = await (await call.api()).call(routes.countRuns, { filter: filterOf(options), groupBy });
+  if (groupBy === '') return call.out.machine ? call.out.document(body) : call.out.data(`${body.runs}\n`);
+  call.out.list(body, {
+    rows: body.groups,
+    columns: [
+      { head: groupBy.toUpperCase(), of: ({ value }) => String(value), flexible: true },
+      { head: 'RUNS', of: ({ runs }) => runs, right: true },
+    ],
+    name: ({ value }) => String(value),
+    empty: 'no runs',
+  });
+}
+
+export async function list(call: Call, options: ListOptions): Promise<void> {
+  const { orderBy = '', limit: pageSize = 50, pageToken = '' } = options;
   const body = await (
     await call.api()
-  ).call(routes.listRuns, { filter: conditions.join(' AND '), pageSize, pageToken });
+  orderBy?: string | undefined;
+  ).call(routes.listRuns, { filter: filterOf(options), orderBy, pageSize, pageToken });
   call.out.list(body, {
     rows: body.runs,
     columns,

@@ -2,7 +2,12 @@ import { choice, flag, list, needed, number, one, optional, text, verb, type Nou
 import { Refused } from '../failure/refused.js';
 
 const actions = () => import('./run.actions.js');
+const batches = () => import('../batch/batch.actions.js');
 const id = one('id of the run');
+const maybe = optional('id of the run; or --filter');
+const filter = text('<filter>', 'AIP-160, such as: state = "waiting" AND attributes.customer = "acme"');
+/** Of what is done to one run, or to all that a filter finds. */
+const many = { filter, dryRun: flag('with --filter: say how many it would be, and do nothing') };
 
 /** `writ run …` */
 export const run: Noun = {
@@ -69,12 +74,24 @@ export const run: Noun = {
       options: {
         state: choice(['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'], 'only in this state'),
         workflow: text('<name>', 'only of this workflow'),
-        filter: text('<filter>', 'AIP-160, such as: state = "waiting" AND workflow = "review"'),
+        filter,
+        orderBy: text('<order>', 'create_time desc (default), create_time, attributes.<key>, attributes.<key> desc'),
+        count: flag('how many there are instead'),
+        by: text('<field>', 'with --count: how many of each state, workflow, queue or attributes.<key>'),
         limit: number('<n>', 'at most this many; default 50'),
         pageToken: text('<token>', 'go on after an earlier page'),
       },
-      examples: ['run list --state waiting', 'run list --workflow review -o name', 'run list --json | jq ".runs[].id"'],
-      act: async (call, _given, options) => (await actions()).list(call, options),
+      examples: [
+        'run list --state waiting',
+        "run list --filter 'attributes.customer = \"acme\" AND create_time > 2026-11-01' --order-by 'attributes.amount desc'",
+        'run list --workflow review --count --by state',
+        'run list --workflow review -o name',
+        'run list --json | jq ".runs[].id"',
+      ],
+      act: async (call, _given, { count, by, ...options }) => {
+        if (by !== undefined && !count) throw new Refused('cli.usage', '--by is for --count');
+        return count ? (await actions()).count(call, options, by ?? '') : (await actions()).list(call, options);
+      },
     }),
     verb({
       name: 'watch',
@@ -97,37 +114,86 @@ export const run: Noun = {
     }),
     verb({
       name: 'send',
-      about: 'send a message to a run: kept in order until the run takes it',
-      arguments: { id, message: one('name of the message') },
+      about: 'send a message to a run, or to all that a filter finds: kept in order until the run takes it',
+      arguments: {
+        id: one('id of the run; with --filter the name of the message'),
+        message: optional('name of the message'),
+      },
       options: {
         data: text('<json>', 'JSON, @file, or - for stdin'),
         idempotencyKey: text('<key>', 'makes a repeat harmless'),
       },
       examples: ['run send run_… approve --data true'],
       act: async (call, given, options) => (await actions()).send(call, given.id, given.message, options),
+        ...many,
+      },
+      examples: [
+        'run send run_… approve --data true',
+        "run send approve --filter 'workflow = review AND state = waiting'",
+      ],
+      act: async (call, { id: first, message: second }, { filter: of, dryRun, idempotencyKey, data }) => {
+        const [id, message] = of === undefined ? [first, second] : [second, first];
+        if (message === undefined) throw new Refused('cli.usage', 'name the message');
+        const { begin, oneOrMany } = await batches();
+        if (oneOrMany(id, { filter: of, dryRun }) === 'many')
+          return begin(call, 'send', { filter: of, dryRun, data }, message);
+        return (await actions()).send(call, id as string, message, { data, idempotencyKey });
     }),
     verb({
       name: 'cancel',
-      about: 'stop a run and all that it owns',
-      arguments: { id },
-      options: { reason: needed('<text>', 'why; it is in the record'), force: flag('do not wait for its clean-up') },
-      examples: ["run cancel run_… --reason 'wrong branch'"],
-      act: async (call, given, options) => (await actions()).cancel(call, given.id, options),
+      about: 'stop a run and all that it owns, or all runs that a filter finds',
+      arguments: { id: maybe },
+      options: {
+        reason: needed('<text>', 'why; it is in the record'),
+        force: flag('do not wait for its clean-up'),
+        ...many,
+      },
+      examples: [
+        "run cancel run_… --reason 'wrong branch'",
+        "run cancel --filter 'workflow = review AND state = waiting' --reason 'wrong branch' --dry-run",
+      ],
+      act: async (call, given, options) => {
+        const { begin, oneOrMany } = await batches();
+        if (oneOrMany(given.id, options) === 'many') return begin(call, 'cancel', options);
+        return (await actions()).cancel(call, given.id as string, options);
+      },
     }),
     verb({
       name: 'pause',
-      about: 'hand a run to no worker until it is resumed',
+      about: 'hand a run, or all that a filter finds, to no worker until it is resumed',
       more: 'What is under way is given up and made anew then; messages are kept, timers run on.',
-      arguments: { id },
-      options: { reason: needed('<text>', 'why; it is in the record') },
-      examples: ["run pause run_… --reason 'the tracker is down'"],
-      act: async (call, given, { reason }) => (await actions()).pause(call, given.id, reason),
+      arguments: { id: maybe },
+      options: { reason: needed('<text>', 'why; it is in the record'), ...many },
+      examples: [
+        "run pause run_… --reason 'the tracker is down'",
+        "run pause --filter 'attributes.tracker = jira' --reason 'the tracker is down'",
+      ],
+      act: async (call, given, options) => {
+        const { begin, oneOrMany } = await batches();
+        if (oneOrMany(given.id, options) === 'many') return begin(call, 'pause', options);
+        return (await actions()).pause(call, given.id as string, options.reason);
+      },
     }),
     verb({
       name: 'resume',
       about: 'let a run go on that was paused, whose code diverged, or of which a step has no attempt left',
       more: 'Repair the cause first: workers whose code takes the way of the record, or what the step needs. A step is tried anew, by its policy.',
       arguments: { id },
+      arguments: { id: maybe },
+      options: many,
+      examples: ['run resume run_…', "run resume --filter 'attributes.tracker = jira'"],
+      act: async (call, given, options) => {
+        const { begin, oneOrMany } = await batches();
+        if (oneOrMany(given.id, options) === 'many') return begin(call, 'resume', options);
+        return (await actions()).resume(call, given.id as string);
+      },
+    }),
+    verb({
+      name: 'restart',
+      about: 'let a run that has ended, or is paused, go on from a step, by the code that the workers have now',
+      more:
+        'What was recorded before the step is kept, what follows is done anew; messages that came are there again. Says which effects may happen once ' +
+        'more: nothing of them is taken back.',
       examples: ['run resume run_…'],
       act: async (call, given) => (await actions()).resume(call, given.id),
     }),
