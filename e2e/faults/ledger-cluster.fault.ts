@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Ledger } from '@writ/ledger';
+import { Ledger, type Logger } from '@writ/ledger';
 import { streamName } from '@writ/ledger/domain';
 import { judgeLog, SteadyLoad } from '@writ/ledger/testing';
 import { startNatsCluster, type NatsCluster } from '@writ/servers';
@@ -46,7 +46,10 @@ async function inTurn(report: Report, network: Network | undefined): Promise<voi
   const dataDir = await mkdtemp(path.join(tmpdir(), 'writ-fault-cluster-'));
   const places = network ? { places: network.hosts } : {};
   await using cluster = await startNatsCluster({ dataDir, size: copies, scratch: true, ...places });
-  await using client = await Ledger.connect({ servers: cluster.url, streamReplicas: copies });
+  const own: string[] = [];
+  const say = (fields: object, message: string): void => void own.push(`client: ${message} ${JSON.stringify(fields)}`);
+  const log: Logger = { debug: () => undefined, info: say, warn: say, error: say };
+  await using client = await Ledger.connect({ servers: cluster.url, streamReplicas: copies, log });
   const args = [cluster.url, service, String(partitions), String(copies)];
   await using first = startProcess('e2e/faults/ledger-replica.ts', { args });
   await first.line(/^ready/);
@@ -58,12 +61,16 @@ async function inTurn(report: Report, network: Network | undefined): Promise<voi
     make: (n) => change(n, 1_000),
   });
   const late: string[] = [];
+  const heard = [own, first.lines, second.lines].map((lines) => ({ lines, told: lines.length }));
   for (const loss of lossesOf(cluster, network))
     for (let server = 0; server < copies; server++) {
       const gap = await once(cluster, load, loss, server);
       if (gap.late) late.push(gap.said);
       if (gap.late) report.tells(`✗ ${gap.said}`);
       else report.holds(gap.said);
+      for (const replica of heard)
+        for (; replica.told < replica.lines.length; replica.told++)
+          if (gap.late) report.tells(`    ${replica.lines[replica.told]}`);
     }
   await load.stop();
   await judge(report, client, load);

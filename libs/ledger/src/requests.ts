@@ -1,6 +1,8 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 
 const sweepMs = 20;
+/** How long after its time-out an answer is still heard by who wants it. */
+const lateMs = 10_000;
 
 /** `none`: nobody listens on that subject. `timeout`: no answer in time. */
 export type Answered = Msg | 'none' | 'timeout';
@@ -16,6 +18,7 @@ export interface Inbox {
 interface Pending {
   deadline: number;
   receive: (answer: Answered) => boolean;
+  late: boolean;
 }
 
 /**
@@ -44,7 +47,8 @@ export class Requests {
 
   /**
    * A request with any number of replies.
-   * @param receive gets each of them, and says whether it was the last; after `none` or `timeout` nothing follows
+   * @param receive gets each of them, and says whether it was the last. After `none` nothing follows. After `timeout`, until
+   * it says so or is told the same a second time, what comes late still does
    */
   open(
     subject: string,
@@ -58,7 +62,7 @@ export class Requests {
     const reply = `${this.inbox.replyTo(subject)}.${token}`;
     this.nc.publish(subject, payload, headers ? { reply, headers } : { reply });
     this.sweeper ??= setInterval(() => this.sweep(), sweepMs);
-    this.pending.set(token, { deadline: performance.now() + timeoutMs, receive });
+    this.pending.set(token, { deadline: performance.now() + timeoutMs, receive, late: false });
   }
 
   private listen(): void {
@@ -81,11 +85,14 @@ export class Requests {
   }
 
   private sweep(now = performance.now()): void {
-    for (const [token, { deadline, receive }] of this.pending)
+    for (const [token, pending] of this.pending) {
+      const { deadline, receive } = pending;
       if (deadline <= now || this.nc.isClosed()) {
-        this.pending.delete(token);
-        receive('timeout');
+        if (receive('timeout') || pending.late) this.pending.delete(token);
+        pending.late = true;
+        pending.deadline = performance.now() + lateMs;
       }
+    }
     if (this.pending.size > 0) return;
     clearInterval(this.sweeper);
     this.sweeper = undefined;

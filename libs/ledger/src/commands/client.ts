@@ -4,7 +4,7 @@ import { newId } from '../domain/ids.js';
 import { commandSubject, partitionOf, type ServiceName } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { Owner } from '../owner/owner.js';
-import { attemptMs, type Frames } from './frames.js';
+import { attemptMs, type FrameAnswer, type Frames } from './frames.js';
 import { activeTrace } from './trace.js';
 import { decodeAnswer, decodeCommand } from './wire.js';
 
@@ -84,6 +84,7 @@ export class LedgerCommands implements CommandClient {
     const deadline = performance.now() + timeoutMs;
     let unknown = false;
     let late = 0;
+    let earlier: ReturnType<typeof lateAnswer> | undefined;
     for (let attempt = 0; ; attempt++) {
       const left = deadline - performance.now();
       if (left <= 0) throw gaveUp(this.route.service, partition, unknown, timeoutMs);
@@ -94,12 +95,13 @@ export class LedgerCommands implements CommandClient {
         text ??= JSON.stringify(command);
         // Longer the second time, and longer for what is large: an answer that is on its way must not be overtaken by its repetition.
         const patience = attemptMs * 2 ** late + text.length / bytesPerMs;
-        trying = this.there(partition, text, Math.max(1, Math.min(left, patience)));
+        trying = this.there(partition, text, Math.max(1, Math.min(left, patience)), (reply) => earlier?.hear(reply));
       }
-      const outcome = await unlessAborted(trying, signal);
+      const outcome = await unlessAborted(earlier ? Promise.race([trying, earlier.outcome]) : trying, signal);
       if ('result' in outcome) return outcome.result;
       unknown ||= outcome.unknown;
       if (outcome.unknown) late = 1;
+      if (outcome.unknown) earlier ??= lateAnswer();
       const pause = Math.min(backoffMs[Math.min(attempt, backoffMs.length - 1)] as number, Math.max(0, left));
       await unlessAborted(new Promise<void>((resolve) => setTimeout(resolve, pause)), signal);
     }
@@ -118,22 +120,31 @@ export class LedgerCommands implements CommandClient {
     });
   }
 
-  private async there(partition: number, text: string, waitMs: number): Promise<Attempt> {
+  /** @param late gets an answer that comes when it had been given up */
+  private async there(
+    partition: number,
+    text: string,
+    waitMs: number,
+    late: (reply: string) => void,
+  ): Promise<Attempt> {
     const { nc, frames } = this.route;
     const bytes = Buffer.byteLength(text);
     const most = (nc.info?.max_payload ?? 1 << 20) - overheadBytes;
     if (bytes > most)
       throw refuse('ledger.too_large', `the command has ${bytes} bytes; one may have ${most}`, { most });
     if (nc.isClosed()) throw refuse('ledger.unavailable', 'the connection to the ledger is closed');
-    const reply = await frames.send(commandSubject(this.route.service, partition), text, bytes, waitMs);
+    const subject = commandSubject(this.route.service, partition);
+    let given = false;
+    const reply = await new Promise<FrameAnswer>((resolve) => {
+      frames.send(subject, text, bytes, waitMs, (answer) => {
+        if (given && answer !== 'timeout' && answer !== 'none') late(answer);
+        given = true;
+        resolve(answer);
+      });
+    });
     if (reply === 'timeout') return { again: true, unknown: true };
     if (reply === 'none') return { again: true, unknown: false };
-    try {
-      return { result: decodeAnswer(reply) };
-    } catch (error) {
-      if (error instanceof DomainError) return new Promise((resolve, reject) => settleRefusal(error, resolve, reject));
-      throw error;
-    }
+    return settled(reply);
   }
 }
 
@@ -151,6 +162,29 @@ function commandOf(outgoing: OutgoingCommand): Command {
     ...(cause !== undefined && { cause }),
     ...(trace !== undefined && { trace }),
   };
+}
+
+/**
+ * An answer to what was sent before is as good as one to its repetition. Without it, when an owner is slower than our
+ * patience, everybody would go on repeating what is answered already, and make it slower still.
+ */
+function lateAnswer(): { hear(reply: string): void; outcome: Promise<Attempt> } {
+  let hear: (reply: string) => void = () => undefined;
+  const outcome = new Promise<Attempt>((resolve, reject) => {
+    hear = (reply) => void settled(reply).then((attempt) => 'result' in attempt && resolve(attempt), reject);
+  });
+  outcome.catch(() => undefined); // who waited may have got another answer first
+  return { hear, outcome };
+}
+
+/** @throws DomainError a refusal that is for good */
+async function settled(reply: string): Promise<Attempt> {
+  try {
+    return { result: decodeAnswer(reply) };
+  } catch (error) {
+    if (error instanceof DomainError) return new Promise((resolve, reject) => settleRefusal(error, resolve, reject));
+    throw error;
+  }
 }
 
 function settleRefusal(

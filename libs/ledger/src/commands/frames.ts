@@ -9,12 +9,14 @@ const frameBytes = 256 * 1024;
 /** The text of an answer, or why there is none. */
 export type FrameAnswer = (string & {}) | 'none' | 'timeout';
 
+type Settle = (answer: FrameAnswer) => void;
+
 interface Frame {
   subject: string;
   waitMs: number;
   bytes: number;
   texts: string[];
-  settles: ((answer: FrameAnswer) => void)[];
+  settles: Settle[];
 }
 
 /**
@@ -30,22 +32,21 @@ export class Frames {
     this.requests = requests;
   }
 
-  send(subject: string, text: string, bytes: number, waitMs: number): Promise<FrameAnswer> {
-    return new Promise((settle) => {
-      // One that is about to give up must not make others give up with it.
-      if (waitMs < attemptMs) return this.leave({ subject, waitMs, bytes, texts: [text], settles: [settle] });
-      let frame = this.open.get(subject);
-      if (frame && frame.bytes + bytes > frameBytes) {
-        this.open.delete(subject);
-        this.leave(frame);
-        frame = undefined;
-      }
-      if (!frame) frame = this.begin(subject);
-      frame.texts.push(text);
-      frame.settles.push(settle);
-      frame.bytes += bytes + 1;
-      frame.waitMs = Math.max(frame.waitMs, waitMs);
-    });
+  /** @param settle gets the answer; and after `timeout` perhaps another, when one comes that had been given up */
+  send(subject: string, text: string, bytes: number, waitMs: number, settle: Settle): void {
+    // One that is about to give up must not make others give up with it.
+    if (waitMs < attemptMs) return this.leave({ subject, waitMs, bytes, texts: [text], settles: [settle] });
+    let frame = this.open.get(subject);
+    if (frame && frame.bytes + bytes > frameBytes) {
+      this.open.delete(subject);
+      this.leave(frame);
+      frame = undefined;
+    }
+    if (!frame) frame = this.begin(subject);
+    frame.texts.push(text);
+    frame.settles.push(settle);
+    frame.bytes += bytes + 1;
+    frame.waitMs = Math.max(frame.waitMs, waitMs);
   }
 
   private begin(subject: string): Frame {
@@ -67,7 +68,8 @@ export class Frames {
     };
     try {
       this.requests.open(subject, Buffer.from(texts.join('\n')), waitMs, (reply) => {
-        if (typeof reply === 'string') for (const index of [...waiting.keys()]) settle(index, reply);
+        if (reply === 'timeout') for (const give of waiting.values()) give(reply);
+        else if (reply === 'none') for (const index of [...waiting.keys()]) settle(index, reply);
         else splitAnswers(reply.string(), settle);
         return waiting.size === 0;
       });

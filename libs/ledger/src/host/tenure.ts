@@ -63,6 +63,7 @@ export class Tenure {
     this.owner = new Owner(address, state, source, {
       committed: (commit) => this.committed(commit),
       bug: (fields, message) => log.error(fields, message),
+      slow: (commit, slow) => log.warn({ ...address, commit, ...slow }, 'the broker was slow to store a commit'),
       lost: (why, detail) => {
         if (why !== 'deposed') this.failure = why === 'full' ? diskFull(address, detail) : new Error(detail);
         else log.warn({ ...address, epoch: state.epoch, detail }, 'deposed');

@@ -38,11 +38,22 @@ export interface Append {
  * `closed`: given up with the outcome unknown, because the connection or the owner is gone.
  */
 export type Appended =
-  | { outcome: 'stored' }
+  | { outcome: 'stored'; slow?: Slow }
   | { outcome: 'deposed' }
   | { outcome: 'refused'; detail: string }
   | { outcome: 'full'; detail: string; known: boolean }
   | { outcome: 'closed' };
+
+/** What a commit met that was stored later than {@link slowMs}, in publishes: each kind says something else about the broker. */
+export interface Slow {
+  ms: number;
+  /** It had no leader, or none that is known here. */
+  leaderless: number;
+  unanswered: number;
+  /** Refused by the fence while it was not in the log: an earlier publish of it was still on its way to the majority. */
+  fenced: number;
+}
+const slowMs = 2_000;
 
 /**
  * Publishes a commit and finds out what became of it. When no answer comes, the same bytes are published again behind the
@@ -55,21 +66,30 @@ export async function append(source: LedgerSource, commit: Append, signal: Abort
   head.set(expectedHeader, String(commit.after));
   head.set(epochHeader, String(commit.epoch));
   head.set(prevHeader, commit.prev);
+  const begun = performance.now();
+  const met = { leaderless: 0, unanswered: 0, fenced: 0 };
+  const stored = (): Appended => {
+    const ms = Math.round(performance.now() - begun);
+    return ms < slowMs ? { outcome: 'stored' } : { outcome: 'stored', slow: { ms, ...met } };
+  };
   let unanswered = 0;
-  for (const until = performance.now() + appearMs; ;) {
+  for (const until = begun + appearMs; ;) {
     const answer = await publish(source, subject, commit.body, head);
+    if (answer === 'none') met.leaderless++;
+    if (answer === 'timeout') met.unanswered++;
     if (answer === 'none' || (answer === 'timeout' && !source.connected())) unanswered = 0;
     else if (answer === 'timeout') {
       if (++unanswered >= unansweredMost && !source.replicated && (await isOurs(source, commit)) === 'absent')
         return { outcome: 'full', detail: 'the stream answers questions and stores nothing', known: false };
-    } else if (answer.seq === commit.after + 1) return { outcome: 'stored' };
+    } else if (answer.seq === commit.after + 1) return stored();
     else if (answer.error) {
       const { err_code: code = 0, description: detail } = answer.error;
       if (noRoom.has(code)) return { outcome: 'full', detail, known: true };
       if (code !== wrongLastSequence) return { outcome: 'refused', detail };
       const ours = await isOurs(source, commit);
       if (ours === 'absent' && (!source.replicated || performance.now() > until)) return { outcome: 'deposed' };
-      if (typeof ours === 'boolean') return { outcome: ours ? 'stored' : 'deposed' };
+      if (typeof ours === 'boolean') return ours ? stored() : { outcome: 'deposed' };
+      met.fenced++;
     } else if (answer.seq !== undefined)
       return { outcome: 'refused', detail: `stored as ${answer.seq} after ${commit.after}: the fence does not hold` };
     if (signal.aborted || source.nc.isClosed()) return { outcome: 'closed' };

@@ -2,7 +2,7 @@ import { steadyNow } from '../clock.js';
 import type { Command, EventDraft } from '../domain/events.js';
 import { partitionLabel } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
-import { append, type Appended } from '../log/append.js';
+import { append, type Appended, type Slow } from '../log/append.js';
 import { hashOf } from '../log/chain.js';
 import { LogCommit, type Commit, type PartitionAddress } from '../log/commit.js';
 
@@ -32,6 +32,8 @@ export interface OwnerEvents {
   committed(commit: Commit): void;
   /** A decider threw something else than a refusal. */
   bug(fields: object, message: string): void;
+  /** A commit is stored, and took long. */
+  slow(commit: number, slow: Slow): void;
   /** The owner has stopped for good; its state is worth nothing any more. */
   lost(why: LostBy, detail: string): void;
 }
@@ -228,6 +230,7 @@ export class Owner {
       this.unstored(result);
       return false;
     }
+    if (result.slow) this.report.slow(batch.commit, result.slow);
     this.acknowledged = batch.commit;
     this.state.commit = batch.commit;
     this.state.hash = hash;
