@@ -33,6 +33,7 @@ export { ApiModule, type ApiModuleOptions } from './nest/api.module.js';
 export { ApiService, servedBy } from './nest/api-service.js';
 export { openApiDocument, type OpenApiOptions } from './openapi/document.js';
 export { fastifyOptions } from './rest/fastify-options.js';
+export { frameworkFailure } from './rest/framework-failure.js';
 export { ProblemFilter } from './rest/problem.filter.js';
 export { RestTranscoder, headersOf, sendProblem, type RestOptions } from './rest/rest-transcoder.js';
 export type { Capability } from '@writ/ledger/domain';

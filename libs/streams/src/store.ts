@@ -92,11 +92,18 @@ export class StreamStore {
     });
   }
 
-  /** Removes a stream and all it holds. @param decide as in {@link change}; what it gives is the last word */
-  async remove(subject: string, decide: (head: StreamRecord | undefined) => StreamChange | undefined): Promise<void> {
-    const last = await this.change(subject, decide);
-    if (last === 'full' || last?.state.deleted) await this.log.purge(subject);
-    this.heads.delete(subject);
+  /** Decides likewise; where the new state is `deleted` the stream and all it holds is removed. */
+  async remove(
+    subject: string,
+    decide: (head: StreamRecord | undefined) => StreamChange | undefined,
+  ): Promise<StreamRecord | undefined> {
+    let wanted: StreamChange | undefined;
+    const last = await this.change(subject, (head) => (wanted = decide(head)));
+    if (wanted?.state.deleted) {
+      await this.log.purge(subject);
+      this.heads.delete(subject);
+    }
+    return last === 'full' ? undefined : last;
   }
 
   /** A part of a stream behind a sequence. */

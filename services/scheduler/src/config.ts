@@ -9,5 +9,7 @@ export const SchedulerConfig = BaseConfig.extend({
   WRIT_DELTAS_HOURS: z.coerce.number().positive().max(8760).default(24),
   /** How much of it, of all runs together; MiB. The oldest goes first. */
   WRIT_DELTAS_MIB: z.coerce.number().int().min(1).default(1024),
+  /** How much streams that clients make may hold, all together; MiB. Beyond it appends are refused. */
+  WRIT_STREAMS_MIB: z.coerce.number().int().min(1).default(1024),
 });
 export type SchedulerConfig = z.infer<typeof SchedulerConfig>;

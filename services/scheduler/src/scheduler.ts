@@ -4,7 +4,7 @@ import type { CommandClient, HostSpec, Logger } from '@writ/ledger';
 import { aggregates, streamName, type AnyAggregate } from '@writ/ledger/domain';
 import type { ServiceContext } from '@writ/platform';
 import type { SchedulerConfig } from './config.js';
-import { StreamStore } from '@writ/streams';
+import { DurableStreams, StreamStore } from '@writ/streams';
 import { BatchModel } from './batch/batch-model.js';
 import { batchErrors } from './batch/batch.errors.js';
 import { BatchPages } from './batch/batch-pages.js';
@@ -29,9 +29,12 @@ import { ScheduleClocks } from './schedule/schedule-clock.js';
 import { scheduleErrors } from './schedule/schedule.errors.js';
 import { ScheduleModel } from './schedule/schedule-model.js';
 import { SchedulesTable, withSchedules } from './schedule/schedule.view.js';
+import { deltaSpace, RunDeltas } from './stream/run-deltas.js';
+import { keptSpace, streamPath } from './stream/stream-routes.js';
 import { Values } from './values/value-store.js';
 import { watchRuns } from './scheduler.metrics.js';
-import { deltaSpace, RunDeltas } from './stream/run-deltas.js';
+import { queueErrors } from './queue/queue.errors.js';
+import { QueuesTable, withQueues } from './queue/queue.view.js';
 import { runsProjection, RunsTable } from './view/runs-table.js';
 import { SessionDirectory } from './worker/session-directory.js';
 
@@ -47,6 +50,8 @@ export class Scheduler {
   readonly queues: QueuesTable;
   readonly sessions: SessionDirectory;
   readonly lookup: RunLookup;
+  readonly deltas: RunDeltas;
+  readonly streams: DurableStreams;
   readonly starter: RunStarter;
   readonly startPolicy: StartPolicy;
   readonly batchPolicy: BatchPolicy;
@@ -91,6 +96,8 @@ export class Scheduler {
       lostAuthority: async (batch, signal) =>
         context.enforcement && lostAuthority(context.enforcement, batch, signal),
     }); // prettier-ignore
+    const kept = new StreamStore(nc, keptSpace(config.WRIT_STREAMS_MIB), broker);
+    this.streams = new DurableStreams({ store: kept, path: streamPath });
       inbox: ledger.inbox(),
     const broker = { replicas: ledger.streamReplicas, batches: ledger.server.features.batchGet };
     const limits = { hours: config.WRIT_DELTAS_HOURS, mib: config.WRIT_DELTAS_MIB };

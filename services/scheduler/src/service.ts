@@ -11,6 +11,8 @@ import { grantErrors, runErrors } from './run/run.errors.js';
 import { scheduleErrors } from './schedule/schedule.errors.js';
 import { Scheduler } from './scheduler.js';
 import { SchedulerModule } from './scheduler.module.js';
+import { streamErrors } from './stream/stream.errors.js';
+import { mountStreams } from './stream/stream-routes.js';
 import { WorkerStreams } from './worker/worker-streams.js';
 
 /** Starts the scheduler with the settings of the environment. */
@@ -30,7 +32,7 @@ export function schedulerService(
     config,
     entities: [],
     migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004],
-    errors: [runErrors, scheduleErrors, batchErrors, queueErrors, grantErrors],
+    errors: [runErrors, scheduleErrors, batchErrors, queueErrors, streamErrors, grantErrors],
     enforcement,
     host: (context) => (scheduler = new Scheduler(context, enforcement === 'follow')).host(),
     module: (context) => {
@@ -42,6 +44,11 @@ export function schedulerService(
       running.follow(context.enforcement, () => void streams?.recheck());
       return SchedulerModule.with(running, streams, config);
     },
+    routes: (context, fastify) =>
+      mountStreams(fastify, () => ({
+        scheduler: scheduler as Scheduler,
+        authenticator: authenticatorOf(context, enforcement),
+      })),
     stopping: async () => {
       streams?.stop();
       await scheduler?.stop();

@@ -51,6 +51,7 @@ const protocols: readonly (readonly [string, ServiceName])[] = [
   ['/mcp', 'tools'],
   ['/.well-known/oauth-protected-resource', 'tools'],
   ['/git', 'sandbox-runner'],
+  ['/v1/stream', 'scheduler'],
   ['/tile', 'audit'],
   ['/checkpoint', 'audit'],
 ];

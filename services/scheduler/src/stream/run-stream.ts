@@ -81,7 +81,7 @@ const formatCursor = ({ offset, sent }: Place): string => `${offsetOf(offset)}-$
 
 /** `<offset>-<messages>`, or nothing for the start; with `+<n>`, so many messages behind it. */
 function parseCursor(cursor: string): Place {
-  const match = /^(?:(\d{16})-(\d{1,15}))?(?:\+(\d{1,9}))?$/.exec(cursor);
+  const match = /^(?:(\d{16}_\d{16})-(\d{1,15}))?(?:\+(\d{1,9}))?$/.exec(cursor);
   if (!match) throw refuse('run.bad_cursor', `'${cursor}' is no cursor of a run's stream`);
   const [, offset, sent = 0, more = 0] = match;
   return { offset: parseOffset(offset ?? '') ?? 0, sent: Number(sent) + Number(more) };
