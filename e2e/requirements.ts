@@ -949,6 +949,10 @@ export const requirements: readonly Requirement[] = [
     id: 'cli.batch',
     promise: 'the command line says how many runs it is about to touch, and touches many only after a yes',
   },
+  {
+    id: 'approval.withdrawn',
+    promise: 'what nobody waits for any more, since its run has ended or gave it up, is withdrawn and in no inbox',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

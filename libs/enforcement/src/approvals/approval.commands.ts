@@ -5,7 +5,8 @@ import type { ResourceRef } from '../action/action.events.js';
  * Commands of the policy service's aggregate `approval` (subject: the approval id), as an enforcement point, the scheduler and the
  * approval API send them.
  */
-export type ApprovalCommand = RequestApproval | DecideApproval | DelegateApproval | ConsumeApproval | TickApproval;
+export type ApprovalCommand =
+  RequestApproval | DecideApproval | DelegateApproval | ConsumeApproval | WithdrawApproval | TickApproval;
 
 /** Asks people. A repeat with the same id is a success. */
 export interface RequestApproval {
@@ -71,6 +72,12 @@ export interface ConsumeApproval {
   readonly resource: ResourceRef;
   readonly argumentsDigest: string;
   readonly policyVersion: string;
+}
+
+/** Nobody waits for the answer any more: its run has ended, or has given the question up. What was decided stays decided. */
+export interface WithdrawApproval {
+  readonly type: 'withdraw';
+  readonly reason: string;
 }
 
 /** Sent by the timer of the partition's owner: a reminder, an escalation or the end may be due. */

@@ -10,6 +10,11 @@ export const approvalErrors = {
     title: 'Nobody decided in time',
     hint: 'a timeout is not a denial: ask again under a new effect id',
   },
+  'approval.withdrawn': {
+    status: 409,
+    title: 'Nobody waits for the answer any more',
+    hint: 'the run that asked has ended, or has given the question up',
+  },
   'approval.already_consumed': { status: 409, title: 'The approval was used already; it is good for one action' },
   'approval.already_decided': { status: 409, title: 'It was decided already' },
   'approval.arguments_changed': { status: 403, title: 'The approval was given for another action or other arguments' },

@@ -40,4 +40,6 @@ export type ApprovalEvent =
   /** Used up, by this effect. */
   | EventDraft<'approval.consumed.v1', { readonly effectId: string }>
   /** Nobody decided in time. That is a third outcome, not a denial. */
-  | EventDraft<'approval.expired.v1', { readonly expires: string }>;
+  | EventDraft<'approval.expired.v1', { readonly expires: string }>
+  /** Nobody waits for it any more. */
+  | EventDraft<'approval.withdrawn.v1', { readonly reason: string }>;

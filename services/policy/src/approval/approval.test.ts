@@ -85,6 +85,19 @@ describe('an approval', () => {
     expect(() => send(use)).toThrow(code('approval.expired'));
   });
 
+  test('is withdrawn when nobody waits for it, unless somebody decided before', () => {
+    verifies('approval.withdrawn');
+    const withdraw: ApprovalCommand = { type: 'withdraw', reason: 'run_1 has ended' };
+    const send = started(request);
+    expect(send(withdraw)).toEqual(['approval.withdrawn.v1']);
+    expect(send(withdraw)).toEqual([]);
+    expect(() => send(decide())).toThrow(code('approval.withdrawn'));
+    expect(() => send(use)).toThrow(code('approval.withdrawn'));
+    expect(send({ type: 'tick' }, late)).toEqual([]);
+    expect(started(request, decide())(withdraw)).toEqual([]);
+    expect(started()(withdraw)).toEqual([]);
+  });
+
   test('that was decided does not expire any more', () => {
     expect(started(request, decide())({ type: 'tick' }, late)).toEqual([]);
   });

@@ -65,7 +65,7 @@ export class ApprovalTimer {
       const times = this.queue.get(key)?.times.filter((each) => each > Date.parse(data.at));
       if (times) this.open(tenant, subject, times);
     }
-    if (type === 'approval.decided.v1' || type === 'approval.expired.v1') this.queue.remove(key);
+    if (over.has(type)) this.queue.remove(key);
   }
 
   private open(tenant: string, id: string, times: readonly number[]): void {
@@ -96,6 +96,8 @@ export class ApprovalTimer {
     this.arm(AGAIN_MS);
   }
 }
+
+const over: ReadonlySet<string> = new Set(['approval.decided.v1', 'approval.expired.v1', 'approval.withdrawn.v1']);
 
 function keyParts(key: string): [tenant: string, id: string] {
   const slash = key.indexOf('/');

@@ -19,6 +19,7 @@ export const approval: Aggregate<Approval, ApprovalCommand, ApprovalEvent> = {
     'approval.decided.v1',
     'approval.consumed.v1',
     'approval.expired.v1',
+    'approval.withdrawn.v1',
   ],
 
   decide(command, state, about) {
@@ -34,6 +35,9 @@ export const approval: Aggregate<Approval, ApprovalCommand, ApprovalEvent> = {
         return consume(command, asked(state, about), about);
       case 'delegate':
         return delegate(command, asked(state, about), about);
+      case 'withdraw':
+        if (state.status !== 'requested' || isOver(state, about)) return [];
+        return [{ type: 'approval.withdrawn.v1', data: { reason: command.reason } }];
       case 'tick':
         if (state.status !== 'requested') return [];
         if (isOver(state, about)) return [{ type: 'approval.expired.v1', data: { expires: state.expires } }];
@@ -70,6 +74,8 @@ export const approval: Aggregate<Approval, ApprovalCommand, ApprovalEvent> = {
       }
       case 'approval.expired.v1':
         return { ...state, status: 'expired' };
+      case 'approval.withdrawn.v1':
+        return { ...state, status: 'withdrawn' };
     }
   },
 };
@@ -90,6 +96,7 @@ function decide(command: DecideApproval, state: Asked, about: About): ApprovalEv
   if (state.status === 'expired' || (state.status === 'requested' && isOver(state, about))) {
     throw refuse('approval.expired', `nobody decided before ${state.expires}`);
   }
+  if (state.status === 'withdrawn') throw refuse('approval.withdrawn', `nobody waits for ${about.subject} any more`);
   if (state.status !== 'requested')
     throw refuse('approval.already_decided', `${about.subject} is ${state.status}`, { state: state.status });
   if (verdict === 'approve' && state.schema !== undefined) checkAnswer(state.schema, value);
@@ -115,6 +122,8 @@ function consume(command: ConsumeApproval, state: Asked, about: About): Approval
       throw refuse('approval.denied', `${state.by} denied it`);
     case 'expired':
       throw refuse('approval.expired', `nobody decided before ${state.expires}`);
+    case 'withdrawn':
+      throw refuse('approval.withdrawn', `${about.subject} was withdrawn before anybody decided`);
     case 'consumed':
       // The same effect again: its first attempt may have died right after this. Whether it acted is for its own ledger to say.
       if (state.effectId === command.effectId) return [];

@@ -10,7 +10,7 @@ export const APPROVAL_VIEW = 'approval';
 
 export interface ApprovalRow {
   readonly id: string;
-  readonly state: 'requested' | 'approved' | 'denied' | 'expired' | 'consumed';
+  readonly state: 'requested' | 'approved' | 'denied' | 'expired' | 'consumed' | 'withdrawn';
   readonly kind: string;
   readonly title: string;
   readonly detail: Json;
@@ -105,6 +105,12 @@ async function write(event: LedgerEvent, manager: EntityManager): Promise<void> 
       return;
     case 'approval.expired.v1':
       await set('expired');
+      return;
+    case 'approval.withdrawn.v1':
+      await manager.query(
+        `UPDATE approval SET state = 'withdrawn', reason = $3 WHERE tenant = $1 AND id = $2 AND state = 'requested'`,
+        [tenant, subject, storable(data.reason)],
+      );
       return;
   }
 }

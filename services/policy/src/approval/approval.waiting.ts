@@ -37,11 +37,12 @@ export class ApprovalEnds {
 
   private take({ tenant, subject, type }: LedgerEvent, position: string): void {
     if (arrivals.has(type)) for (const resolve of this.news.get(tenant) ?? []) resolve(position);
-    if (type !== 'approval.decided.v1' && type !== 'approval.expired.v1') return;
+    if (!ends.has(type)) return;
     for (const resolve of this.waiting.get(`${tenant}/${subject}`) ?? []) resolve(position);
   }
 }
 
+const ends = new Set(['approval.decided.v1', 'approval.expired.v1', 'approval.withdrawn.v1']);
 const arrivals = new Set(['approval.requested.v1', 'approval.escalated.v1', 'approval.delegated.v1']);
 
 async function next(

@@ -7,7 +7,7 @@ export type Approval =
   | ({ readonly status: 'requested' } & Question)
   | ({ readonly status: 'approved' | 'denied'; readonly by: string } & Question)
   | ({ readonly status: 'consumed'; readonly by: string; readonly effectId: string } & Question)
-  | ({ readonly status: 'expired' } & Question);
+  | ({ readonly status: 'expired' | 'withdrawn' } & Question);
 
 /** What binds it. Title and detail are for people and stay in the event. */
 export interface Question {

@@ -23,6 +23,8 @@ export interface Question {
 export interface Questions {
   /** A repeat is a success. @param cause the event by which the run asks */
   ask(cause: LedgerEvent, question: Question): Promise<void>;
+  /** Nobody waits for the answer any more. Where it was decided before that stays so. */
+  withdraw(cause: LedgerEvent, approval: string, reason: string): Promise<void>;
 }
 
 /** Policy's approvals, by commands to its ledger. */
@@ -62,13 +64,33 @@ export class PolicyQuestions implements Questions {
       ...(cause.trace !== undefined && { trace: cause.trace }),
     });
   }
+
+  async withdraw(cause: LedgerEvent, approval: string, reason: string): Promise<void> {
+    const { tenant, actor, id, trace } = cause;
+    const command: ApprovalCommand = { type: 'withdraw', reason };
+    await this.policy.send({
+      tenant,
+      actor,
+      aggregate: 'approval',
+      subject: approval,
+      command,
+      id: derivedId('cmd', id, `withdraw ${approval}`),
+      cause: id,
+      ...(trace !== undefined && { trace }),
+    });
+  }
 }
 
 /** Keeps the questions; for tests. */
 export class FakeQuestions implements Questions {
   readonly asked: Question[] = [];
+  readonly withdrawn: string[] = [];
 
   async ask(_cause: LedgerEvent, question: Question): Promise<void> {
     this.asked.push(question);
+  }
+
+  async withdraw(_cause: LedgerEvent, approval: string): Promise<void> {
+    this.withdrawn.push(approval);
   }
 }

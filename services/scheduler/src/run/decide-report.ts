@@ -149,7 +149,7 @@ function take(draft: Draft, command: WorkerCommand): void {
     events.push({ type: 'run.update_answered.v1', subject, data: { ...key, ...content, ...(error && { error }) } });
   } else if (command.type === 'abort') {
     if (kindRecorded(run, name, occurrence) === undefined)
-      events.push({ type: 'run.aborted.v1', subject, data: { ...key, error: command.error } });
+      events.push({ type: 'run.aborted.v1', subject, data: { ...key, error: command.error, ...askedBy(open) } });
   } else if (open) {
     return; // it waits for it already
   } else if (command.type === 'child' && run.depth >= Math.min(mostDepth, run.budget?.maxDepth ?? mostDepth)) {
@@ -199,6 +199,11 @@ function tooDeep({ id, depth, budget }: RunRecord, key: { name: string; occurren
 
 /** A worker was silent for longer than a step allows. What it says from now on comes too late. */
 export function decideLost(run: RunRecord, token: string, beat: Beat, nowMs: number): RunEvent[] {
+/** What a wait that is given up had asked people. */
+function askedBy(open: Open | undefined): { approvals?: string[] } {
+  return open?.kind === 'approval' && open.on !== undefined ? { approvals: [open.on] } : {};
+}
+
   if (run.live?.token !== token || !isUnderWay(run, beat)) return [];
   const { kind, name, occurrence, attempt, policy, leaseMs } = beat;
   const error = { code: 'run.step_lost', message: `its worker said nothing for ${leaseMs} ms` };

@@ -16,6 +16,7 @@ interface Ending {
   ungranted?: boolean;
   budget?: EndedBudget;
 }
+  approvals?: string[];
 
 /** What every event that ends a run says besides how. */
 export function ending(run: RunRecord): Ending {
@@ -34,10 +35,17 @@ export function ending(run: RunRecord): Ending {
     ...(!run.granted && { ungranted: true }),
     ...(run.budget && endedBudget(run.budget)),
   };
+    ...openApprovals(run),
 }
 
 /** A cancel is over. The receipt names the children that ended by it among what was stopped. */
 export function cancelled(run: RunRecord, reason: string, { stopped, outcomeUnknown, undone = [] }: Receipt): RunEvent {
+/** What people are asked, and nobody waits for any more. */
+function openApprovals({ opens }: RunRecord): { approvals?: string[] } {
+  const approvals = opens.flatMap(({ kind, on }) => (kind === 'approval' && on !== undefined ? [on] : []));
+  return approvals.length > 0 ? { approvals } : {};
+}
+
   const children = run.children.filter((child) => child.outcome?.state === 'cancelled').map(({ id }) => id);
   return {
     type: 'run.cancelled.v1',
@@ -59,7 +67,7 @@ export function stopped(run: RunRecord, receipt: Receipt): RunEvent {
     return {
       type: 'run.stopped.v1',
       subject: run.id,
-      data: { stopped: what, outcomeUnknown, ...(undone.length > 0 && { undone }) },
+      data: { stopped: what, outcomeUnknown, ...(undone.length > 0 && { undone }), ...openApprovals(run) },
     };
   const { reason = '', outcomeUnknown: before = [], undone: undoneBefore = [] } = run.cancel ?? {};
   return cancelled(run, reason, {

@@ -336,6 +336,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     run.paused = reason;
     run.idle = true;
     run.state = 'waiting';
+    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
     givesSlot(run, at, 'parked');
     evict(run, at, 'paused');
   },

@@ -72,6 +72,8 @@ const ending = {
   span: z.boolean().optional(),
   /** Identity has no grant of it that would have to be closed. */
   ungranted: z.boolean().optional(),
+  /** What people are asked, and nobody waits for any more. */
+  approvals: z.array(z.string()).optional(),
   /** Of a run with limits of its own. */
   budget: EndedBudget.optional(),
 };
@@ -177,7 +179,7 @@ export const runEvents = {
   }),
   'run.timer_fired.v1': z.object({ ...key }),
   /** The function gave up a wait, or a step that waited for its next attempt. */
-  'run.aborted.v1': z.object({ ...key, error: Failure }),
+  'run.aborted.v1': z.object({ ...key, error: Failure, approvals: z.array(z.string()).optional() }),
   'run.message_received.v1': z.object({ message: z.string(), ...content }),
   /** The run's code has accepted an update, and handles it from here on. */
   'run.update_accepted.v1': z.object({ ...key, update: z.string(), ...content }),
@@ -260,6 +262,7 @@ export const runEvents = {
   /** A person is needed. */
   'run.paused.v1': z.object({
     reason: z.enum(['diverged', 'requested', 'budget']),
+    approvals: z.array(z.string()).optional(),
     difference: Difference.optional(),
     /** What who asked for it said. */
     note: z.string().optional(),

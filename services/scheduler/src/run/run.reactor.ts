@@ -39,6 +39,8 @@ const events: readonly RunEventType[] = [
   'run.waiting.v1',
   'run.cancel_requested.v1',
   'run.streamed.v1',
+  'run.aborted.v1',
+  'run.stopped.v1',
   'run.succeeded.v1',
   'run.failed.v1',
   'run.cancelled.v1',
@@ -86,6 +88,9 @@ class Reactions {
           completed,
         });
       }
+      case 'run.aborted.v1':
+      case 'run.stopped.v1':
+        return this.withdraw(event);
       case 'run.succeeded.v1':
       case 'run.failed.v1':
       case 'run.cancelled.v1':
@@ -187,7 +192,15 @@ class Reactions {
       this.cancel(event, cancelChildren, `its parent ${event.subject} has ended`, false),
       ...(ungranted ? [] : [this.parts.grants.close(event)]),
       this.budgets.ended(event),
+      this.withdraw(event),
     ]);
+  }
+
+  /** What nobody waits for any more is in no inbox. */
+  private async withdraw(event: LedgerEvent): Promise<void> {
+    const { approvals = [] } = event.data as { approvals?: string[] };
+    const reason = `run ${event.subject} ${event.type === 'run.aborted.v1' ? 'does not wait for it any more' : 'has ended'}`;
+    await Promise.all(approvals.map((approval) => this.parts.questions.withdraw(event, approval, reason)));
   }
 
   private async cancel(event: LedgerEvent, runs: readonly string[], reason: string, revoked: boolean): Promise<void> {

@@ -42,11 +42,12 @@ const grant: Aggregate<null, { type: string; details?: Capability[] }, EventDraf
   evolve: () => null,
 };
 /** Policy's part: approvals that say what they are told. */
+const approvalEvents: Record<string, string> = { request: 'requested', withdraw: 'withdrawn' };
 const approval: Aggregate<null, { type: string }, EventDraft> = {
   name: 'approval',
   initial: null,
-  events: ['approval.requested.v1', 'approval.decided.v1', 'approval.expired.v1'],
-  decide: ({ type, ...data }) => [{ type: type === 'request' ? 'approval.requested.v1' : 'approval.decided.v1', data }],
+  events: ['approval.requested.v1', 'approval.decided.v1', 'approval.expired.v1', 'approval.withdrawn.v1'],
+  decide: ({ type, ...data }) => [{ type: `approval.${approvalEvents[type] ?? 'decided'}.v1`, data }],
   evolve: () => null,
 };
 

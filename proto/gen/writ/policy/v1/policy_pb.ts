@@ -392,7 +392,7 @@ export type Approval = Message<"writ.policy.v1.Approval"> & {
   id: string;
 
   /**
-   * `requested`, `approved`, `denied`, `expired` or `consumed`.
+   * `requested`, `approved`, `denied`, `expired`, `consumed`, or `withdrawn`: nobody waits for the answer any more.
    *
    * @generated from field: string state = 2;
    */
