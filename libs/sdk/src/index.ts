@@ -2,6 +2,7 @@ export { workflow, type Messages, type Retry, type Workflow } from './define/wor
 export { tool, type Tool } from './define/tool.js';
 export type { Answers, HandleOptions } from './define/answers.js';
 export type { Duration } from './define/duration.js';
+export type { Amount, Limits, Spending } from './define/limits.js';
 export type { DescribedSchema, In, Out, Schema, Violation } from './define/schema.js';
 export type {
   Answer,
@@ -12,10 +13,12 @@ export type {
   Logger,
   Question,
   StepContext,
+  Kept,
   LoopOptions,
   StepOptions,
   Turned,
 } from './define/context.js';
+export type { Stored } from './codec/stored.js';
 export type { CancelReceipt, Capability, ReplayReport, Run, RunDelta, StartOptions } from './client/run.js';
 export type { EventFilter, RevokeReceipt, ServeOptions, Worker, Writ } from './client/writ.js';
 export type { Scheduled, ScheduleOptions } from './client/schedule.js';

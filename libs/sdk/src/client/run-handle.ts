@@ -9,11 +9,13 @@ import {
   type StartRunRequestSchema,
   type StartRunResponse,
 } from '@writ/proto/run/v1/run';
+import type { StoredAt } from '../codec/stored.js';
 import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.js';
 import type { CallOptions } from '../define/context.js';
 import { checkAttributes } from '../define/attributes.js';
 import { durationMs } from '../define/duration.js';
 import { givenBytes } from '../define/given.js';
+import { countedLimits, limitsOut } from '../define/limits.js';
 import { parse } from '../define/schema.js';
 import { definitionOf, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
 import { errorOf } from '../errors/error-of.js';
@@ -64,6 +66,7 @@ export async function startRun(
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
   const data = input === undefined ? undefined : encodeBytes(input);
+  const { limits = def.limits } = opts;
   const request = {
     workflow: workflow.name,
     id: opts.id ?? newRunId(),
@@ -77,6 +80,7 @@ export async function startRun(
     ...(opts.at ? { startTime: timestampFromDate(opts.at) } : {}),
     ...(opts.attributes ? { attributes: { ...opts.attributes } } : {}),
     ...(opts.fork ? { fork: { after: '', ...opts.fork } } : {}),
+    ...(limits ? { limits: limitsOut(countedLimits(limits)) } : {}),
     grant: (opts.grant ?? []).map(({ actions, resources }) => ({
       actions: [...actions],
       resources: [...(resources ?? [])],
@@ -153,7 +157,10 @@ async function awaitResult({ session, ends }: RunClient, id: string, opts: CallO
     ends.wait(id, signal),
   );
   if (problem) throw errorOfProblem(problem);
-  if (state === RunState.SUCCEEDED) return result && decodeBytes(await resultBytes(session, id, result, opts.signal));
+  if (state === RunState.SUCCEEDED)
+    return (
+      result && decodeBytes(await resultBytes(session, id, result, opts.signal), (at) => storedBytes(session, id, at))
+    );
   if (state === RunState.CANCELLED) throw new CancelledError(error?.message || `the run ${id} was cancelled`);
   const { code = 'run.failed', message = 'the run failed', details = {} } = error ?? {};
   throw errorOf(message, { code, details: decode(details as Encoded) as Record<string, unknown> });
@@ -189,6 +196,11 @@ async function resultBytes(
   const chunks: Uint8Array[] = [];
   for await (const { chunk } of session.stream(RunService.method.readRunResult, { id }, { signal })) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** What a step gave as a stream, out of the result of its run. */
+async function* storedBytes(session: Session, id: string, { hash: stored }: StoredAt): AsyncGenerator<Uint8Array> {
+  for await (const { chunk } of session.stream(RunService.method.readRunResult, { id, stored }, {})) yield chunk;
 }
 
 async function replayRun(session: Session, id: string, signal: AbortSignal | undefined): Promise<ReplayReport> {

@@ -1,6 +1,7 @@
 import type { CallOptions } from '../define/context.js';
 import type { Attributes } from '../define/attributes.js';
 import type { Answers, AskArguments, Told } from '../define/answers.js';
+import type { Limits } from '../define/limits.js';
 import type { In } from '../define/schema.js';
 import type { Messages } from '../define/workflow.js';
 import type { LedgerEvent } from './event.js';
@@ -26,6 +27,11 @@ export interface StartOptions<M extends Messages = any> {
    * `idempotencyKey` sends it once.
    */
   send?: { [K in keyof M & string]: { message: K; data: In<M[K]>; idempotencyKey?: string } }[keyof M & string];
+  /**
+   * Of a child: what becomes of it when the run that started it ends first. `detach` (default): it goes on. `cancel`: it is cancelled. `wait`: its parent
+   * ends after it. A cancel of the parent reaches every child that it started.
+   */
+  onParentEnd?: 'detach' | 'cancel' | 'wait';
   /** Of workers; default `default`. With limits (`writ queue set`) it also says how many of its runs go on at once, and how fast they begin. */
   queue?: string;
   /** In a queue with limits: what the run shares its key's limits and turn with. Default: what the queue takes from the input. */
@@ -42,6 +48,8 @@ export interface StartOptions<M extends Messages = any> {
    */
   fork?: { run: string; after?: string };
   onBehalfOf?: string;
+  /** What it and all that it starts may spend; inside a run they are reserved from its own. Default: those of the workflow. */
+  limits?: Limits;
   /** Narrower rights for this run; must be within what the starter holds. Absent: all of it. */
   grant?: readonly Capability[];
   signal?: AbortSignal;

@@ -1,11 +1,12 @@
+import type { Answers } from '../define/answers.js';
 import type { Capabilities } from '../define/context.js';
 import type { Tool } from '../define/tool.js';
 import type { Messages, Workflow } from '../define/workflow.js';
 import type { Decision } from '../errors/errors.js';
 import type { LedgerEvent } from './event.js';
 import type { Run } from './run.js';
-import type { Scheduled, ScheduleOptions } from './schedule.js';
 import type { Runs, RunsQuery } from './runs.js';
+import type { Scheduled, ScheduleOptions } from './schedule.js';
 
 /** What a worker serves. */
 export interface ServeOptions {

@@ -3,7 +3,9 @@ import type { Run, StartOptions } from '../client/run.js';
 import type { Sandbox, SandboxOptions } from '../sandbox/sandbox.js';
 import type { AttributeChanges } from './attributes.js';
 import type { Answers, Asked, HandleOptions, Said } from './answers.js';
+import type { Stored } from '../codec/stored.js';
 import type { Duration } from './duration.js';
+import type { Amount, Spending } from './limits.js';
 import type { Out, Schema } from './schema.js';
 import type { Tool } from './tool.js';
 import type { Messages, Retry, Workflow } from './workflow.js';
@@ -43,6 +45,12 @@ export interface StepContext {
    * @returns when there is room for more. Whoever does not wait for that loses the oldest chunks above 1 MiB, and those who watch are told how many
    */
   write(chunk: unknown): Promise<void>;
+  /**
+   * Takes money and tokens out of the run's budget, before they are spent; `settle` says afterwards what it was. Of a run without limits nothing is
+   * counted. Where it does not fit the step is given up and waits until a person grants more: do not catch that.
+   * @throws WritError `run.budget_exhausted`
+   */
+  spend(amount: Amount): Promise<Spending>;
   /** What the attempt before this one said last with `heartbeat`; undefined where nobody remembers. It is a hint, held in memory and not in the record. */
   readonly progress: unknown;
 }
@@ -89,6 +97,9 @@ export interface StepOptions<T> {
  * minutes each), and carried on by another worker if this one dies. A cancel, also a second one, does not stop it and its deadline does not count for it.
  */
 export type Undo<T> = (value: T, ctx: StepContext) => Promise<void>;
+
+/** What is left of a step's value: of a stream of bytes (a `ReadableStream`, an async generator) the handle of what was stored, up to 1 GiB. */
+export type Kept<T> = T extends AsyncIterable<Uint8Array> ? Stored : T;
 
 /** What a turn of a loop gives. `checkpoint` begins a generation now, as continue-as-new does; without it the engine chooses when. */
 export type Turned<S, R> = { readonly next: S; readonly checkpoint?: boolean } | { readonly done: R };
@@ -143,7 +154,7 @@ export interface Context<M extends Messages = {}, Q extends Answers = {}, U exte
    * Runs own code once. Its result is in the ledger before the next line runs.
    * @throws what `fn` threw, after its last attempt
    */
-  step<T>(name: string, fn: (ctx: StepContext) => T | Promise<T>, opts?: StepOptions<T>): Promise<T>;
+  step<T>(name: string, fn: (ctx: StepContext) => T | Promise<T>, opts?: StepOptions<Kept<T>>): Promise<Kept<T>>;
   /**
    * Calls a tool: policy, approval where policy asks for one, intent, act, outcome.
    * @throws DeniedError with the decision
@@ -161,6 +172,19 @@ export interface Context<M extends Messages = {}, Q extends Answers = {}, U exte
    * @throws DeniedError where a person said no; TimeoutError `approval.expired` where nobody said anything
    */
   ask<S extends Schema = Schema<unknown, true>>(question: Question<S>): Promise<Answer<Out<S>>>;
+  /**
+   * Waits for several children at once: the run goes on once, not with each of them. Gives what they gave, in their order.
+   * @param opts `need`: how many must succeed, by default all. What has not succeeded by then is undefined. 0: until all have ended, however they did
+   * @throws the error of the child with whose end it became impossible; TimeoutError `run.result_timeout`
+   */
+  join<const R extends readonly Run<unknown>[]>(
+    children: R,
+    opts?: CallOptions & { need?: undefined },
+  ): Promise<{ -readonly [K in keyof R]: R[K] extends Run<infer O> ? O : never }>;
+  join<const R extends readonly Run<unknown>[]>(
+    children: R,
+    opts: CallOptions & { need: number },
+  ): Promise<{ -readonly [K in keyof R]: (R[K] extends Run<infer O> ? O : never) | undefined }>;
   sleep(until: Duration | Date, opts?: { signal?: AbortSignal }): Promise<void>;
   /**
    * Whether this run takes the new way, where the code was changed under runs that go on: `if (ctx.patched('count-all')) … else …`. Runs that come here for

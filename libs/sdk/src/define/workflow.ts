@@ -1,6 +1,8 @@
 import { WritError } from '../errors/errors.js';
+import type { Answers } from './answers.js';
 import type { Context } from './context.js';
 import type { Duration } from './duration.js';
+import type { Limits } from './limits.js';
 import type { In, Out, Schema } from './schema.js';
 
 /**
@@ -35,11 +37,17 @@ export type Messages = Record<string, Schema>;
 
 /** A durable workflow: a value, registered nowhere; `serve` receives it, `start` names it. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- "some workflow" must accept every input; `unknown` would accept none
-export interface Workflow<I = any, O = any, M extends Messages = any> {
+export interface Workflow<
+  I = any,
+  O = any,
+  M extends Messages = any,
+  Q extends Answers = any,
+  U extends Answers = any,
+> {
   readonly kind: 'workflow' | 'agent';
   readonly name: string;
   /** Only for the compiler; not there at run time. */
-  readonly '~types': { input: I; output: O; messages: M };
+  readonly '~types': { input: I; output: O; messages: M; queries: Q; updates: U };
 }
 
 /** What was given to `workflow`, with its types erased: for the executor. */
@@ -49,9 +57,21 @@ export interface WorkflowDefinition {
   readonly input?: Schema;
   readonly output?: Schema;
   readonly messages?: Messages;
+  readonly queries?: Answers;
+  readonly updates?: Answers;
   readonly retry?: RunRetry;
   readonly timeout?: Duration;
+  readonly limits?: Limits;
   run(ctx: Context<Messages>, input: unknown): Promise<unknown>;
+}
+
+function checkAnswers({ queries = {}, updates = {} }: { queries?: Answers; updates?: Answers }): void {
+  for (const name of Object.keys(queries)) checkName('query', name);
+  for (const name of Object.keys(updates)) {
+    checkName('update', name);
+    if (Object.hasOwn(queries, name))
+      throw new WritError(`'${name}' is a query and an update of the workflow`, { code: 'input.invalid' });
+  }
 }
 
 const definition = Symbol.for('writ.definition');
@@ -87,19 +107,31 @@ export function workflow<
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no messages at all, not 'any object'
   M extends Messages = {},
   R = unknown,
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- as above
+  Q extends Answers = {},
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- as above
+  U extends Answers = {},
 >(def: {
   name: string;
   /** Of the code; recorded with the run. */
   version?: string;
   input?: IS;
   output?: OS;
+  /** What may be sent to a run, and is taken by `ctx.wait`. */
   messages?: M;
+  /** What may be asked of a run: answered at once by `ctx.handle`, never recorded. */
+  queries?: Q;
+  /** What a run may be asked to do: accepted or refused, recorded, and answered when it is done, by `ctx.handle`. */
+  updates?: U;
   /** Of the whole run, when `run` throws; default: it is not tried again. */
   retry?: RunRetry;
   /** Of the whole run, sleeps and waits included. */
   timeout?: Duration;
-  run(ctx: Context<M>, input: [IS] extends [never] ? void : Out<IS>): Promise<[OS] extends [never] ? R : Out<OS>>;
-}): Workflow<[IS] extends [never] ? void : In<IS>, [OS] extends [never] ? R : Out<OS>, M> {
+  /** What a run and all that it starts may spend, unless its start says otherwise. Used up, it waits for a person. */
+  limits?: Limits;
+  run(ctx: Context<M, Q, U>, input: [IS] extends [never] ? void : Out<IS>): Promise<[OS] extends [never] ? R : Out<OS>>;
+}): Workflow<[IS] extends [never] ? void : In<IS>, [OS] extends [never] ? R : Out<OS>, M, Q, U> {
   checkName('workflow', def.name);
+  checkAnswers(def);
   return define({ kind: 'workflow', name: def.name }, def);
 }

@@ -2,6 +2,7 @@ import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { Run, StartOptions } from '../client/run.js';
 import type { CallOptions } from '../define/context.js';
 import { givenBytes } from '../define/given.js';
+import { countedLimits } from '../define/limits.js';
 import { parse } from '../define/schema.js';
 import { definitionOf, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
 import { TimeoutError, WritError } from '../errors/errors.js';
@@ -12,9 +13,8 @@ import { effect, limitMs, valueOf } from './steps.js';
 
 /** @throws WritError `unsupported` for what this version cannot start with yet */
 export function checkStartOptions(opts: StartOptions, where: 'run' | 'client'): void {
-  const unsupported = (['onBehalfOf', ...(where === 'run' ? (['at', 'attributes', 'fork'] as const) : [])] as const).find(
-    (name) => opts[name] !== undefined,
-  );
+  const elsewhere = where === 'run' ? (['at', 'attributes', 'fork', 'send'] as const) : (['onParentEnd'] as const);
+  const unsupported = (['onBehalfOf', ...elsewhere] as const).find((name) => opts[name] !== undefined);
   if (unsupported)
     throw new WritError(`start does not know '${unsupported}' yet`, {
       code: 'unsupported',
@@ -33,6 +33,7 @@ export async function start(
   checkStartOptions(opts, 'run');
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${def.name}'`);
+  const { limits = def.limits } = opts;
   const slot = scope.issue({
     kind: 'child',
     name: workflow.name,
@@ -45,11 +46,14 @@ export async function start(
       key: opts.key ?? '',
       priority: opts.priority ?? 0,
       ...(opts.grant ? { grant: opts.grant } : {}),
+      ...(limits ? { limits: countedLimits(limits) } : {}),
       attach: opts.onConflict === 'attach',
+      ...(opts.onParentEnd === 'cancel' && { cancelWithParent: true }),
     },
   });
   const outcome = await slot.outcome;
   if (outcome.type !== 'started') valueOf(outcome);
+  else if (opts.onParentEnd === 'wait') scope.awaited.push(outcome.runId);
   return childRun(scope, outcome.type === 'started' ? outcome.runId : '', `${workflow.name}/${slot.occurrence}`, def);
 }
 

@@ -5,6 +5,7 @@ import { call } from './call.js';
 import { start } from './child.js';
 import { patched } from './patched.js';
 import { set } from './attributes.js';
+import { join } from './join.js';
 import { currentTurn } from './inside.js';
 import { loop } from './loop.js';
 import type { RunScope } from './scope.js';
@@ -27,10 +28,11 @@ export function contextOf(scope: RunScope): Context<Messages> {
       const turn = currentTurn();
       return turn ? (turn.crypto ??= seededCrypto(() => `${executor.lives.seed}\n${turn.prefix}`)) : crypto;
     },
-    step: (name, fn, opts) => calm(step(scope, name, fn, opts)),
+    step: (name: string, fn: never, opts?: object) => calm(step(scope, name, fn, opts)),
     call: (tool: never, input: unknown, opts?: object) => calm(call(scope, tool, input, opts)),
     wait: (message, opts) => calm(wait(scope, message, opts)),
     ask: (question) => calm(ask(scope, question)),
+    join: (children: never, opts?: object) => calm(join(scope, children, opts)),
     sleep: (until, opts) => calm(sleep(scope, until, opts)),
     set: (attributes) => calm(set(scope, attributes)),
     emit: (name, data) => calm(emit(scope, name, data)),

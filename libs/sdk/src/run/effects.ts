@@ -1,4 +1,6 @@
+import type { StoredAt } from '../codec/stored.js';
 import type { StepContext } from '../define/context.js';
+import type { Counted } from '../define/limits.js';
 import type { ToolDefinition } from '../define/tool.js';
 import type { SandboxPort } from '../sandbox/port.js';
 import type { CancelReceipt } from '../client/run.js';
@@ -25,7 +27,18 @@ export interface Effects {
   /** A tool of this SDK: policy and intent first, then its code in this process, then the outcome; or the platform's own (`recall`, …). */
   callDefined(tool: ToolDefinition, input: unknown, about: EffectAbout, ctx: StepContext): Promise<CallOutcome>;
   send(runId: string, message: string, data: Bytes, about: EffectAbout): Promise<void>;
+  /** The answer of another run. */
+  query(runId: string, query: string, data: Bytes, about: EffectAbout): Promise<Bytes>;
+  /** What another run does for this one; the effect id is its idempotency key. */
+  update(runId: string, update: string, data: Bytes, about: EffectAbout): Promise<Bytes>;
   cancel(runId: string, opts: { reason?: string; force?: boolean }, about: EffectAbout): Promise<CancelReceipt>;
+  /** Takes an amount out of the budget of a run, under a name that is taken once. @throws WritError `run.budget_exhausted` */
+  reserve(runId: string, reservation: string, amount: Counted): Promise<void>;
+  /** What was spent of it. */
+  settle(runId: string, reservation: string, used: Counted): Promise<void>;
+  /** Stores bytes as they come. @throws WritError `run.value_too_large` */
+  store(content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<StoredAt>;
+  read(at: StoredAt, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Sandboxes under the authority of this run. */
   sandboxes(runId: string): SandboxPort;
 }

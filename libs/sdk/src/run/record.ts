@@ -3,6 +3,7 @@
  * The scheduler is the real one behind a stream, or the one in process of `@writ/sdk/testing`; the executor cannot tell.
  */
 
+import type { CountedLimits } from '../define/limits.js';
 import type { AttributeChanges } from '../define/attributes.js';
 
 /** JSON of a value as the codec makes it; `undefined` is the value undefined. */
@@ -87,7 +88,9 @@ export type Wish =
       readonly key: string;
       readonly priority: number;
       readonly grant?: readonly Grant[];
+      readonly limits?: CountedLimits;
       readonly attach: boolean;
+      readonly cancelWithParent?: boolean;
     }
   | { readonly type: 'result'; readonly runId: string; readonly timeoutMs: number }
   /** `need`: so many must succeed; 0: all have ended, however. */

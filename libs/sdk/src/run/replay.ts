@@ -18,6 +18,7 @@ export interface Fed {
   slot(key: string): Slot | undefined;
   open(): Slot[];
   settle(entry: Entry): void;
+  readonly handlers: { has(update: string): boolean } | undefined;
 }
 
 /**
@@ -36,12 +37,20 @@ export async function feed(run: Fed, { journal, pending, ended }: Activation): P
   return undefined;
 }
 
-async function asksFor(run: Fed, key: Key): Promise<boolean> {
+async function asksFor(run: Fed, key: Key & Partial<Entry>): Promise<boolean> {
   if (key.kind === 'cancel' || key.kind === 'patch') return true;
+  if (key.kind === 'update') return handles(run, key);
   const call = key.kind === 'approval' ? callOfApproval(key.name) : undefined;
   const wanted = call ?? keyText(key);
   await restUntil(() => run.slot(wanted) !== undefined || run.end !== undefined);
   return run.slot(wanted)?.kind === (call === undefined ? key.kind : 'call');
+}
+
+/** An update comes from outside: the code must be there that handles it, and come to its answer where the record does. */
+async function handles(run: Fed, { outcome, ...key }: Key & Partial<Entry>): Promise<boolean> {
+  if (outcome?.type === 'accepted') return restUntil(() => run.handlers?.has(outcome.update) === true);
+  const slot = run.slot(keyText(key));
+  return outcome ? restUntil(() => slot?.answer !== undefined) : slot !== undefined;
 }
 
 function divergence(run: Fed, expected: Key, position: number, journal: readonly Key[]): Divergence {

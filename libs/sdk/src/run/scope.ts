@@ -24,6 +24,8 @@ export interface Undoing {
 /** What the parts of one run's context work on. */
 export class RunScope {
   readonly undos: Undoing[] = [];
+  /** Children that are to end before their parent. */
+  readonly awaited: string[] = [];
   /** Sandboxes that this run created and did not stop. */
   readonly sandboxes = new Set<string>();
   /** Which way the run goes where its code was changed, by the patch's id. */

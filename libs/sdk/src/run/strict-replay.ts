@@ -47,7 +47,7 @@ export function copyOf(definition: WorkflowDefinition, activation: Activation) {
       return never();
     },
   });
-  const performer = { runId: activation.runId, life: activation.runId, timers: systemTimers, log: never };
+  const performer = { runId: activation.runId, life: activation.runId, timers: systemTimers, log: never, spend: never };
   const executor = new RunExecutor(activation, { report: () => {} }, new Attempts(0), performer);
   const scope = new RunScope(definition, executor, effects, () => {});
   return { executor, rehearse: () => executor.rehearse(() => runToEnd(scope)), liveCalls: () => liveCalls };

@@ -3,6 +3,7 @@ import { parse } from '../define/schema.js';
 import { CancelledError, TimeoutError } from '../errors/errors.js';
 import { contextOf } from './context.js';
 import { failureOf } from './failure.js';
+import { joined } from './join.js';
 import type { RunEnd } from './record.js';
 import type { RunScope, Undoing } from './scope.js';
 import { policyOf, runDelayMs } from './retry.js';
@@ -19,6 +20,7 @@ export async function runToEnd(scope: RunScope): Promise<RunEnd> {
     const value = await tryFunction(scope);
     return { type: 'completed', value: value === undefined ? undefined : encodeBytes(value) };
   } catch (thrown) {
+    if (!executor.cancellation.requested) await awaitChildren(scope).catch(() => {}); // they are cancelled with it
     const error = executor.cancellation.requested ? executor.cancellation.error : thrown;
     const { undone, notUndone } = await undoAll(scope);
     if (error instanceof CancelledError && executor.cancellation.requested) {
@@ -47,6 +49,8 @@ async function tryFunction(scope: RunScope): Promise<unknown> {
   for (let attempt = 1; ; attempt++)
     try {
       const value = await definition.run(contextOf(scope), parsed);
+      await scope.handlers.settled();
+      await awaitChildren(scope);
       return await parse(definition.output, value, `the output of the workflow '${definition.name}'`);
     } catch (error) {
       const { executor } = scope;
@@ -56,6 +60,12 @@ async function tryFunction(scope: RunScope): Promise<unknown> {
       scope.log.warn('the run failed and is tried again', { attempt, code, message });
       await executor.issue({ kind: 'sleep', name: 'retry', wish: { type: 'sleep', durationMs: delayMs } }).outcome;
     }
+}
+
+/** Children that were started to end first, however they end. */
+async function awaitChildren(scope: RunScope): Promise<void> {
+  const children = [...new Set(scope.awaited.splice(0))];
+  if (children.length > 0) await joined(scope, children, 0);
 }
 
 /** The limit of the whole run is a recorded timer like any other. */

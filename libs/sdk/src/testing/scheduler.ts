@@ -1,5 +1,6 @@
 import type { WorkflowDefinition } from '../define/workflow.js';
 import { decodeBytes } from '../codec/codec.js';
+import type { CountedLimits } from '../define/limits.js';
 import type { LedgerEvent } from '../client/event.js';
 import { WritError } from '../errors/errors.js';
 import { Attempts } from '../run/attempts.js';
@@ -21,7 +22,9 @@ import {
   type Wish,
 } from '../run/record.js';
 import { rest } from '../run/rest.js';
+import { awaitChild, joinChildren } from './children.js';
 import type { VirtualClock } from './clock.js';
+import { TestBudgets, type Granted } from './test-budgets.js';
 import { TestConsults } from './consults.js';
 import { keyOf, noTimer, opened, resultOf, retryDelayMs, sameStart, TestRun, type OpenCommand } from './test-run.js';
 
@@ -44,6 +47,7 @@ export class TestScheduler {
   #ids = 0;
 
   readonly #consults: TestConsults;
+  readonly budgets: TestBudgets;
 
   constructor(private readonly options: TestSchedulerOptions) {
     this.#consults = new TestConsults({
@@ -53,6 +57,52 @@ export class TestScheduler {
       deliver: (run, entry) => this.#deliver(run, entry),
       settle: (run, key, outcome, recorded) => this.settle(run, key, outcome, recorded),
       now: () => options.clock.now(),
+    });
+    this.budgets = new TestBudgets({
+      now: () => options.clock.now(),
+      newApproval: () => this.newId('apr'),
+      record: (run, type, data, subject = run) => this.record(this.run(run), type, data, subject),
+      refilled: (run) => this.#refilled(this.run(run)),
+      refused: (run) => this.#budgetRefused(this.run(run)),
+    });
+  }
+
+  /** There is more budget: what waited for it goes on. */
+  #refilled(run: TestRun): void {
+    if (run.outOfTime) {
+      run.outOfTime = run.paused = false;
+      this.record(run, 'run.resumed.v1', { budget: true });
+      this.#limitTime(run);
+      this.#activate(run);
+    }
+    for (const open of [...run.open.values()].filter(({ outOfBudget }) => outOfBudget)) {
+      Object.assign(open, { exhausted: false, outOfBudget: false, excused: open.failures });
+      this.#tryAgain(run, open);
+    }
+  }
+
+  #budgetRefused(run: TestRun): void {
+    if (run.outOfTime) {
+      run.outOfTime = run.paused = false;
+      this.#activate(run);
+      return this.cancel(run.id, 'its time is over, and nobody grants more');
+    }
+    const error = { code: 'run.budget_exhausted', message: 'the budget is used up, and nobody grants more' };
+    for (const open of [...run.open.values()].filter(({ outOfBudget }) => outOfBudget)) {
+      this.record(run, 'run.step_failed.v1', { ...keyOf(open), attempt: open.failures + 1, error });
+      this.settle(run, open, { type: 'failed', error });
+    }
+  }
+
+  #limitTime(run: TestRun): void {
+    const deadlineMs = this.budgets.deadlineOf(run.id);
+    if (deadlineMs === Infinity) return;
+    this.options.clock.after(Math.max(0, deadlineMs - this.options.clock.now()), () => {
+      if (run.end || run.paused || run.cancelReason !== undefined) return;
+      if (this.budgets.deadlineOf(run.id) > this.options.clock.now()) return this.#limitTime(run);
+      this.#halt(run, { reason: 'budget' });
+      run.outOfTime = true;
+      this.budgets.timeIsOver(run.id);
     });
   }
 
@@ -79,15 +129,26 @@ export class TestScheduler {
   }
 
   /** @throws WritError `run.conflict` */
-  start(spec: { id: string; workflow: string; input: Bytes; queue: string; attach: boolean; at?: number }): TestRun {
+  start(spec: {
+    id: string;
+    workflow: string;
+    input: Bytes;
+    queue: string;
+    attach: boolean;
+    at?: number;
+    limits?: CountedLimits;
+    parent?: string;
+  }): TestRun {
     const id = spec.id || this.newId('run');
     const there = this.runs.get(id);
     if (there && (spec.attach || sameStart(there, spec))) return there;
     if (there) throw new WritError(`a run '${id}' exists already, with another input`, { code: 'run.conflict' });
     if (!this.options.workflows.has(spec.workflow))
       throw new WritError(`testWrit was not given a workflow '${spec.workflow}'`, { code: 'run.no_worker' });
+    this.budgets.open(id, spec.limits, spec.parent);
     const run = new TestRun({ ...spec, id, queue: spec.queue || 'default' }, this.options.clock.now());
     this.runs.set(id, run);
+    this.#limitTime(run);
     this.record(run, 'run.started.v1', { workflow: spec.workflow, queue: run.queue, ...valueOf(spec.input) });
     const delayMs = (spec.at ?? 0) - this.options.clock.now();
     if (delayMs <= 0) this.#activate(run);
@@ -139,6 +200,8 @@ export class TestScheduler {
 
   /** @returns false where no run waits for this approval */
   answer(approvalId: string, answer: Omit<PersonAnswer, 'atMs' | 'approvalId'>): boolean {
+    const granted = answer.value && (decodeBytes(answer.value) as Granted);
+    if (this.budgets.answer(approvalId, answer.approved, granted)) return true;
     for (const run of this.runs.values()) {
       const waiting = run.find('approval', approvalId);
       if (!waiting) continue;
@@ -276,7 +339,8 @@ export class TestScheduler {
     open.failures = what.attempt;
     const again = what.retryable;
     const delayMs = again ? retryDelayMs(command, open, now) : undefined;
-    const exhausted = again && delayMs === undefined && what.policy.pause === true;
+    const outOfBudget = this.budgets.awaits(run.id, what.error.code);
+    const exhausted = outOfBudget || (again && delayMs === undefined && what.policy.pause === true);
     if (what.streamed) run.stream.settle({ ...command, attempt: what.attempt }, 'failed');
     this.record(run, 'run.step_failed.v1', {
       ...keyOf(command),
@@ -285,15 +349,20 @@ export class TestScheduler {
       ...(exhausted ? { exhausted } : {}),
     });
     if (delayMs === undefined && !exhausted) return this.settle(run, command, { type: 'failed', error: what.error });
-    run.open.set(keyText(command), Object.assign(open, { exhausted }));
-    if (delayMs !== undefined) open.stopTimer = this.options.clock.after(delayMs, () => this.#tryAgain(run, open));
+    run.open.set(keyText(command), Object.assign(open, { exhausted, outOfBudget }));
+    if (delayMs !== undefined && !outOfBudget)
+      open.stopTimer = this.options.clock.after(delayMs, () => this.#tryAgain(run, open));
   }
 
   pause(id: string, note: string): void {
     const run = this.run(id);
     if (run.end) throw new WritError(`run ${id} has ended; there is nothing to pause`, { code: 'run.ended' });
     if (run.paused) return;
-    this.record(run, 'run.paused.v1', { reason: 'requested', ...(note === '' ? {} : { note }) });
+    this.#halt(run, { reason: 'requested', ...(note === '' ? {} : { note }) });
+  }
+
+  #halt(run: TestRun, data: object): void {
+    this.record(run, 'run.paused.v1', data);
     run.paused = true;
     run.busy = false;
     run.executor?.drop(new WritError('the run was paused', { code: 'run.moved' }), true);
@@ -304,7 +373,9 @@ export class TestScheduler {
   resume(id: string): void {
     const run = this.run(id);
     const { paused } = run;
-    const exhausted = [...run.open.values()].filter((open) => open.exhausted);
+    const exhausted = [...run.open.values()].filter((open) => open.exhausted && !open.outOfBudget);
+    if (run.outOfTime || (exhausted.length === 0 && [...run.open.values()].some((open) => open.outOfBudget)))
+      throw new WritError(`run ${id} waits for more budget`, { code: 'run.budget_exhausted' });
     if (exhausted.length === 0 && !paused) throw new WritError(`run ${id} is not paused`, { code: 'run.not_paused' });
     this.record(run, 'run.resumed.v1', {});
     run.paused = false;
@@ -358,7 +429,8 @@ export class TestScheduler {
       );
     }
     if (what.type === 'start') this.#startChild(run, command);
-    if (what.type === 'result') void this.#awaitChild(run, command, what.runId);
+    if (what.type === 'result') void awaitChild(this, run, command, what.runId);
+    if (what.type === 'join') void joinChildren(this, run, command, what);
   }
 
   #takeMessage(run: TestRun, open: OpenCommand, name: string): void {
@@ -371,20 +443,10 @@ export class TestScheduler {
     const { what } = command;
     if (what.type !== 'start') return;
     try {
-      const child = this.start({ ...what, id: what.runId, queue: what.queue || run.queue });
+      const child = this.start({ ...what, id: what.runId, queue: what.queue || run.queue, parent: run.id });
       run.children.push(child.id);
+      if (what.cancelWithParent) run.cancelledWith.push(child.id);
       this.settle(run, command, { type: 'started', runId: child.id });
-    } catch (error) {
-      this.settle(run, command, { type: 'failed', error: failureOf(error) });
-    }
-  }
-
-  async #awaitChild(run: TestRun, command: Command, id: string): Promise<void> {
-    const child = this.run(id);
-    while (!child.end) await child.change();
-    if (!run.open.has(keyText(command)) || run.end) return;
-    try {
-      this.settle(run, command, { type: 'completed', value: resultOf(child.end) });
     } catch (error) {
       this.settle(run, command, { type: 'failed', error: failureOf(error) });
     }
@@ -407,6 +469,8 @@ export class TestScheduler {
   }
 
   #end(run: TestRun, end: NonNullable<RunReport['end']>): void {
+    this.budgets.ended(run.id);
+    for (const child of run.cancelledWith) this.cancel(child, `its parent ${run.id} has ended`);
     if (end.type === 'diverged') {
       const { text, expected, actual } = end.divergence;
       this.record(run, 'run.paused.v1', { reason: 'diverged', difference: end.divergence });

@@ -28,6 +28,8 @@ export interface OpenCommand extends Key {
   since: number;
   /** It waits for that person. */
   exhausted?: boolean;
+  /** It waits for more budget. */
+  outOfBudget?: boolean;
   /** The next attempt is to be made now. */
   due: boolean;
   /** The message, approval or child that it waits for. */
@@ -59,11 +61,15 @@ export class TestRun {
   /** What became of updates, by name and key; nothing yet of those that are handled. */
   readonly updates = new Map<string, Outcome | undefined>();
   readonly children: string[] = [];
+  /** Those that are cancelled when it ends. */
+  readonly cancelledWith: string[] = [];
   end: TestEnd | undefined;
   cancelReason: string | undefined;
   readonly attributes: Record<string, string | number | boolean> = {};
   /** Somebody asked for it: nothing executes it. */
   paused = false;
+  /** Its time is over: paused until there is more. */
+  outOfTime = false;
   /** Its executor has something to do, or has not said that it has not. */
   busy = true;
   attempt = 0;

@@ -5,6 +5,7 @@ import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import { checkAttributes } from '../define/attributes.js';
 import { durationMs, type Duration } from '../define/duration.js';
 import { givenBytes } from '../define/given.js';
+import { countedLimits } from '../define/limits.js';
 import { parse } from '../define/schema.js';
 import type { Tool } from '../define/tool.js';
 import { definitionOf, type Workflow, type WorkflowDefinition } from '../define/workflow.js';
@@ -86,6 +87,7 @@ class InProcess {
       const fork = forkOf(this.scheduler, opts.fork, { id: opts.id ?? '', workflow: def.name, input: bytes });
       return this.handle(fork.id, def);
     }
+    const { limits = definition.limits } = opts;
     const run = this.scheduler.start({
       id: opts.id ?? '',
       workflow: def.name,
@@ -93,6 +95,7 @@ class InProcess {
       queue: opts.queue ?? '',
       attach: opts.onConflict === 'attach',
       ...(opts.at ? { at: opts.at.getTime() } : {}),
+      ...(limits ? { limits: countedLimits(limits) } : {}),
     });
     run.set(opts.attributes ?? {});
     if (send) this.scheduler.send(run.id, send.message, first, send.idempotencyKey);
@@ -100,7 +103,7 @@ class InProcess {
   }
 
   handle(id: string, def?: Workflow): Run<unknown> {
-    const { scheduler, clock } = this;
+    const { scheduler, clock, effects } = this;
     const definition = def && definitionOf<WorkflowDefinition>(def);
     return {
       id,
@@ -117,7 +120,8 @@ class InProcess {
           run = scheduler.run(id); // it may have been restarted
         }
         stop();
-        return decoded(resultOf(run.end));
+        const value = resultOf(run.end);
+        return value && decodeBytes(value, (at) => effects.read(at));
       },
       async send(message, data, { idempotencyKey } = {}) {
         scheduler.send(id, message, await givenBytes(definition, 'message', message, data), idempotencyKey);

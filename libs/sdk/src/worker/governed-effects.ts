@@ -1,18 +1,23 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { fromJson, toJson } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
+import { BudgetService } from '@writ/proto/run/v1/budget';
 import { RunService } from '@writ/proto/run/v1/run';
 import { ToolService, type CallToolResponse } from '@writ/proto/tools/v1/tools';
 import type { CancelReceipt } from '../client/run.js';
+import { queryRun, updateRun } from '../client/consult.js';
 import type { Session } from '../client/session.js';
 import { decode, encode, type Encoded } from '../codec/codec.js';
+import type { StoredAt } from '../codec/stored.js';
 import type { StepContext } from '../define/context.js';
+import { amountOut, type Counted } from '../define/limits.js';
 import type { ToolDefinition } from '../define/tool.js';
 import { WritError } from '../errors/errors.js';
 import type { CallOutcome, EffectAbout, Effects } from '../run/effects.js';
 import { failureOf } from '../run/failure.js';
 import type { Bytes } from '../run/record.js';
 import type { SandboxPort } from '../sandbox/port.js';
+import { readStream, uploadStream } from './blobs.js';
 import { decisionOf, deniedCall, outcomeUnknown } from './decision.js';
 import { memoryCalls } from './memory-calls.js';
 import { sandboxClient } from './sandbox-client.js';
@@ -105,6 +110,15 @@ export class GovernedEffects implements Effects {
     await this.session.call(RunService.method.sendMessage, request, { run: about.runId, signal: about.signal });
   }
 
+  query(runId: string, query: string, data: Bytes, { runId: run, signal }: EffectAbout): Promise<Bytes> {
+    return queryRun(this.session, runId, query, data, { run, signal });
+  }
+
+  update(runId: string, update: string, data: Bytes, about: EffectAbout): Promise<Bytes> {
+    const { runId: run, signal, effectId: idempotencyKey } = about;
+    return updateRun(this.session, runId, update, data, { run, signal, idempotencyKey });
+  }
+
   async cancel(runId: string, opts: { reason?: string; force?: boolean }, about: EffectAbout): Promise<CancelReceipt> {
     const request = { id: runId, reason: opts.reason ?? '', force: opts.force ?? false };
     const { stopped, undone, outcomeUnknown } = await this.session.call(RunService.method.cancelRun, request, {
@@ -112,6 +126,22 @@ export class GovernedEffects implements Effects {
       signal: about.signal,
     });
     return { stopped, undone, outcomeUnknown };
+  }
+
+  async reserve(id: string, reservation: string, amount: Counted): Promise<void> {
+    await this.session.call(BudgetService.method.reserveBudget, { id, reservation, amount: amountOut(amount) });
+  }
+
+  async settle(id: string, reservation: string, used: Counted): Promise<void> {
+    await this.session.call(BudgetService.method.settleBudget, { id, reservation, used: amountOut(used) });
+  }
+
+  store(content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<StoredAt> {
+    return uploadStream(this.session, content, signal);
+  }
+
+  read(at: StoredAt, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return readStream(this.session, { hash: at.hash, sizeBytes: BigInt(at.sizeBytes) }, signal);
   }
 
   sandboxes(runId: string): SandboxPort {

@@ -76,5 +76,6 @@ function frameOf(items: readonly Item[]): Frame {
     reports: items.flatMap((item) => ('report' in item ? [item.report] : [])),
     release: items.flatMap((item) => ('release' in item ? [item.release] : [])),
     replays: items.flatMap((item) => ('replay' in item ? [item.replay] : [])),
+    consulted: items.flatMap((item) => ('consulted' in item ? [item.consulted] : [])),
   };
 }

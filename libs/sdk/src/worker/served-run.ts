@@ -1,6 +1,7 @@
 import type { Activate, Entry as WireEntry } from '@writ/proto/worker/v1/worker';
 import type { WorkflowDefinition } from '../define/workflow.js';
 import type { WritError } from '../errors/errors.js';
+import { consult, type Verdict } from '../run/consult.js';
 import { execute, type Surroundings } from '../run/execute.js';
 import type { RunExecutor } from '../run/executor.js';
 import type { Question } from '../run/handlers.js';
@@ -9,6 +10,8 @@ import type { Chunks } from '../run/writing.js';
 import type { Outgoing } from './outgoing.js';
 import { activationIn, entryIn, type Fetch } from './wire-in.js';
 import { reportsOut, type Place } from './wire-out.js';
+
+const gone: Verdict = { type: 'gone' };
 
 /** The stream that a run came by. */
 export interface Stream {
@@ -30,6 +33,7 @@ export class ServedRun {
   #incoming: Promise<void> = Promise.resolve();
   #reports: Promise<void> = Promise.resolve();
   #dropped = false;
+  readonly #gone = Promise.withResolvers<Verdict>();
   readonly #parts: WireEntry[] = [];
 
   constructor(
@@ -80,6 +84,12 @@ export class ServedRun {
     });
   }
 
+  /** Asks the run, wherever it stands. */
+  consult(question: Question): Promise<Verdict> {
+    const asked = this.#incoming.then(() => (this.#executor ? consult(this.#executor, question) : gone));
+    return Promise.race([asked.catch(() => gone), this.#gone.promise]);
+  }
+
   hold(): void {
     this.#executor?.hold();
   }
@@ -87,6 +97,7 @@ export class ServedRun {
   /** @param lost with its stream: what it does may be taken up again */
   drop(reason: WritError, lost: boolean): void {
     this.#dropped = true;
+    this.#gone.resolve(gone);
     this.#executor?.drop(reason, lost);
   }
 
@@ -97,6 +108,23 @@ export class ServedRun {
 
   #queue(work: () => Promise<void>): void {
     this.#incoming = this.#incoming.then(work).catch((error: unknown) => this.stream.fail(error));
+  }
+
+  /** Ahead of the report that its step has ended, which is added later. */
+  #write({ name, occurrence, attempt: number }: Key & { attempt: number }, chunks: Chunks, written: () => void): void {
+    if (this.#dropped) return;
+    const { attempt } = this;
+    const bytes = chunks.chunks.reduce((sum, { length }) => sum + length, 100);
+    const deltas = {
+      attempt,
+      name,
+      occurrence,
+      number,
+      ...chunks,
+      from: BigInt(chunks.from),
+      chunks: [...chunks.chunks],
+    };
+    this.stream.outgoing.add({ deltas, bytes, written });
   }
 
   #report(report: RunReport): void {
@@ -110,13 +138,4 @@ export class ServedRun {
       .catch((error: unknown) => this.stream.fail(error));
     if (report.idle) this.stream.waits(this);
   }
-  /** Ahead of the report that its step has ended, which is added later. */
-  #write({ name, occurrence, attempt: number }: Key & { attempt: number }, chunks: Chunks, written: () => void): void {
-    if (this.#dropped) return;
-    const { attempt } = this;
-    const bytes = chunks.chunks.reduce((sum, { length }) => sum + length, 100);
-    const deltas = { attempt, name, occurrence, number, ...chunks, from: BigInt(chunks.from), chunks: [...chunks.chunks] };
-    this.stream.outgoing.add({ deltas, bytes, written });
-  }
-
 }

@@ -4,6 +4,7 @@ import {
   WorkerService,
   type ConnectRequestSchema,
   type ConnectResponseSchema,
+  type Consult,
   type Evict,
   type Replay,
   type Task,
@@ -14,13 +15,14 @@ import { pause, type Session } from '../client/session.js';
 import type { WorkflowDefinition } from '../define/workflow.js';
 import { WritError } from '../errors/errors.js';
 import type { Surroundings } from '../run/execute.js';
+import { consultCopy } from '../run/consult.js';
 import { rehearse } from '../run/strict-replay.js';
 import { readBlob, uploadBlob } from './blobs.js';
 import { mayHeal } from './hopeless.js';
 import { Outgoing } from './outgoing.js';
 import { ServedRun, type Stream } from './served-run.js';
-import { activationIn, replayEndIn } from './wire-in.js';
-import { divergenceOut, type Place } from './wire-out.js';
+import { activationIn, replayEndIn, valueIn } from './wire-in.js';
+import { consultOut, divergenceOut, type Place } from './wire-out.js';
 
 /** What a worker offers. */
 export interface Offer {
@@ -179,6 +181,9 @@ export class WorkerStream implements Stream {
       case 'replay':
         void this.#replay(task.value).catch((error: unknown) => this.fail(error));
         return;
+      case 'consult':
+        void this.#consult(task.value).catch((error: unknown) => this.fail(error));
+        return;
       case undefined: // of a later version of the protocol
     }
   }
@@ -241,6 +246,14 @@ export class WorkerStream implements Stream {
     const { same, firstDifference, entries, liveCalls } = rehearsal;
     const difference = firstDifference ? { firstDifference: divergenceOut(firstDifference) } : {};
     this.outgoing.add({ replay: { id, same, entries, liveCalls, ...difference } });
+  }
+
+  async #consult({ id, name, update, data, attempt, run }: Consult): Promise<void> {
+    const question = { name, update, data: await valueIn(data, this.fetch) };
+    const definition = this.offer.workflows.get(run?.workflow ?? '');
+    const copied = run && definition && consultCopy(definition, await activationIn(run, [], this.fetch), question);
+    const verdict = await (copied ?? this.#runs.get(attempt)?.consult(question));
+    this.outgoing.add({ consulted: await consultOut(id, verdict, this.place) });
   }
 
   async #refresh(): Promise<void> {

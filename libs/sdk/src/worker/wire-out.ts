@@ -1,3 +1,4 @@
+import { limitsOut } from '../define/limits.js';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   Kind,
@@ -167,7 +168,18 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
 }
 
 async function startOut(
-  { runId, workflow, input, queue, grant, attach }: Extract<Command['what'], { type: 'start' }>,
+  {
+    runId,
+    workflow,
+    input,
+    queue,
+    key,
+    priority,
+    grant,
+    limits,
+    attach,
+    cancelWithParent = false,
+  }: Extract<Command['what'], { type: 'start' }>,
   place: Place,
 ) {
   const capabilities = grant?.map(({ actions, resources }) => ({
@@ -179,8 +191,12 @@ async function startOut(
     workflow,
     input: await valueOf(input, place),
     queue,
+    key,
+    priority,
     attach,
+    cancelWithParent,
     ...(capabilities ? { grant: { capabilities } } : {}),
+    ...(limits ? { limits: limitsOut(limits) } : {}),
   };
 }
 

@@ -128,13 +128,19 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     return { state: RunState.SUCCEEDED, ...(payload && { result: payload }), ...(plain && { jsonResult: plain }) };
   }
 
-  async *readRunResult({ id }: ReadRunResultRequest, caller: Caller) {
+  async *readRunResult({ id, stored }: ReadRunResultRequest, caller: Caller) {
     const { tenant, signal } = caller;
     may(caller, 'run.read', id);
     const { end } = await this.scheduler.lookup.end(tenant, id, 0, signal);
     if (end?.type !== 'run.succeeded.v1') throw refuse('run.value_not_found', `${id} has no result`);
+    const { values } = this.scheduler;
     const { value, blob } = end.data as Content;
-    if (blob) yield* pieces(this.scheduler.values.read(tenant, blob.hash));
+    if (stored !== '') {
+      if (!(await values.mentions(tenant, { value, blob }, stored)))
+        throw refuse('run.value_not_found', `the result of ${id} has no ${stored}`);
+      return yield* pieces(values.read(tenant, stored));
+    }
+    if (blob) yield* pieces(values.read(tenant, blob.hash));
     else if (value !== undefined) yield { chunk: Buffer.from(JSON.stringify(value)) };
   }
 

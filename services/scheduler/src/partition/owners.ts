@@ -174,7 +174,11 @@ export class Owners {
     if (answer) message.respond(JSON.stringify(answer));
   }
 
-  private async answer(owner: PartitionOwner, request: ControlRequest, signal?: AbortSignal): Promise<object | undefined> {
+  private async answer(
+    owner: PartitionOwner,
+    request: ControlRequest,
+    signal?: AbortSignal,
+  ): Promise<object | undefined> {
     switch (request.type) {
       case 'idle':
         owner.idle(request.tenant, request.run, request.attempt, request.entries);
@@ -254,7 +258,13 @@ function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | 
   const progress = owner.leases.facts(run);
   const undoing = openUndos(run);
   const worker = live && { session: live.session, attempt: live.token };
-  return { ...facts, ...(worker && { worker }), ...(progress.length > 0 && { progress }), ...(undoing.length > 0 && { undoing }), ...(run.budget && { budget: budgetFacts(run.budget) }) };
+  return {
+    ...facts,
+    ...(worker && { worker }),
+    ...(progress.length > 0 && { progress }),
+    ...(undoing.length > 0 && { undoing }),
+    ...(run.budget && { budget: budgetFacts(run.budget) }),
+  };
 }
 
 /** Without what is still being committed. */

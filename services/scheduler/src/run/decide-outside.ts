@@ -4,7 +4,7 @@ import { kindRecorded } from './loops.js';
 import type { Message, Receipt, RunCommand } from './run.commands.js';
 import { exhaustedCode, isOutOfBudget } from './decide-budget.js';
 import type { RunEvent } from './run.events.js';
-import { cancelled } from './ending.js';
+import { cancelled, stoppedOf } from './ending.js';
 import { openAt, openChildren, type RunRecord } from './run-record.js';
 
 /** Messages that a run may hold without having taken them. */
@@ -86,6 +86,12 @@ export function openUndos(run: RunRecord): string[] {
   return (undoing ?? []).filter((name) => kindRecorded(run, name, 1) === undefined);
 }
 
+/** Hides a run that has ended. One that the owner does not know ended long ago: whoever sends this has looked. */
+export function decideDelete(subject: string, { reason }: Of<'delete'>, run: RunRecord | undefined): RunEvent[] {
+  if (run && !run.ended) throw refuse('run.not_ended', `run ${subject} is ${run.state}`, { run: subject });
+  return [{ type: 'run.deleted.v1', subject, data: { reason } }];
+}
+
 /** No worker has it until it is resumed. */
 export function decidePause(run: RunRecord, { note }: Of<'pause'>): RunEvent[] {
   if (run.ended) throw refuse('run.ended', `run ${run.id} has ${run.state}; there is nothing to pause`);
@@ -127,7 +133,7 @@ export function decideChildEnded(run: RunRecord, { outcome }: Of<'child_ended'>)
   const events: RunEvent[] = [{ type: 'run.child_ended.v1', subject: run.id, data: outcome }];
   const { cancel } = run;
   if (cancel?.stopped && openChildren(run).length === 1) {
-    const stopped = outcome.state === 'cancelled' ? [...cancel.stopped, child.id] : cancel.stopped;
+    const stopped = [...cancel.stopped, ...stoppedOf(outcome)];
     const outcomeUnknown = [...cancel.outcomeUnknown, ...(outcome.outcomeUnknown ?? [])];
     events.push(
       cancelled(run, cancel.reason, { stopped, outcomeUnknown, undone: [...cancel.undone, ...undoneOf(outcome)] }),

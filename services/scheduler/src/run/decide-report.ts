@@ -1,6 +1,7 @@
 import { keyOf, recordedKind } from './command-key.js';
 import { cancelled, ending, stopped } from './ending.js';
 import { kindRecorded, loopAt, loopPrefix } from './loops.js';
+import { joinOf, joinOutcome } from './joins.js';
 import type { Beat, End, ReportItem, WorkerCommand } from './run.commands.js';
 import type { CommandKind, Difference, RunEvent } from './run.events.js';
 import { inherited, mostDepth } from './budget.js';
@@ -71,8 +72,8 @@ function contradiction({ run, keys }: Draft, command: WorkerCommand): Difference
   const open = run.opens[openAt(run, name, occurrence)];
   const there = known ?? open?.kind;
   if (command.type === 'answer' && open?.kind !== 'update') return nothingAccepted(run, command);
-  if (command.type === 'result' && !run.children.some(({ id }) => id === command.child))
-    return unknownChild(run, command);
+  const strange = notChildren(run, command);
+  if (strange !== undefined) return unknownChild(run, command, strange);
   if (command.type === 'loop') return looped(run, command);
   // What has come true is on its way to the worker: the abort came too late.
   if (command.type === 'abort' && (there === undefined || there === kind)) return undefined;
@@ -92,9 +93,17 @@ function nothingAccepted({ done }: RunRecord, { kind, name, occurrence }: Worker
   return { position: done.length, actual: { kind, name, occurrence }, text };
 }
 
+/** A run that is waited for and was not started by this one. */
+function notChildren({ children }: RunRecord, command: WorkerCommand): string | undefined {
+  if (command.type === 'result') return children.some(({ id }) => id === command.child) ? undefined : command.child;
+  if (command.type !== 'join') return undefined;
+  const known = new Set(children.map(({ id }) => id));
+  return command.children.find((id) => !known.has(id));
+}
+
 /** Nobody would ever answer it. */
-function unknownChild({ done, id: run }: RunRecord, command: Extract<WorkerCommand, { type: 'result' }>): Difference {
-  const { kind, name, occurrence, child } = command;
+function unknownChild({ done, id: run }: RunRecord, command: WorkerCommand, child: string): Difference {
+  const { kind, name, occurrence } = command;
   const text = `the run waits for ${child}, which is no child that it started`;
   return { position: done.length, actual: { kind, name, occurrence, detail: run === child ? 'itself' : child }, text };
 }
@@ -190,6 +199,11 @@ function take(draft: Draft, command: WorkerCommand): void {
   keys.push(keyOf(kind, name, occurrence));
 }
 
+/** What a wait that is given up had asked people. */
+function askedBy(open: Open | undefined): { approvals?: string[] } {
+  return open?.kind === 'approval' && open.on !== undefined ? { approvals: [open.on] } : {};
+}
+
 /** Most often a workflow that starts itself for ever. */
 function tooDeep({ id, depth, budget }: RunRecord, key: { name: string; occurrence: number }, child: string): RunEvent {
   const message = `run ${id} stands ${depth} levels below the first, and ${Math.min(mostDepth, budget?.maxDepth ?? mostDepth)} is the most`;
@@ -199,11 +213,6 @@ function tooDeep({ id, depth, budget }: RunRecord, key: { name: string; occurren
 
 /** A worker was silent for longer than a step allows. What it says from now on comes too late. */
 export function decideLost(run: RunRecord, token: string, beat: Beat, nowMs: number): RunEvent[] {
-/** What a wait that is given up had asked people. */
-function askedBy(open: Open | undefined): { approvals?: string[] } {
-  return open?.kind === 'approval' && open.on !== undefined ? { approvals: [open.on] } : {};
-}
-
   if (run.live?.token !== token || !isUnderWay(run, beat)) return [];
   const { kind, name, occurrence, attempt, policy, leaseMs } = beat;
   const error = { code: 'run.step_lost', message: `its worker said nothing for ${leaseMs} ms` };
@@ -247,7 +256,7 @@ function failuresOf(open: Open | undefined): number {
 }
 
 function waitOf(
-  command: Extract<WorkerCommand, { type: 'sleep' | 'wait' | 'ask' | 'result' }>,
+  command: Extract<WorkerCommand, { type: 'sleep' | 'wait' | 'ask' | 'result' | 'join' }>,
   agent: string,
   nowMs: number,
 ) {
@@ -260,6 +269,10 @@ function waitOf(
       return { on: command.message, ...after(command.timeoutMs) };
     case 'result':
       return { on: command.child, ...after(command.timeoutMs) };
+    case 'join': {
+      const { children, need, timeoutMs } = command;
+      return { join: { children, need }, ...after(timeoutMs) };
+    }
     case 'ask':
       return {
         on: command.approval,
@@ -286,5 +299,6 @@ function isTriedAgain(event: RunEvent | undefined): event is Extract<RunEvent, {
 function comesTrueAtOnce(run: RunRecord, command: WorkerCommand): boolean {
   if (command.type === 'wait') return run.messages.some(({ message }) => message === command.message);
   if (command.type === 'result') return run.children.some(({ id, outcome }) => id === command.child && outcome);
+  if (command.type === 'join') return joinOutcome(run, joinOf(run, command)) !== undefined;
   return command.type !== 'sleep' && command.type !== 'ask' && command.type !== 'failed';
 }

@@ -1,12 +1,14 @@
 import { endedBudget } from './budget.js';
 import type { EndedBudget } from './budget.events.js';
 import { commitsOf } from './loops.js';
-import type { Receipt } from './run.commands.js';
+import type { Outcome, Receipt } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
 import { openChildren, type RunRecord } from './run-record.js';
 
 /** An event has to fit into a commit. */
 const mostCommits = 20_000;
+/** In a list of a receipt; a tree of runs may be large. */
+const mostListed = 2_000;
 
 interface Ending {
   journal: number[];
@@ -14,9 +16,9 @@ interface Ending {
   notify?: string[];
   cancelChildren?: string[];
   ungranted?: boolean;
+  approvals?: string[];
   budget?: EndedBudget;
 }
-  approvals?: string[];
 
 /** What every event that ends a run says besides how. */
 export function ending(run: RunRecord): Ending {
@@ -33,31 +35,43 @@ export function ending(run: RunRecord): Ending {
     ...(run.notify.length > 0 && { notify: [...run.notify] }),
     ...(cancelChildren.length > 0 && { cancelChildren }),
     ...(!run.granted && { ungranted: true }),
+    ...openApprovals(run),
     ...(run.budget && endedBudget(run.budget)),
   };
-    ...openApprovals(run),
 }
 
-/** A cancel is over. The receipt names the children that ended by it among what was stopped. */
-export function cancelled(run: RunRecord, reason: string, { stopped, outcomeUnknown, undone = [] }: Receipt): RunEvent {
 /** What people are asked, and nobody waits for any more. */
 function openApprovals({ opens }: RunRecord): { approvals?: string[] } {
   const approvals = opens.flatMap(({ kind, on }) => (kind === 'approval' && on !== undefined ? [on] : []));
   return approvals.length > 0 ? { approvals } : {};
 }
 
-  const children = run.children.filter((child) => child.outcome?.state === 'cancelled').map(({ id }) => id);
+/** A cancel is over. The receipt names the children that ended by it among what was stopped. */
+export function cancelled(run: RunRecord, reason: string, { stopped, outcomeUnknown, undone = [] }: Receipt): RunEvent {
+  const children = run.children.flatMap(({ outcome }) => (outcome ? stoppedOf(outcome) : []));
   return {
     type: 'run.cancelled.v1',
     subject: run.id,
     data: {
       reason,
-      stopped: [...new Set([...stopped, ...children])],
-      outcomeUnknown: [...new Set(outcomeUnknown)],
+      stopped: listed([...stopped, ...children]),
+      outcomeUnknown: listed(outcomeUnknown),
       ...(undone.length > 0 && { undone }),
       ...ending(run),
     },
   };
+}
+
+/** A child that was cancelled, and what of it and below it was stopped, as its parent says it. */
+export function stoppedOf({ child, state, stopped = [] }: Outcome): string[] {
+  if (state !== 'cancelled') return [];
+  return [child, ...stopped.map((what) => (what.includes(' ') && !what.includes(': ') ? `${child}: ${what}` : what))];
+}
+
+/** Each once, and no more of them than an event can hold. */
+function listed(items: readonly string[]): string[] {
+  const each = [...new Set(items)];
+  return each.length <= mostListed ? each : [...each.slice(0, mostListed), `and ${each.length - mostListed} more`];
 }
 
 /** The function has ended after a cancel: the run ends now, or when the last child has. */

@@ -14,6 +14,8 @@ export type EntryOutcome =
   /** A loop goes on with this turn and its state. */
   | { type: 'loop'; turn: number; content: Content }
   | { type: 'cancel'; reason: string }
+  /** Children that were waited for together, in their order; null of those that go on. */
+  | { type: 'joined'; ends: ('succeeded' | 'failed' | 'cancelled' | null)[] }
   /** An update, to be handled from here on. */
   | { type: 'accepted'; update: string; content: Content };
 

@@ -4,6 +4,7 @@ import { budgetEvolvers, budgetEvolving, ended, resumed } from './evolve-budget.
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import { beginGeneration, file, kindRecorded, recorded } from './loops.js';
+import { failureOf, joinEnded, joinOf, joinOutcome, type Join } from './joins.js';
 import type { RunIndex } from './run-index.js';
 import { admitted, givesSlot, wakes } from '../queue/evolve-permit.js';
 import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
@@ -36,6 +37,7 @@ export function evolve(index: RunIndex, event: LedgerEvent, commit: number): voi
     if (run && !run.ended) return;
     run = started(index, event, at);
   }
+  if (event.type === 'run.deleted.v1') return index.remove(event.tenant, event.subject);
   if (!run || run.ended) return;
   if (run.loops.length === 0 || !filedApart.has(event.type)) file(run, commit, (event.data as { name?: string }).name);
   if (run.fresh && event.type !== 'run.admitted.v1') index.keepFresh(run, undefined);
@@ -232,6 +234,10 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
       run.messages = removed(run.messages, position);
       if (run.loops.length > 0) file(run, taken.commit, data.name);
       settle(run, at, data, { type: 'completed', content: taken.content });
+    } else if (data.join) {
+      open.join = joinOf(run, data.join);
+      const outcome = joinOutcome(run, open.join);
+      if (outcome) settle(run, at, data, outcome);
     } else if (data.kind === 'result') {
       const outcome = run.children.find(({ id }) => id === open.on)?.outcome;
       if (outcome) settle(run, at, data, resultOf(outcome));
@@ -299,6 +305,10 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     }
     for (const open of run.opens.filter(({ kind, on }) => kind === 'result' && on === data.child))
       settle(run, at, open, resultOf(data));
+    for (const open of run.opens.filter(({ join }) => join !== undefined && joinEnded(join, data))) {
+      const outcome = joinOutcome(run, open.join as Join, data);
+      if (outcome) settle(run, at, open, outcome);
+    }
   },
   'run.continued.v1': (run, data, at) => {
     beginGeneration(run, data, at.commit);
@@ -327,6 +337,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
       run.cancel.outcomeUnknown.push(...data.outcomeUnknown);
       run.cancel.undone.push(...(data.undone ?? []));
     }
+    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
     run.opens = noneOf();
     run.idle = true;
     givesSlot(run, at, 'parked');
@@ -336,7 +347,6 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     run.paused = reason;
     run.idle = true;
     run.state = 'waiting';
-    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
     givesSlot(run, at, 'parked');
     evict(run, at, 'paused');
   },
@@ -349,6 +359,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     if (at.index.noting && !run.live && !early) at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
   ...budgetEvolvers,
+  'run.deleted.v1': () => {},
   'run.succeeded.v1': (run, _data, at) => end(run, at, 'succeeded'),
   'run.failed.v1': (run, _data, at) => end(run, at, 'failed'),
   'run.cancelled.v1': (run, data, at) => end(run, at, 'cancelled', data.reason === 'revoked' ? 'revoked' : 'ended'),
@@ -396,6 +407,5 @@ export function undoneOf({ child, undone = [] }: { child: string; undone?: strin
 
 function resultOf(outcome: RunEventData<'run.child_ended.v1'>): EntryOutcome {
   if (outcome.state === 'succeeded') return { type: 'completed', content: contentOf(outcome) };
-  const error = outcome.error ?? { code: 'run.cancelled', message: `run ${outcome.child} was cancelled` };
-  return { type: 'failed', error };
+  return { type: 'failed', error: failureOf(outcome) };
 }

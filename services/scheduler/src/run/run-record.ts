@@ -2,6 +2,7 @@ import type { Budget } from './budget.js';
 import type { CommandKind, Content, RunEventData } from './run.events.js';
 import type { Entry } from './entry.js';
 import type { Loop } from './loops.js';
+import type { Join } from './joins.js';
 import type { Outcome } from './run.commands.js';
 import type { Sleeper } from './timer-heap.js';
 
@@ -18,6 +19,8 @@ export interface Open {
   untilMs: number;
   /** Step or call: how its attempts went. */
   trying: Trying | undefined;
+  /** Only of a wait for several children. */
+  join?: Join;
 }
 
 /** A step or call that failed and has not for good. */

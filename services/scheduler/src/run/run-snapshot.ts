@@ -2,6 +2,7 @@ import type { Json } from '@writ/ledger/domain';
 import { budgetOfRow, budgetRow, type BudgetRow } from './budget.js';
 import { rearm } from './evolve.js';
 import type { Loop } from './loops.js';
+import type { Join } from './joins.js';
 import type { RunIndex } from './run-index.js';
 import {
   noneOf,
@@ -23,7 +24,7 @@ type Row = [
   RunState, RunRecord['paused'], boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
   boolean, BudgetRow | null, Loop[],
 ]; // prettier-ignore
-type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null];
+type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null, join?: Join];
 /** How the attempts of a step went, as a row. */
 export type TryingRow = [failures: number, excused: number, sinceMs: number, exhausted: string | null];
 
@@ -50,14 +51,7 @@ export function restoreRuns(index: RunIndex, snapshot: Json): void {
 }
 
 function rowOf(run: RunRecord): Row {
-  const opens = run.opens.map(({ kind, name, occurrence, on, untilMs, trying }): OpenRow => [
-    kind,
-    name,
-    occurrence,
-    on ?? null,
-    untilMs,
-    tryingRow(trying),
-  ]);
+  const opens = run.opens.map(openRow);
   const cancel = run.cancel && structuredClone(run.cancel);
   return [
     run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
@@ -130,8 +124,16 @@ function listOf<T>(list: T[]): T[] {
   return list.length > 0 ? list : noneOf();
 }
 
-function openOf([kind, name, occurrence, on, untilMs, trying]: OpenRow): Open {
-  return { kind, name, occurrence, on: on ?? undefined, untilMs, trying: tryingOf(trying) };
+/** Also as the view has it. */
+export function openRow({ kind, name, occurrence, on, untilMs, trying, join }: Open): OpenRow {
+  const row: OpenRow = [kind, name, occurrence, on ?? null, untilMs, tryingRow(trying)];
+  if (join) row[6] = { ...join };
+  return row;
+}
+
+function openOf([kind, name, occurrence, on, untilMs, trying, join]: OpenRow): Open {
+  const open: Open = { kind, name, occurrence, on: on ?? undefined, untilMs, trying: tryingOf(trying) };
+  return join ? { ...open, join } : open;
 }
 
 /** JSON knows neither undefined nor infinity. */

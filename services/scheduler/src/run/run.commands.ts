@@ -9,6 +9,7 @@ export type Outcome = { child: string; state: 'succeeded' | 'failed' | 'cancelle
     error?: Failure | undefined;
     outcomeUnknown?: string[] | undefined;
     undone?: string[] | undefined;
+    stopped?: string[] | undefined;
   };
 
 /** Start a run under the command's subject as its id. */
@@ -170,6 +171,7 @@ export type WorkerCommand =
       limits?: Limits;
     })
   | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
+  | (Key<'result'> & { type: 'join'; children: string[]; need: number; timeoutMs?: number })
   | (Key<'emit'> & { type: 'emit'; content: Content })
   | (Key<'set'> & { type: 'set'; attributes: Readonly<Record<string, AttributeValue | null>> })
   /** The loop begins a generation with this turn. */
@@ -184,6 +186,8 @@ export type RunCommand =
   | ({ type: 'message' } & Message)
   | { type: 'cancel'; reason: string; force: boolean; revoked?: boolean; graceMs: number }
   | { type: 'pause'; note: string }
+  /** Of a run that the view knows to have ended. */
+  | { type: 'delete'; reason: string }
   /** Go on from a step. `seen`: the commit of the last event that was read of it. */
   | {
       type: 'restart';

@@ -159,6 +159,8 @@ export const runEvents = {
     ...key,
     /** The message's name, the approval or the child. */
     on: z.string().optional(),
+    /** Several children that are waited for together: so many must succeed, or with 0 all have ended. */
+    join: z.object({ children: z.array(z.string()), need: z.number().int() }).optional(),
     /** When the sleep is over or the wait times out. */
     until: time.optional(),
     question: z
@@ -225,6 +227,8 @@ export const runEvents = {
     error: Failure.optional(),
     outcomeUnknown: z.array(z.string()).optional(),
     undone: z.array(z.string()).optional(),
+    /** What was stopped with it, of a child that was cancelled. */
+    stopped: z.array(z.string()).optional(),
   }),
   'run.emitted.v1': z.object({ ...key, ...content }),
   /** Null takes one away. */
@@ -258,11 +262,11 @@ export const runEvents = {
     stopped: z.array(z.string()),
     outcomeUnknown: z.array(z.string()),
     undone: z.array(z.string()).optional(),
+    approvals: z.array(z.string()).optional(),
   }),
   /** A person is needed. */
   'run.paused.v1': z.object({
     reason: z.enum(['diverged', 'requested', 'budget']),
-    approvals: z.array(z.string()).optional(),
     difference: Difference.optional(),
     /** What who asked for it said. */
     note: z.string().optional(),
@@ -274,6 +278,8 @@ export const runEvents = {
     /** Until when it may go on now. */
     deadline: time.optional(),
   }),
+  /** It is hidden: lists, look-ups and counts do not have it any more. Its record stays. */
+  'run.deleted.v1': z.object({ reason: z.string() }),
   'run.succeeded.v1': z.object({ ...content, ...ending }),
   'run.failed.v1': z.object({
     error: Failure,

@@ -245,6 +245,9 @@ export function endCommand({ type, subject: child, data }: LedgerEvent): RunComm
     const { error } = data as unknown as RunEventData<'run.failed.v1'>;
     return { type: 'child_ended', outcome: { child, state: 'failed', error } };
   }
-  const { outcomeUnknown, undone } = data as unknown as RunEventData<'run.cancelled.v1'>;
-  return { type: 'child_ended', outcome: { child, state: 'cancelled', outcomeUnknown, ...(undone && { undone }) } };
+  const { outcomeUnknown, undone, stopped } = data as unknown as RunEventData<'run.cancelled.v1'>;
+  return {
+    type: 'child_ended',
+    outcome: { child, state: 'cancelled', outcomeUnknown, stopped, ...(undone && { undone }) },
+  };
 }

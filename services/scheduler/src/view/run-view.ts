@@ -5,9 +5,10 @@ import type { Receipt } from '../run/run.commands.js';
 import { endTypes } from '../partition/end-waiters.js';
 import type { EndedBudget } from '../run/budget.events.js';
 import type { Failure, RunEventData } from '../run/run.events.js';
+import type { Join } from '../run/joins.js';
 import { RunIndex } from '../run/run-index.js';
 import { noneOf, RunRecord, type Open, type RunState, type Trying } from '../run/run-record.js';
-import { tryingOf, tryingRow, type TryingRow } from '../run/run-snapshot.js';
+import { openRow, tryingOf, type TryingRow } from '../run/run-snapshot.js';
 import { withAttributes } from './run-attributes.js';
 import type { Attributes } from '../run/attributes.js';
 
@@ -49,6 +50,7 @@ interface Waits {
     on: string | null,
     untilMs: number,
     trying: TryingRow | number | null,
+    join?: Join,
   ][];
   messages: string[];
   /** With the command that started it, in a run with loops. */
@@ -93,6 +95,7 @@ export function projectRuns(events: readonly Projected[], stored: readonly RunRo
     let row = rows.get(key);
     if (event.type === 'run.started.v1') {
       const started = event.data as unknown as RunEventData<'run.started.v1'>;
+      if (row) changed.delete(row); // its life so far is over
       const atMs = started.restarts && row ? row.created_ms : Date.parse(event.time);
       row = newRow(event.tenant, event.subject, started, atMs, position.partition);
       if (started.attributes) row.attributes = withAttributes(undefined, started.attributes);
@@ -149,8 +152,8 @@ function recordOf(row: RunRow): RunRecord {
   run.state = row.state;
   run.paused = waits.paused !== null && 'requested';
   if (waits.opens.length > 0)
-    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, trying]) => ({
-      kind, name, occurrence, on: on ?? undefined, untilMs, trying: tried(trying, untilMs),
+    run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, trying, join]) => ({
+      kind, name, occurrence, on: on ?? undefined, untilMs, trying: tried(trying, untilMs), ...(join && { join }),
     })); // prettier-ignore
   if (waits.messages.length > 0) run.messages = waits.messages.map((message) => ({ message, content: {}, commit: 0 }));
   if (waits.children.length > 0)
@@ -176,9 +179,7 @@ function describe(row: RunRow, run: RunRecord): void {
     ? null
     : (paused ?? (run.opens.length > 0 ? run.opens.map(waitText).join(', ').slice(0, 500) : null));
   row.waits = {
-    opens: run.opens.map(({ kind, name, occurrence, on, untilMs, trying }) => [
-      kind, name, occurrence, on ?? null, untilMs, tryingRow(trying),
-    ]), // prettier-ignore
+    opens: run.opens.map(openRow),
     messages: run.messages.map(({ message }) => message),
     children: run.children.map(({ id, outcome, by }) =>
       by === undefined ? [id, outcome !== undefined] : [id, outcome !== undefined, by],
@@ -197,7 +198,7 @@ function tried(row: TryingRow | number | null, sinceMs: number): Trying | undefi
 }
 
 /** What a run waits for, for people. */
-export function waitText({ kind, name, occurrence, on, untilMs, trying }: Open): string {
+export function waitText({ kind, name, occurrence, on, untilMs, trying, join }: Open): string {
   const until = untilMs > 0 ? ` until ${new Date(untilMs).toISOString()}` : '';
   switch (kind) {
     case 'sleep':
@@ -211,6 +212,7 @@ export function waitText({ kind, name, occurrence, on, untilMs, trying }: Open):
     case 'update':
       return `update ${on ?? name}`;
     case 'result':
+      if (join) return joinText(join) + until;
       return `child ${on ?? ''}${until}`;
     default: {
       const { failures = 0, exhausted } = trying ?? {};
@@ -219,6 +221,11 @@ export function waitText({ kind, name, occurrence, on, untilMs, trying }: Open):
       return `another try of ${kind} ${name}/${occurrence}${until}${times}`;
     }
   }
+}
+
+function joinText({ children, need, succeeded, failed }: Join): string {
+  const wanted = need === 0 ? 'the end' : `${need === children.length ? 'all' : need}`;
+  return `${wanted} of ${children.length} children (${succeeded} succeeded, ${failed} did not)`;
 }
 
 function pausedOn(data: RunEventData<'run.paused.v1'>, by: string): Pick<Waits, 'paused' | 'diff'> {

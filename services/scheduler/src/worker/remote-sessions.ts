@@ -1,6 +1,8 @@
 import { RequestError, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { every } from '@writ/ledger';
 import { refuse } from '@writ/ledger/domain';
 import type { WorkerTask } from '../partition/outlet.js';
+import type { Question, Verdict } from './consults.js';
 import type { ReplayReport } from './replays.js';
 import { goneSubject, sessionSubject } from './session-subjects.js';
 
@@ -8,9 +10,27 @@ import { goneSubject, sessionSubject } from './session-subjects.js';
 export interface ReplayWanted {
   tenant: string;
   run: string;
+  /** Instead of a replay: this is asked of a copy. */
+  question?: Question;
+  timeoutMs?: number;
+}
+
+/** A question to a run that a worker of another replica has. */
+export interface QuestionElsewhere {
+  attempt: string;
+  question: Question;
+  timeoutMs: number;
+}
+
+/** What a run said, or a copy of it, made from what was recorded up to a commit. */
+export interface Consulted {
+  verdict: Verdict;
+  commit?: number;
 }
 
 const probeMs = 1000;
+/** What another replica may take beside its worker. */
+const replicaMs = 1000;
 /** A stream that leaves so many probes unanswered has no worker that can be reached. More than a replica's lease takes. */
 const mostUnanswered = 5;
 const noResponders = 503;
@@ -32,7 +52,7 @@ export class RemoteSessions {
   /** How many probes in a row were not answered. */
   private readonly known = new Map<string, number>();
   private readonly subscriptions: Subscription[];
-  private readonly timer: NodeJS.Timeout;
+  private readonly rest: () => void;
   private probing = false;
 
   constructor(
@@ -51,12 +71,11 @@ export class RemoteSessions {
       }),
       nc.subscribe(goneSubject, { callback: (error, message) => (error ? undefined : this.lost(message.string())) }),
     ];
-    this.timer = setInterval(() => void this.probe().catch(() => undefined), probeMs);
-    this.timer.unref();
+    this.rest = every(probeMs, () => void this.probe().catch(() => undefined));
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    this.rest();
     for (const subscription of this.subscriptions) subscription.unsubscribe();
   }
 
@@ -77,6 +96,26 @@ export class RemoteSessions {
     const { report, error } = answer.json<{ report?: ReplayReport; error?: string }>();
     if (!report) throw refuse('run.replay_failed', error ?? 'the worker did not say why');
     return report;
+  }
+
+  async consult(subject: string, question: QuestionElsewhere): Promise<Verdict> {
+    const answer = await this.nc
+      .request(subject, JSON.stringify(question), { timeout: question.timeoutMs + replicaMs })
+      .catch(() => undefined); // the stream is gone, or its replica
+    return answer?.json<Verdict>() ?? { type: 'gone' };
+  }
+
+  /** Undefined when nobody there has a worker with the code. @throws DomainError `run.replay_failed` */
+  async consultCopy(subject: string, wanted: Required<ReplayWanted>): Promise<Consulted | undefined> {
+    try {
+      const answer = await this.nc.request(subject, JSON.stringify(wanted), { timeout: wanted.timeoutMs + replicaMs });
+      const { error, ...consulted } = answer.json<Consulted & { error?: string }>();
+      if (error !== undefined) throw refuse('run.replay_failed', error);
+      return consulted;
+    } catch (error) {
+      if (!(error instanceof RequestError) || !error.isNoResponders()) throw error;
+      return undefined;
+    }
   }
 
   /** Counts probes that reached the broker, no time: while this process itself hung or was cut off, nobody was asked. */

@@ -34,6 +34,8 @@ const kindNames: Record<Kind, CommandKind | undefined> = {
   [Kind.LOOP]: 'loop',
 };
 const mostText = 8 * 1024;
+/** Children that are waited for together: their ids stand in one event. */
+const mostJoined = 2_000;
 /** Of what a step says about itself; more is not kept. */
 const mostProgress = 4 * 1024;
 
@@ -117,6 +119,14 @@ function commandOf(command: Command, life: string): WorkerCommand {
         child: what.value.runId,
         ...timeoutOf(what.value),
       };
+    case 'join': {
+      const { runIds: children, need } = what.value;
+      if (children.length > mostJoined || need > children.length || new Set(children).size < children.length)
+        throw bad(
+          `${name}/${occurrence} waits for ${need} of ${children.length} children, of at most ${mostJoined}, each once`,
+        );
+      return { type: 'join', kind: agreed(command, 'result'), ...key, children, need, ...timeoutOf(what.value) };
+    }
     case 'emit':
       return { type: 'emit', kind: agreed(command, 'emit'), ...key, content: contentOf(what.value) };
     case 'set':

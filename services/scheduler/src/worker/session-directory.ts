@@ -3,11 +3,19 @@ import type { Logger } from '@writ/ledger';
 import type { Demand, Dispatcher, Offered, WorkerDirectory } from '../partition/dispatcher.js';
 import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Journal } from '../run/journal.js';
-import { RemoteSessions, type RemoteLinks, type ReplayWanted } from './remote-sessions.js';
+import type { Question } from './consults.js';
+import {
+  RemoteSessions,
+  type Consulted,
+  type QuestionElsewhere,
+  type RemoteLinks,
+  type ReplayWanted,
+} from './remote-sessions.js';
 import type { ReplayReport } from './replays.js';
 import type { Session } from './session.js';
 import {
   availableSubject,
+  consultSubject,
   offeredIn,
   offerTokens,
   dispatchSubject,
@@ -43,12 +51,18 @@ class Offer {
 /** What the directory needs of the rest of the scheduler. */
 export interface DirectoryLinks extends RemoteLinks {
   /** Reads a run's journal. @throws DomainError */
-  journal(tenant: string, run: string): Promise<Journal>;
+  journal(tenant: string, run: string): Promise<Journal & { commit: number }>;
+}
+
+/** A copy of a run, and what it is asked. */
+interface Copied extends ReplayTask {
+  journal: Journal & { commit: number };
+  question: Question;
 }
 
 /** Every worker stream of this process, and the way to those of other replicas. */
 export class SessionDirectory implements WorkerDirectory, Outlet {
-  private readonly sessions = new Map<string, { session: Session; subscription: Subscription }>();
+  private readonly sessions = new Map<string, { session: Session; subscriptions: Subscription[] }>();
   private readonly offers = new Map<string, Offer>();
   private readonly announced = new Set<string>();
   private readonly remote: RemoteSessions;
@@ -78,14 +92,21 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
         else message.respond(); // a probe
       },
     });
-    this.sessions.set(session.id, { session, subscription });
+    const questions = this.nc.subscribe(consultSubject(session.id), {
+      callback: (error, message) => {
+        if (error) return;
+        const { attempt, question, timeoutMs } = message.json<QuestionElsewhere>();
+        void session.consult(attempt, question, timeoutMs).then((verdict) => message.respond(JSON.stringify(verdict)));
+      },
+    });
+    this.sessions.set(session.id, { session, subscriptions: [subscription, questions] });
     for (const offered of offersOf(session)) this.offer(offered).sessions.push(session);
     this.roomy(session);
   }
 
   /** Called once for each stream that was opened. */
   close(session: Session): void {
-    this.sessions.get(session.id)?.subscription.unsubscribe();
+    for (const subscription of this.sessions.get(session.id)?.subscriptions ?? []) subscription.unsubscribe();
     this.sessions.delete(session.id);
     for (const offered of offersOf(session)) this.withdraw(offered, session);
     this.links.gone(session.id);
@@ -136,6 +157,16 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     return undefined;
   }
 
+  /** Whether any stream, here or elsewhere, serves such runs, with room or without. */
+  async isOffered(demand: Demand): Promise<boolean> {
+    for (const offered of acceptable(demand)) {
+      if (this.offers.has(offerTokens(offered))) return true;
+      const answer = this.nc.request(dispatchSubject(offered), '0', { timeout: leaseMs });
+      if (await answer.catch(() => undefined)) return true;
+    }
+    return false;
+  }
+
   deliver(session: string, task: WorkerTask): void {
     const local = this.sessions.get(session);
     if (local) local.session.deliver(task);
@@ -150,6 +181,36 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
       if (session) return session.replay(task, replayMs);
       const report = await this.remote.replay(replaySubject(offered), { tenant, run: task.run }, replayMs + 1000);
       if (report) return report;
+    }
+    return undefined;
+  }
+
+  /** Asks a run where it is. */
+  async consult(
+    { session, attempt }: { session: string; attempt: string },
+    question: Question,
+    timeoutMs: number,
+  ): Promise<Consulted> {
+    const here = this.sessions.get(session)?.session;
+    const verdict = here
+      ? await here.consult(attempt, question, timeoutMs)
+      : await this.remote.consult(consultSubject(session), { attempt, question, timeoutMs });
+    return { verdict };
+  }
+
+  /** Asks a copy of a run, made by any worker that has the code; undefined when there is none. */
+  async consultCopy(
+    demand: Demand,
+    { run, journal, question }: Copied,
+    timeoutMs: number,
+  ): Promise<Consulted | undefined> {
+    const { tenant } = demand;
+    for (const offered of acceptable(demand)) {
+      const [session] = this.offers.get(offerTokens(offered))?.sessions ?? [];
+      if (session)
+        return { verdict: await session.consultCopy({ run, journal }, question, timeoutMs), commit: journal.commit };
+      const asked = await this.remote.consultCopy(replaySubject(offered), { tenant, run, question, timeoutMs });
+      if (asked) return asked;
     }
     return undefined;
   }
@@ -192,8 +253,12 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     const [session] = offer.sessions;
     try {
       if (!session) throw new Error('the worker went away');
-      const { tenant, run } = message.json<ReplayWanted>();
+      const { tenant, run, question, timeoutMs = replayMs } = message.json<ReplayWanted>();
       const journal = await this.links.journal(tenant, run);
+      if (question) {
+        const verdict = await session.consultCopy({ run, journal }, question, timeoutMs);
+        return void message.respond(JSON.stringify({ verdict, commit: journal.commit }));
+      }
       message.respond(JSON.stringify({ report: await session.replay({ run, journal }, replayMs) }));
     } catch (error) {
       this.log.warn({ err: error }, 'a replay for another replica failed');

@@ -22,6 +22,8 @@ export const replaySubject = (offered: Offered) => `replay.${offerTokens(offered
 export const availableSubject = (offered: Offered) => `worker.available.${offerTokens(offered)}`;
 /** Tasks for one stream. */
 export const sessionSubject = (session: string) => `worker.session.${session}`;
+/** A question to a run that the worker of a stream has. */
+export const consultSubject = (session: string) => `worker.consult.${session}`;
 /** Tells every replica that a stream has ended; the body is its id. */
 export const goneSubject = 'worker.gone';
 /** Tells every replica that a partition has a new owner; the body is `<partition>.<epoch>`. */

@@ -3,6 +3,7 @@ import {
   Evict_Reason,
   Kind,
   type ActivateSchema,
+  type ChildEndSchema,
   type EntrySchema,
   type FailureSchema,
   type ReplaySchema,
@@ -181,6 +182,8 @@ function wireOutcome(outcome: Entry['outcome'], recorded: boolean, timeMs: numbe
       return { case: 'loop', value: { turn: outcome.turn, state: wireValue(outcome.content) ?? {} } };
     case 'cancel':
       return { case: 'cancel', value: outcome.reason };
+    case 'joined':
+      return { case: 'joined', value: { children: outcome.ends.map((end) => ({ end: wireChildEnd(end) })) } };
     case 'accepted': {
       const data = wireValue(outcome.content);
       return { case: 'accepted', value: { update: outcome.update, ...(data && { data }) } };
@@ -194,6 +197,14 @@ function wireOutcome(outcome: Entry['outcome'], recorded: boolean, timeMs: numbe
       };
     }
   }
+}
+
+/** Only how it ended: what it gave, or failed with, is had by its `result`. */
+function wireChildEnd(
+  end: 'succeeded' | 'failed' | 'cancelled' | null,
+): NonNullable<MessageInitShape<typeof ChildEndSchema>['end']> {
+  if (end === 'succeeded') return { case: 'completed', value: {} };
+  return end === null ? { case: undefined } : { case: 'failed', value: { code: `run.${end}` } };
 }
 
 export function wireFailure({ code, message, details, stack = '' }: Failure): MessageInitShape<typeof FailureSchema> {

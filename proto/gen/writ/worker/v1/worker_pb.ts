@@ -1689,7 +1689,7 @@ export const JoinedSchema: GenMessage<Joined> = /*@__PURE__*/
  */
 export type ChildEnd = Message<"writ.worker.v1.ChildEnd"> & {
   /**
-   * Neither: it has not ended.
+   * How it ended, without what it gave: that is had by `result`, which comes true at once. Neither: it has not ended.
    *
    * @generated from oneof writ.worker.v1.ChildEnd.end
    */
