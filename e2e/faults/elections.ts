@@ -4,10 +4,10 @@ import { connect } from '@nats-io/transport-node';
 const everyMs = 50;
 const askMs = 500;
 
-/** How long the servers that are left took until each of these streams had a leader among them. */
+/** What the servers that are left say of who leads the streams. */
 export interface Elections {
-  /** Since this began, ms; undefined: not all have one. */
-  ms(): number | undefined;
+  /** The longest time since this began for which one of the streams had no leader among them, ms; one that lasts included. */
+  longestMs(): number;
   stop(): Promise<void>;
 }
 
@@ -26,20 +26,24 @@ export async function watchElections(
   const left = servers.filter((_, index) => index !== without).map(({ url }) => url);
   const nc = await connect({ servers: left, maxReconnectAttempts: -1 });
   const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: askMs });
-  const begun = performance.now();
-  const led = new Map<string, number>();
+  const ledAt = new Map(streams.map((stream) => [stream, performance.now()]));
+  let longest = 0;
   let stopped = false;
+  const leaderless = (stream: string): number => performance.now() - (ledAt.get(stream) as number);
   const watch = async (stream: string): Promise<void> => {
     while (!stopped) {
       const info = await jsm.streams.info(stream).catch(() => undefined);
       const leader = info?.cluster?.leader;
-      if (leader !== undefined && leader !== lost) return void led.set(stream, performance.now() - begun);
+      if (leader !== undefined && leader !== lost) {
+        longest = Math.max(longest, leaderless(stream));
+        ledAt.set(stream, performance.now());
+      }
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
   };
   const watching = Promise.all(streams.map(watch));
   return {
-    ms: () => (led.size < streams.length ? undefined : Math.max(...led.values())),
+    longestMs: () => Math.max(longest, ...streams.map(leaderless)),
     async stop() {
       stopped = true;
       await watching;
