@@ -953,6 +953,10 @@ export const requirements: readonly Requirement[] = [
     id: 'approval.withdrawn',
     promise: 'what nobody waits for any more, since its run has ended or gave it up, is withdrawn and in no inbox',
   },
+  {
+    id: 'budget.sdk',
+    promise: 'a workflow that has used up its budget waits for a person, in a test without a scheduler too',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

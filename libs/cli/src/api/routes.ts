@@ -5,6 +5,7 @@ import type { MemoryService } from '@writ/proto/memory/v1/memory';
 import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import type { QueueService } from '@writ/proto/queue/v1/queue';
 import type { BatchService } from '@writ/proto/run/v1/batch';
+import type { BudgetService } from '@writ/proto/run/v1/budget';
 import type { RunService } from '@writ/proto/run/v1/run';
 import type { RunStreamService } from '@writ/proto/run/v1/stream';
 import type { WhyService } from '@writ/proto/run/v1/why';
@@ -17,6 +18,7 @@ const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityServ
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
 const batches = routesOf<typeof BatchService>('writ.run.v1.BatchService');
 const runStreams = routesOf<typeof RunStreamService>('writ.run.v1.RunStreamService');
+const budgets = routesOf<typeof BudgetService>('writ.run.v1.BudgetService');
 const schedules = routesOf<typeof ScheduleService>('writ.schedule.v1.ScheduleService');
 const queues = routesOf<typeof QueueService>('writ.queue.v1.QueueService');
 const whys = routesOf<typeof WhyService>('writ.run.v1.WhyService');
@@ -48,6 +50,7 @@ export const routes = {
   countRuns: runs('countRuns', 'GET', '/v1/runs:count'),
   pauseRun: runs('pauseRun', 'POST', '/v1/runs/{id}:pause'),
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
+  restartRun: runs('restartRun', 'POST', '/v1/runs/{id}:restart'),
   replayRun: runs('replayRun', 'POST', '/v1/runs/{id}:replay'),
   getRunHistory: runs('getRunHistory', 'GET', '/v1/runs/{id}:history'),
   streamRun: runStreams('streamRun', 'GET', '/v1/runs/{id}:stream'),
@@ -58,12 +61,14 @@ export const routes = {
   getQueue: queues('getQueue', 'GET', '/v1/queues/{name}'),
   listQueues: queues('listQueues', 'GET', '/v1/queues'),
 
-  createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
   createBatch: batches('createBatch', 'POST', '/v1/batches'),
   getBatch: batches('getBatch', 'GET', '/v1/batches/{id}'),
   listBatches: batches('listBatches', 'GET', '/v1/batches'),
   stopBatch: batches('stopBatch', 'POST', '/v1/batches/{id}:stop'),
 
+  addBudget: budgets('addBudget', 'POST', '/v1/runs/{id}/budget:add'),
+
+  createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
   getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),
   listSchedules: schedules('listSchedules', 'GET', '/v1/schedules'),
   updateSchedule: schedules('updateSchedule', 'PUT', '/v1/schedules/{id}'),

@@ -7,6 +7,7 @@ import { exit } from '../failure/exit-code.js';
 import { Refused } from '../failure/refused.js';
 import type { Column } from '../output/table.js';
 import { ago } from '../output/text.js';
+import { budgetText, limitsOf } from './run.budget.js';
 import { watch } from './run.watch.js';
 
 type Run = Answer<typeof routes.listRuns>['runs'][number];
@@ -25,6 +26,9 @@ interface StartOptions {
   priority?: number | undefined;
   agent?: string | undefined;
   at?: string | undefined;
+  fork?: string | undefined;
+  limits?: string | undefined;
+  after?: string | undefined;
   wait: boolean;
   watch: boolean;
 }
@@ -44,6 +48,8 @@ export async function start(call: Call, workflow: string, options: StartOptions)
     ...(onConflict !== undefined && { onConflict }),
     ...(agent !== undefined && { agent }),
     ...(startTime !== undefined && { startTime }),
+    ...(options.limits !== undefined && { limits: limitsOf(options.limits, '--limits') as never }),
+    ...(options.fork !== undefined && { fork: { run: options.fork, after: options.after ?? '' } }),
   });
   if (options.watch) {
     call.out.say(body.id);
@@ -69,10 +75,11 @@ export async function get(call: Call, id: string): Promise<void> {
     endTime,
     error,
     entries,
+    attributes,
     difference,
     progress,
     receipt,
-    attributes,
+    budget,
   } = run;
   call.out.thing(body, {
     name: run.id,
@@ -84,27 +91,32 @@ export async function get(call: Call, id: string): Promise<void> {
       ['queue', queue],
       ['agent', agent],
       ['parent', parent],
-      ['started', createTime && `${createTime} (${ago(createTime)})`],
-      ['ended', endTime],
-      ['entries', entries],
       [
         'attributes',
         Object.entries(attributes ?? {})
           .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
           .join(', '),
       ],
+      ['started', createTime && `${createTime} (${ago(createTime)})`],
+      ['ended', endTime],
+      ['entries', entries],
       ['under way', progress.map(underWay).join('\n')],
+      ['budget', budget && budgetText(budget)],
       ['error', error && `${error.message} (${error.code})`],
       ['left behind', receipt && receiptText(receipt).join('\n')],
       ['difference', difference && `  (- the record, + the code that the workers have now)\n${difference}`],
     ],
   });
-  if (waitingOn.includes('is exhausted after'))
+  if (waitingOn.startsWith('budget: ') || waitingOn.includes('run.budget_exhausted'))
+    call.out.say(
+      `Grant more with \`writ run budget ${budget?.account ?? id} --add …\`, or answer the approval ${budget?.approvalId ?? ''}.`,
+    );
+  else if (waitingOn.includes('is exhausted after'))
     call.out.say(`Repair what the step needs, then \`writ run resume ${id}\`: it is tried anew.`);
   if (waitingOn.startsWith('person: diverged'))
     call.out.say(
       `Nothing was performed by the changed code. Start workers whose code takes the way of the record, then ` +
-        `\`writ run resume ${id}\`; or end it: \`writ run cancel ${id} --reason …\`.`,
+        `\`writ run resume ${id}\`; or do it anew from a step: \`writ run restart ${id} --from …\`; or end it: \`writ run cancel ${id} --reason …\`.`,
     );
 }
 
@@ -121,6 +133,16 @@ export async function pause(call: Call, id: string, reason: string): Promise<voi
 export async function resume(call: Call, id: string): Promise<void> {
   const body = await (await call.api()).call(routes.resumeRun, { id });
   call.out.receipt(body, id, `goes on; see it with \`writ run watch ${id}\``);
+}
+
+export async function restart(
+  call: Call,
+  id: string,
+  { from, reason = '' }: { from: string; reason?: string | undefined },
+): Promise<void> {
+  const body = await (await call.api()).call(routes.restartRun, { id, from, reason });
+  const again = body.dropped.length > 0 ? `; may happen once more: ${body.dropped.join(', ')}` : '';
+  call.out.receipt(body, id, `goes on from ${from}${again}; see it with \`writ run watch ${id}\``);
 }
 
 /** The result as it is now; nothing is waited for. */
@@ -166,6 +188,7 @@ interface ListOptions {
   state?: string | undefined;
   workflow?: string | undefined;
   filter?: string | undefined;
+  orderBy?: string | undefined;
   limit?: number | undefined;
   pageToken?: string | undefined;
 }
@@ -196,7 +219,6 @@ export async function list(call: Call, options: ListOptions): Promise<void> {
   const { orderBy = '', limit: pageSize = 50, pageToken = '' } = options;
   const body = await (
     await call.api()
-  orderBy?: string | undefined;
   ).call(routes.listRuns, { filter: filterOf(options), orderBy, pageSize, pageToken });
   call.out.list(body, {
     rows: body.runs,

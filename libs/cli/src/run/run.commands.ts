@@ -30,6 +30,9 @@ export const run: Noun = {
         priority: number('<n>', 'in a queue with limits, -9 to 9: the higher goes first'),
         agent: text('<id>', 'agent that the run acts as; people and operators must name one'),
         at: text('<time>', 'not before this time'),
+        limits: text('<limits>', 'what it and all that it starts may spend: usd=2.5,tokens=100000,toolCalls=20,children=5,time=2h'),
+        fork: text('<run>', 'begin with the record of this run; without --input, with its input'),
+        after: text('<step>', 'with --fork: up to and with this step, call or wait, such as load/1; default: all'),
         file: text('<file>', 'start many: a file with one JSON object a line, or - for stdin'),
         wait: flag('wait for the end and print the result; exit 8 if it ended badly'),
         watch: flag('show what happens until the end; exit 8 if it ended badly'),
@@ -37,13 +40,14 @@ export const run: Noun = {
       examples: [
         'run start hello --input \'{"name":"Ada"}\' --watch',
         'run start review --file reviews.ndjson -o name',
+        'run start review --fork run_… --after load/1 --input @other.json',
         'run start review --input @review.json --id review-42 --on-conflict attach --wait --json',
       ],
       act: async (call, { workflow }, { file, ...options }) => {
         if (file !== undefined) {
-          const { id, input, wait, watch, ...all } = options;
-          if (id !== undefined || input !== undefined || wait || watch)
-            throw new Refused('cli.usage', '--id, --input, --wait and --watch are of one run, not of a --file of them');
+          const { id, input, wait, watch, fork, after, ...all } = options;
+          if (id !== undefined || input !== undefined || wait || watch || fork !== undefined || after !== undefined)
+            throw new Refused('cli.usage', '--id, --input, --fork, --wait and --watch are of one run, not of a --file of them');
           return (await import('./run.many.js')).startMany(call, workflow, file, all);
         }
         if (workflow === undefined) throw new Refused('cli.usage', 'name the workflow, or a --file of runs');
@@ -60,6 +64,15 @@ export const run: Noun = {
         const { get, getResult } = await actions();
         return result ? getResult(call, given.id) : get(call, given.id);
       },
+    }),
+    verb({
+      name: 'budget',
+      about: 'show what a run may spend, has spent and has reserved; or grant it more',
+      more: 'What waits for more goes on. A share of a larger budget grows together with that.',
+      arguments: { id },
+      options: { add: text('<limits>', 'how much more: usd=2.5,tokens=100000,toolCalls=20,children=5,time=2h') },
+      examples: ['run budget run_…', 'run budget run_… --add toolCalls=20,usd=1'],
+      act: async (call, given, { add }) => (await import('./run.budget.js')).budget(call, given.id, add),
     }),
     verb({
       name: 'why',
@@ -122,9 +135,6 @@ export const run: Noun = {
       options: {
         data: text('<json>', 'JSON, @file, or - for stdin'),
         idempotencyKey: text('<key>', 'makes a repeat harmless'),
-      },
-      examples: ['run send run_… approve --data true'],
-      act: async (call, given, options) => (await actions()).send(call, given.id, given.message, options),
         ...many,
       },
       examples: [
@@ -138,6 +148,7 @@ export const run: Noun = {
         if (oneOrMany(id, { filter: of, dryRun }) === 'many')
           return begin(call, 'send', { filter: of, dryRun, data }, message);
         return (await actions()).send(call, id as string, message, { data, idempotencyKey });
+      },
     }),
     verb({
       name: 'cancel',
@@ -178,7 +189,6 @@ export const run: Noun = {
       name: 'resume',
       about: 'let a run go on that was paused, whose code diverged, or of which a step has no attempt left',
       more: 'Repair the cause first: workers whose code takes the way of the record, or what the step needs. A step is tried anew, by its policy.',
-      arguments: { id },
       arguments: { id: maybe },
       options: many,
       examples: ['run resume run_…', "run resume --filter 'attributes.tracker = jira'"],
@@ -194,8 +204,13 @@ export const run: Noun = {
       more:
         'What was recorded before the step is kept, what follows is done anew; messages that came are there again. Says which effects may happen once ' +
         'more: nothing of them is taken back.',
-      examples: ['run resume run_…'],
-      act: async (call, given) => (await actions()).resume(call, given.id),
+      arguments: { id },
+      options: {
+        from: needed('<step>', 'the first step, call or wait that is done anew, such as charge/1'),
+        reason: text('<text>', 'why; it is in the record'),
+      },
+      examples: ["run restart run_… --from charge/1 --reason 'tariff mended'"],
+      act: async (call, given, options) => (await actions()).restart(call, given.id, options),
     }),
     verb({
       name: 'replay',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /** An id with a prefix and a UUIDv7 (RFC 9562 section 5.7): ordered by the time they were made. */
-export function newId(prefix: 'run' | 'cmd'): string {
+export function newId(prefix: 'run' | 'cmd' | 'spd'): string {
   const bytes = randomBytes(16);
   bytes.writeUIntBE(Date.now(), 0, 6);
   bytes[6] = (bytes[6]! & 0x0f) | 0x70;

@@ -1,6 +1,8 @@
+import type { Amount } from '../define/limits.js';
 import type { WorkflowDefinition } from '../define/workflow.js';
 import type { Attempts } from './attempts.js';
 import type { Effects, Timers } from './effects.js';
+import { spend } from './spend.js';
 import { RunExecutor, type RunPort } from './executor.js';
 import { logger, type LogSink } from './log.js';
 import type { Written } from './loop.js';
@@ -32,6 +34,7 @@ export function execute(
     runId: activation.runId,
     life: activation.life ?? activation.runId,
     timers: around.timers,
+    spend: (amount: Amount) => spend(around.effects, activation.runId, amount),
     log: (slot: Key, attempt: number) =>
       logger(
         around.log,

@@ -1,5 +1,6 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { Logger } from '../define/context.js';
+import type { Amount, Spending } from '../define/limits.js';
 import { TimeoutError, WritError } from '../errors/errors.js';
 import type { AskFirst, LiveAttempt } from './attempts.js';
 import type { Timers } from './effects.js';
@@ -19,6 +20,8 @@ export interface Performer {
   readonly life: string;
   readonly timers: Timers;
   log(slot: Slot, attempt: number): Logger;
+  /** Takes something out of the run's budget. */
+  spend(amount: Amount): Promise<Spending>;
 }
 
 /** The same for every attempt, so that whoever is called can tell a repeat. */
@@ -81,6 +84,7 @@ function runCode(
     heartbeat: (progress?: unknown) => pulse.beat(progress),
     progress: slot.progress && decodeBytes(slot.progress),
     write: (chunk: unknown) => writing.write(chunk),
+    spend: (amount: Amount) => by.spend(amount),
   };
   return insideStep({ runId: by.runId, step: slot.name, signal }, () => perform.attempt(ctx, slot));
 }
