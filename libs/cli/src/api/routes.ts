@@ -48,6 +48,7 @@ export const routes = {
   sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
   countRuns: runs('countRuns', 'GET', '/v1/runs:count'),
+  deleteRun: runs('deleteRun', 'DELETE', '/v1/runs/{id}'),
   pauseRun: runs('pauseRun', 'POST', '/v1/runs/{id}:pause'),
   resumeRun: runs('resumeRun', 'POST', '/v1/runs/{id}:resume'),
   restartRun: runs('restartRun', 'POST', '/v1/runs/{id}:restart'),

@@ -125,6 +125,11 @@ function underWay({ step, attempt, beatTime, progress }: Run['progress'][number]
   return `${step}, attempt ${attempt}, heard of ${beatTime ? ago(beatTime) : 'lately'}${said}`;
 }
 
+export async function remove(call: Call, id: string, reason: string): Promise<void> {
+  const body = await (await call.api()).call(routes.deleteRun, { id, reason });
+  call.out.receipt(body, id, 'deleted; its record stays in the ledger');
+}
+
 export async function pause(call: Call, id: string, reason: string): Promise<void> {
   const body = await (await call.api()).call(routes.pauseRun, { id, reason });
   call.out.receipt(body, id, `paused; \`writ run resume ${id}\` lets it go on`);

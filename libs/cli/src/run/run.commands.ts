@@ -213,6 +213,22 @@ export const run: Noun = {
       act: async (call, given, options) => (await actions()).restart(call, given.id, options),
     }),
     verb({
+      name: 'delete',
+      about: 'hide a run that has ended, or all that a filter finds; the record stays',
+      more: 'It is in no list and no count any more, and whoever asks for it is told so. Its id stays taken.',
+      arguments: { id: maybe },
+      options: { reason: needed('<text>', 'why; it is in the record'), ...many },
+      examples: [
+        "run delete run_… --reason 'a test'",
+        "run delete --filter 'state = succeeded AND create_time < 2026-01-01 AND end_time < 2026-01-01' --reason old",
+      ],
+      act: async (call, given, options) => {
+        const { begin, oneOrMany } = await batches();
+        if (oneOrMany(given.id, options) === 'many') return begin(call, 'delete', options);
+        return (await actions()).remove(call, given.id as string, options.reason);
+      },
+    }),
+    verb({
       name: 'replay',
       about: 'execute a run again from its record alone, without any effect, and compare',
       more: 'Exit 10 if it takes another way than the record.',

@@ -144,6 +144,22 @@ describe('a fork', () => {
     expect(journalOf(partition.eventsOf('g'))?.entries.map(({ name }) => name)).toEqual(['a', 'b', 'm']);
   });
 
+  test('leaves a message to the run that it was sent to, unless that had taken it', () => {
+    partition.send('r', { type: 'message', message: 'm', content: { value: 1 } });
+    report([step('a'), wait]);
+    const messages = (after: string) => {
+      partition.send(`of ${after}`, startOf('w', { kept: cut(since(), { after: stepOf(after) }, false).kept }));
+      return [
+        partition.run(`of ${after}`).messages.length,
+        journalOf(partition.eventsOf(`of ${after}`))?.entries.length,
+      ];
+    };
+    expect([messages('a'), messages('m')]).toEqual([
+      [0, 1],
+      [0, 2],
+    ]);
+  });
+
   test('from a step of which nothing is recorded is refused, with those that there are', () => {
     report([step('a')]);
     expect(() => cut(since(), { after: stepOf('b') }, false)).toThrow(

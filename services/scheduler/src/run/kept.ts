@@ -4,7 +4,7 @@ import { lifeOf } from './life.js';
 import { kindRecorded } from './loops.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import { RunIndex } from './run-index.js';
-import type { Open, RunRecord } from './run-record.js';
+import type { RunRecord } from './run-record.js';
 
 /** A part of a record that another life of a run, or another run, goes on from. */
 export type Kept = RunEventData<'run.kept.v1'>;
@@ -62,7 +62,7 @@ interface Line {
  *
  * @param events of the run, from its start
  * @param at `before`: in front of the first thing recorded of this step; `after`: behind its outcome; neither: behind all
- * @param sameRun the other part's messages and ends of children are facts that the run will meet again
+ * @param sameRun messages that it has not taken there are facts that the run will meet again
  * @throws DomainError `run.no_such_step`, `run.cannot_cut`
  */
 export function cut(
@@ -82,8 +82,10 @@ export function cut(
         ? 'a record with a loop in it cannot be gone on from yet: restart it before the loop'
         : 'it was recorded after the run had been cancelled',
     );
-  const open = new Set(openAfter(events[0] as LedgerEvent, over).map(keyOf));
-  const kept = over.filter(({ event }) => isKept(event, open));
+  const run = replayed(events[0] as LedgerEvent, over);
+  const open = new Set(run.opens.map(keyOf));
+  const untaken = new Set(sameRun ? [] : run.messages.map(({ commit }) => over[commit - 2]));
+  const kept = over.filter((line) => isKept(line.event, open) && !untaken.has(line));
   const children = new Set(
     over.flatMap(({ event }) => (event.type === 'run.child_requested.v1' ? [childOf(event)] : [])),
   );
@@ -159,12 +161,13 @@ function outcomeOf(lines: readonly Line[], [start]: readonly LedgerEvent[], step
   throw noStep(lines, step);
 }
 
-function openAfter(start: LedgerEvent, lines: readonly Line[]): readonly Open[] {
+/** The run as it stood after these lines. A line is a commit here, behind that of the start. */
+function replayed(start: LedgerEvent, lines: readonly Line[]): RunRecord {
   const index = new RunIndex();
   const run = begun(index, start);
   for (const [at, { event }] of lines.entries())
     evolve(index, { ...start, ...event, data: event.data as never }, at + 2);
-  return run.opens;
+  return run;
 }
 
 function begun(index: RunIndex, start: LedgerEvent): RunRecord {
