@@ -957,6 +957,19 @@ export const requirements: readonly Requirement[] = [
     id: 'budget.sdk',
     promise: 'a workflow that has used up its budget waits for a person, in a test without a scheduler too',
   },
+  {
+    id: 'sdk.stored_streams',
+    promise:
+      'a stream that a step gives is stored as it comes; its handle goes to steps, children, states of loops and results',
+  },
+  {
+    id: 'run.stored_result',
+    promise: 'what a step gave as a stream is read out of the result of its run, and out of no other',
+  },
+  {
+    id: 'run.value_limit',
+    promise: 'a value of 1 GiB is stored; one byte more is an error of its step that is not tried again',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -136,7 +136,7 @@ export class Channel {
   /** Many requests, one answer. */
   async clientStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodClientStreaming<I, O>,
-    requests: Iterable<MessageInitShape<I>>,
+    requests: Iterable<MessageInitShape<I>> | AsyncIterable<MessageInitShape<I>>,
     settings: CallSettings,
   ): Promise<MessageShape<O>> {
     settings.signal?.throwIfAborted();
@@ -154,11 +154,14 @@ export class Channel {
     answer.catch(() => {}); // it is awaited below, but may fail before that
     const release = cancelOn(settings.signal, call);
     try {
-      for (const request of requests)
+      for await (const request of requests)
         if (!call.write(create(method.input, request)) && !call.destroyed)
           await Promise.race([new Promise((resolve) => call.once('drain', resolve)), answer]);
       call.end();
       return await answer;
+    } catch (error) {
+      call.cancel(); // the source broke: what was sent is not all
+      throw error;
     } finally {
       release();
     }

@@ -1,11 +1,12 @@
 import { types } from 'node:util';
 import { WritError } from '../errors/errors.js';
 import { bytesFrom, bytesTo } from './base64.js';
+import { StoredBytes, type ReadStored, type StoredAt } from './stored.js';
 
 /**
  * Values cross the wire as JSON, and what JSON has no word for as an object with one `$` key:
  * `{"$date": "2026-11-23T00:00:00.000Z"}`, `{"$bytes": "aGk="}`, `{"$map": [[k, v]]}`, `{"$set": [v]}`, `{"$bigint": "12"}`,
- * `{"$url": "https://…"}`, `{"$number": "NaN"}`, `{"$undefined": true}`. A user's object that has such a key itself is wrapped: `{"$object": …}`.
+ * `{"$url": "https://…"}`, `{"$stored": {"hash": "sha256:…", "sizeBytes": 3}}`, `{"$number": "NaN"}`, `{"$undefined": true}`. A user's object that has such a key itself is wrapped: `{"$object": …}`.
  * So the type that goes in is the type that comes out, and the ledger stays readable.
  */
 export type Encoded = null | boolean | number | string | Encoded[] | { [key: string]: Encoded };
@@ -33,11 +34,22 @@ export function encodeBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(encode(value)));
 }
 
-/** The inverse of `encodeBytes`; no bytes are `undefined`. */
-export function decodeBytes(bytes: Uint8Array): unknown {
+/**
+ * The inverse of `encodeBytes`; no bytes are `undefined`.
+ * @param read how stored bytes in it are read; without it only in a step
+ */
+export function decodeBytes(bytes: Uint8Array, read?: ReadStored): unknown {
   if (bytes.byteLength === 0) return undefined;
-  return decode(JSON.parse(new TextDecoder().decode(bytes)) as Encoded);
+  reading = read;
+  try {
+    return decode(JSON.parse(new TextDecoder().decode(bytes)) as Encoded);
+  } finally {
+    reading = undefined;
+  }
 }
+
+/** While a value is decoded, which nothing interrupts. */
+let reading: ReadStored | undefined;
 
 function unsupported(path: string, what: string, hint?: string): WritError {
   return new WritError(`the value at '${path || '.'}' cannot be kept: ${what}`, {
@@ -85,6 +97,7 @@ function writeObject(value: object, path: string, above: Set<object>): Encoded {
   }
   if (types.isUint8Array(value)) return { $bytes: bytesTo(value) };
   if (value instanceof URL) return { $url: value.href };
+  if (value instanceof StoredBytes) return { $stored: { hash: value.hash, sizeBytes: value.sizeBytes } };
   if (types.isMap(value))
     return {
       $map: [...value].map(([key, item], i) => [
@@ -129,6 +142,7 @@ const tags: Readonly<Record<string, (inner: Encoded) => unknown>> = {
   $date: (inner) => new Date(inner as string),
   $bytes: (inner) => bytesFrom(inner as string),
   $url: (inner) => new URL(inner as string),
+  $stored: (inner) => new StoredBytes(inner as object as StoredAt, reading),
   $map: (inner) => new Map((inner as Encoded[][]).map(([key, value]) => [read(key ?? null), read(value ?? null)])),
   $set: (inner) => new Set((inner as Encoded[]).map(read)),
   $object: (inner) => readRecord(inner as { [key: string]: Encoded }),

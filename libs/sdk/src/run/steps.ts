@@ -1,4 +1,5 @@
 import { decodeBytes } from '../codec/codec.js';
+import { isByteStream, readingWith, StoredBytes } from '../codec/stored.js';
 import type { StepContext, StepOptions, Undo } from '../define/context.js';
 import { durationMs, type Duration } from '../define/duration.js';
 import type { Retry } from '../define/workflow.js';
@@ -36,7 +37,7 @@ export async function step<T>(
       ...(opts.retry ? { retry: opts.retry } : {}),
       timeoutMs: limitMs(opts.timeout),
       silenceMs: limitMs(opts.heartbeat),
-      attempt: async (ctx) => ({ value: await fn(ctx) }),
+      attempt: async (ctx) => ({ value: await stored(scope, ctx, () => fn(ctx)) }),
     },
   });
   const value = valueOf(await slot.outcome) as T;
@@ -46,6 +47,25 @@ export async function step<T>(
     undos.push({ slot, run: (ctx) => run(value, ctx), retry, timeout });
   }
   return value;
+}
+
+/** Runs the code of a step, which may read what is stored. A stream that it gives is stored as it comes; its handle is the value. */
+function stored({ effects }: RunScope, ctx: StepContext, code: () => unknown): Promise<unknown> {
+  return readingWith(
+    (at) => effects.read(at, ctx.signal),
+    async () => {
+      const value = await code();
+      return isByteStream(value) ? new StoredBytes(await effects.store(alive(value, ctx), ctx.signal)) : value;
+    },
+  );
+}
+
+/** Each piece that comes is a sign of life of its step. */
+async function* alive(content: AsyncIterable<Uint8Array>, ctx: StepContext): AsyncGenerator<Uint8Array> {
+  for await (const bytes of content) {
+    ctx.heartbeat();
+    yield bytes;
+  }
 }
 
 /** An effect of the platform (a sandbox, a message to a child) that is recorded like a call. */

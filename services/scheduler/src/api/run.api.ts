@@ -9,6 +9,7 @@ import {
   type AwaitRunsRequest,
   type CancelRunRequest,
   type CountRunsRequest,
+  type DeleteRunRequest,
   type GetRunHistoryRequest,
   type GetRunRequest,
   type GetRunResultRequest,
@@ -93,7 +94,10 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
       await host.waitFor(runViewName, positionOf(schedulerPartition(tenant, id), last), viewWaitMs);
     let row = await scheduler.table.find(tenant, id);
     if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
-    if (!row) throw refuse('run.not_found', `there is no run ${id}`, { run: id });
+    if (!row) {
+      await scheduler.lookup.forgotten(tenant, id);
+      throw refuse('run.not_found', `there is no run ${id}`, { run: id });
+    }
     const budget = budgetOf(id, facts, row);
     const progress = (facts?.progress ?? []).map(progressOf);
     return { run: { ...runOf(row), progress, ...(budget && { budget }) } };
@@ -176,6 +180,11 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     may(caller, 'run.cancel', id);
     const { position } = await this.send(caller, id, { type: 'pause', note: reason }, '');
     return { position };
+  }
+
+  async deleteRun({ id, reason }: DeleteRunRequest, caller: Caller) {
+    may(caller, 'run.delete', id);
+    return this.lists.remove(id, reason, caller);
   }
 
   async resumeRun({ id }: ResumeRunRequest, caller: Caller) {

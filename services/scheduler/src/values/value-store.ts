@@ -1,6 +1,6 @@
 import { BlobNotFound, type Blobs } from '@writ/blobs';
 import { refuse } from '@writ/ledger/domain';
-import type { BlobRef } from '../run/run.events.js';
+import type { BlobRef, Content } from '../run/run.events.js';
 
 /** No value may be larger: a step that returns more has failed. */
 export const maxValueBytes = 1024 * 1024 * 1024;
@@ -50,6 +50,19 @@ export class Values {
       throw error instanceof BlobNotFound ? missing() : error;
     }
     if (seen) throw missing();
+  }
+
+  /** Whether a value refers to stored bytes: `{"$stored": {"hash": "sha256:…", …}}`. */
+  async mentions(tenant: string, { value, blob }: Content, stored: string): Promise<boolean> {
+    const mark = JSON.stringify({ hash: stored }).slice(1, -1);
+    if (!blob) return value !== undefined && JSON.stringify(value).includes(mark);
+    let tail = '';
+    for await (const chunk of this.read(tenant, blob.hash)) {
+      const text = tail + Buffer.from(chunk).toString('latin1');
+      if (text.includes(mark)) return true;
+      tail = text.slice(-mark.length);
+    }
+    return false;
   }
 
   /** How large a value is. @throws DomainError `run.value_not_found` */
