@@ -86,7 +86,9 @@ describe('a queue with limits', () => {
     await set('keyed', { keyConcurrency: 1, key: 'customer.id', cost: 'tokens' });
     const no = (detail: string) => ({ message: expect.stringContaining(detail) });
     await expect(start('keyed', { tokens: 1 })).rejects.toMatchObject(no("'customer.id' of the input is not a text"));
-    await expect(start('keyed', { customer: { id: 'c' } })).rejects.toMatchObject(no("'tokens' of the input is not a whole"));
+    await expect(start('keyed', { customer: { id: 'c' } })).rejects.toMatchObject(
+      no("'tokens' of the input is not a whole"),
+    );
     const items = [
       { workflow: 'held', queue: 'keyed', input: json({}) },
       { workflow: 'held', queue: 'keyed', input: json({ tokens: 2 }), key: 'c' },

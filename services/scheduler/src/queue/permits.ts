@@ -4,7 +4,7 @@ import type { RunRecord } from '../run/run-record.js';
 import type { Limits, QueueEvent, QueueEventData, Ticket } from './queue.events.js';
 
 /** Raise it when the shape of the snapshot, or what is made of events, changes. */
-export const permitsVersion = 1;
+export const permitsVersion = 2;
 
 /** What a run of a queue with limits has of it. All fields always exist. */
 export interface Permit {
@@ -23,8 +23,10 @@ export interface Permit {
 export interface Queue {
   readonly tenant: string;
   readonly name: string;
-  revision: number;
-  limits: Limits;
+  readonly revision: number;
+  readonly limits: Limits;
+  /** Of the owner of its home that runs of this partition get their slots from; 0 before they asked for any. */
+  readonly epoch: number;
 }
 
 /** Until when what was let go on takes up a rate: of the whole queue (no key), and of each key. */
@@ -99,11 +101,22 @@ export class Permits {
     return [...(this.spent.get(queueKey(tenant, queue)) ?? [])];
   }
 
-  evolve({ tenant, subject, type, data }: Pick<LedgerEvent, 'tenant' | 'subject' | 'type' | 'data'>): void {
-    if (type !== 'queue.defined.v1' && type !== 'queue.learned.v1') return;
-    const { revision, limits } = data as QueueEventData<'queue.defined.v1'>;
-    this.queues.set(queueKey(tenant, subject), { tenant, name: subject, revision, limits });
-    this.changed.add(queueKey(tenant, subject));
+  evolve({ tenant, subject: name, type, data }: Pick<LedgerEvent, 'tenant' | 'subject' | 'type' | 'data'>): void {
+    const key = queueKey(tenant, name);
+    const known = this.queues.get(key) ?? { tenant, name, revision: 0, limits: {}, epoch: 0 };
+    if (type === 'queue.defined.v1' || type === 'queue.learned.v1') {
+      const { revision, limits } = data as QueueEventData<'queue.defined.v1'>;
+      this.queues.set(key, { ...known, revision, limits });
+      this.changed.add(key);
+    } else if (type === 'queue.followed.v1') {
+      const { epoch } = data as QueueEventData<'queue.followed.v1'>;
+      this.queues.set(key, { ...known, epoch });
+    }
+  }
+
+  /** Queues that are at home in a partition. */
+  at(home: number): Queue[] {
+    return [...this.queues.values()].filter(({ tenant, name }) => homeOf(tenant, name) === home);
   }
 
   snapshot(): Json {
@@ -134,10 +147,16 @@ export class Permits {
 export type QueueCommand =
   | { type: 'set'; limits: Limits }
   /** What the queue's own partition has recorded, for the others. */
-  | { type: 'learn'; revision: number; limits: Limits };
+  | { type: 'learn'; revision: number; limits: Limits }
+  /** Slots come from the owner of the home that has this epoch. */
+  | { type: 'follow'; epoch: number };
 
 /** Pure: the same arguments give the same events. @throws DomainError `queue.*` */
 export function decideQueue(command: QueueCommand, known: Queue | undefined): QueueEvent[] {
+  if (command.type === 'follow') {
+    const { epoch } = command;
+    return known && epoch > known.epoch ? [{ type: 'queue.followed.v1', data: { epoch } }] : [];
+  }
   const { limits } = command;
   if (command.type === 'learn')
     return command.revision > (known?.revision ?? 0)

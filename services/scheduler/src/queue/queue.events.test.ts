@@ -20,7 +20,7 @@ describe('the events of a queue', () => {
     const [live, restored] = [new Permits(), new Permits()];
     const type = typeOf(file);
     live.evolve({ id: newId('evt'), type, tenant: 't', subject: 'q', data } as unknown as LedgerEvent);
-    expect([...live.queues.values()]).toEqual([{ tenant: 't', name: 'q', ...(data as object) }]);
+    expect([...live.queues.values()]).toMatchObject([{ tenant: 't', name: 'q', ...(data as object) }]);
     restored.restore(JSON.parse(JSON.stringify(live.snapshot())) as Json, { get: () => undefined });
     expect(restored.snapshot()).toEqual(live.snapshot());
   });

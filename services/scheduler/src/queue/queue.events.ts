@@ -28,6 +28,8 @@ export const queueEvents = {
   'queue.defined.v1': z.object({ revision: z.number().int(), limits: Limits }),
   /** In every other one: so each start is decided where it is recorded. */
   'queue.learned.v1': z.object({ revision: z.number().int(), limits: Limits }),
+  /** The runs of this partition get their slots from the owner of the queue's home that has this epoch, and from no earlier one. */
+  'queue.followed.v1': z.object({ epoch: z.number().int() }),
 } as const;
 
 export type QueueEventType = keyof typeof queueEvents;

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@writ/ledger';
 import type { Admitted } from '../run/run.commands.js';
 import type { RunIndex } from '../run/run-index.js';
@@ -17,6 +16,8 @@ export interface SlotRequestParts {
   index: Pick<RunIndex, 'permits' | 'notes' | 'get'>;
   /** @throws when the home has no owner that answers */
   ask(home: number, request: SlotsRequest): Promise<SlotsAnswer>;
+  /** Records from whom runs get their slots: only the owner of this partition can, and the next one will know. */
+  follow(home: number, epoch: number): Promise<unknown>;
   /** Records that runs may go on. */
   admit(tenant: string, runs: Admitted[]): Promise<unknown>;
   log: Logger;
@@ -25,7 +26,9 @@ export interface SlotRequestParts {
 /** The conversation with one home. */
 interface Talk {
   readonly home: number;
+  /** The epoch of its owner, as recorded; and the latest one heard of. */
   to: number;
+  latest: number;
   n: number;
   full: boolean;
   poked: boolean;
@@ -77,9 +80,9 @@ export class SlotRequests {
 
   poke({ home, epoch, all }: Poke): void {
     const talk = this.talk(home);
-    if (epoch < talk.to) return;
-    if (all || epoch > talk.to) talk.full = true;
-    talk.to = epoch;
+    if (epoch < talk.latest) return;
+    talk.latest = epoch;
+    if (all) talk.full = true;
     talk.poked = true;
     void this.go(talk);
   }
@@ -92,11 +95,11 @@ export class SlotRequests {
 
   private talk(home: number): Talk {
     let talk = this.talks.get(home);
-    if (!talk)
-      this.talks.set(
-        home,
-        (talk = { home, to: 0, n: 0, full: true, poked: false, busy: false, rest: [], changes: new Map() }),
-      );
+    if (!talk) {
+      const to = Math.max(0, ...this.parts.index.permits.at(home).map(({ epoch }) => epoch));
+      talk = { home, to, latest: to, n: 0, full: true, poked: false, busy: false, rest: [], changes: new Map() };
+      this.talks.set(home, talk);
+    }
     return talk;
   }
 
@@ -106,17 +109,25 @@ export class SlotRequests {
     talk.busy = true;
     await undefined; // what one commit brings goes together
     while (!this.stopped && (talk.full || talk.poked || talk.rest.length > 0 || talk.changes.size > 0)) {
-      const request = this.request(talk);
       try {
-        const answer = await this.parts.ask(talk.home, request);
-        if (!this.stopped && !this.hear(talk, answer)) await pause(againMs, undefined, { ref: false });
+        if (talk.latest > talk.to) await this.follow(talk);
+        const answer = await this.parts.ask(talk.home, this.request(talk));
+        if (!this.stopped) this.hear(talk, answer);
       } catch (error) {
         talk.full = true;
         this.parts.log.debug({ err: error, home: talk.home }, 'the home of a queue does not answer');
-        await pause(againMs, undefined, { ref: false });
+        await pause(againMs);
       }
     }
     talk.busy = false;
+  }
+
+  /** From here on nothing counts that an earlier owner of the home says, whoever owns this partition. */
+  private async follow(talk: Talk): Promise<void> {
+    const { latest } = talk;
+    await this.parts.follow(talk.home, latest);
+    talk.to = latest;
+    talk.full = true;
   }
 
   private request(talk: Talk): SlotsRequest {
@@ -126,8 +137,8 @@ export class SlotRequests {
     if (full) {
       talk.rest = this.everything(talk.home);
       talk.changes.clear();
-      for (const { tenant, name } of index.permits.queues.values())
-        if (homeOf(tenant, name) === talk.home) queues.of(tenant, name).spent = index.permits.spentOf(tenant, name);
+      for (const { tenant, name } of index.permits.at(talk.home))
+        queues.of(tenant, name).spent = index.permits.spentOf(tenant, name);
     }
     talk.full = talk.poked = false;
     for (const [run, permit, standing] of talk.rest.splice(0, mostRows)) queues.add(run, permit, standing);
@@ -162,15 +173,11 @@ export class SlotRequests {
     return admitted ? 'parked' : 'gone';
   }
 
-  /** @returns whether it was of use */
-  private hear(talk: Talk, { epoch, again, grants }: SlotsAnswer): boolean {
-    if (again || epoch !== talk.to) talk.full = true;
-    // Somebody who was the owner before: it is asked again, and will not answer.
-    if (epoch < talk.to) return false;
-    const usable = !again && epoch === talk.to;
-    talk.to = epoch;
-    if (usable) for (const { tenant, runs } of grants) this.admit(tenant, runs);
-    return true;
+  private hear(talk: Talk, { epoch, again, grants }: SlotsAnswer): void {
+    talk.latest = Math.max(talk.latest, epoch);
+    // Who was the owner before is not heard: the request goes to whoever is now.
+    if (again || epoch < talk.latest) talk.full = true;
+    else if (epoch === talk.to) for (const { tenant, runs } of grants) this.admit(tenant, runs);
   }
 
   private admit(tenant: string, granted: Admitted[]): void {
@@ -182,16 +189,24 @@ export class SlotRequests {
       this.wanting.delete(run);
       this.admitting.add(run);
     }
-    const ids = new Set(runs.map(({ id }) => id));
     if (runs.length === 0) return;
-    // A partition that is lost has lost what it was granted with it.
-    this.parts
-      .admit(
-        tenant,
-        granted.filter(({ run }) => ids.has(run)),
-      )
-      .catch(() => undefined)
-      .finally(() => runs.forEach((run) => this.admitting.delete(run)));
+    const ids = new Set(runs.map(({ id }) => id));
+    void this.record(
+      tenant,
+      runs,
+      granted.filter(({ run }) => ids.has(run)),
+    );
+  }
+
+  private async record(tenant: string, runs: readonly RunRecord[], admitted: Admitted[]): Promise<void> {
+    const recorded = await this.parts
+      .admit(tenant, admitted)
+      .then(() => true)
+      .catch(() => false);
+    for (const run of runs) {
+      this.admitting.delete(run);
+      if (!recorded && !this.stopped && !run.ended) this.want(run);
+    }
   }
 }
 
@@ -216,4 +231,8 @@ class Rows {
     this.rows++;
     this.of(tenant, queue).rows.push({ run: id, standing, ...(key !== undefined && { key }), cost, priority, sinceMs });
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

@@ -1,5 +1,5 @@
 import { steadyNow, type Logger, type PartitionHandle } from '@writ/ledger';
-import type { Actor } from '@writ/ledger/domain';
+import { refuse, type Actor } from '@writ/ledger/domain';
 import type { Note } from '../run/run-index.js';
 import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
@@ -30,6 +30,16 @@ export class Slots {
     this.permits = index.permits;
     this.requests = new SlotRequests({
       partition, epoch, index, ask, log,
+      follow: async (home, to) => {
+        const queues = index.permits.at(home);
+        if (queues.length === 0) throw refuse('ledger.unavailable', 'no queue of this home is known here yet');
+        const command = { type: 'follow' as const, epoch: to };
+        await Promise.all(
+          queues.map(({ tenant, name }) =>
+            handle.execute({ tenant, aggregate: 'queue', subject: name, command, actor }),
+          ),
+        );
+      },
       admit: (tenant, runs) => {
         const subject = runs[0]?.run as string;
         const command = { type: 'admit' as const, runs };

@@ -1,5 +1,6 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { aggregates, newId, type Actor, type Command, type Json, type LedgerEvent } from '@writ/ledger/domain';
+import type { QueueCommand } from '../queue/permits.js';
 import type { RunCommand } from '../run/run.commands.js';
 import { RunModel } from '../run/run-model.js';
 import type { Attempt } from '../run/run-record.js';
@@ -19,10 +20,10 @@ export class FakePartition {
   }
 
   /** @returns the events, by their short names and data. @throws DomainError what was refused */
-  send(subject: string, body: RunCommand): [type: string, data: unknown][] {
+  send(subject: string, body: RunCommand | QueueCommand, aggregate = 'run'): [type: string, data: unknown][] {
     const time = new Date(this.nowMs).toISOString();
     const id = newId('cmd');
-    const command: Command = { id, tenant: testTenant, aggregate: 'run', subject, command: body, actor, time };
+    const command: Command = { id, tenant: testTenant, aggregate, subject, command: body, actor, time };
     const drafts = this.model.decide(command);
     if (drafts.length === 0) return [];
     const commit = this.log.length + 1;
