@@ -14,9 +14,13 @@ export interface Program extends AsyncDisposable {
 export type Tasks = Readonly<Record<string, (details: never) => unknown>>;
 
 /** Starts a file of this folder, with the packages as they were built. Resolves when it has called `obey`. */
-export async function startProgram(file: string, env: Readonly<Record<string, string>>): Promise<Program> {
+export async function startProgram(
+  file: string,
+  env: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
+): Promise<Program> {
   const loader = path.join(projectRoot, 'infra/typescript.mjs');
-  const child = spawn(process.execPath, ['--import', loader, path.join(import.meta.dirname, file)], {
+  const child = spawn(process.execPath, [...flags, '--import', loader, path.join(import.meta.dirname, file)], {
     env: { ...process.env, ...env },
     stdio: 'pipe',
   });

@@ -27,6 +27,9 @@ export interface World extends AsyncDisposable {
 
 const policies = 'permit (principal, action, resource);';
 
+/** As `npm start -- --processes` starts services, and the README of the SDK says of workers. */
+const SMALL_YOUNG = '--max-semi-space-size=8';
+
 /** Lines of services that are shown; one trouble makes thousands. */
 const SAID_MOST = 20;
 
@@ -45,7 +48,7 @@ export async function startWorld(durability: Durability): Promise<World> {
     all.defer(() => stack.stop());
     const { person, keyFile } = await peopleOf(stack, folder);
     const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: keyFile };
-    const worker = all.use(await startProgram('worker.ts', env));
+    const worker = all.use(await startProgram('worker.ts', env, [SMALL_YOUNG]));
     const client = all.use(await startProgram('client.ts', env));
     const replicas: number[] = [];
     const addScheduler = async () => {
@@ -80,7 +83,7 @@ export async function startWorld(durability: Durability): Promise<World> {
 async function startReplica(like: number): Promise<{ pid: number; kill: () => void }> {
   const environment = readFileSync(`/proc/${like}/environ`, 'utf8').split('\0').filter(Boolean);
   const env = environment.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
-  const replica = spawn(process.execPath, [path.join(root, 'services/scheduler/dist/main.js')], {
+  const replica = spawn(process.execPath, [SMALL_YOUNG, path.join(root, 'services/scheduler/dist/main.js')], {
     env: Object.fromEntries(env),
     stdio: ['pipe', 'pipe', 'ignore'], // it ends with its standard input, thus with this process
   });

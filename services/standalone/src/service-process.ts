@@ -14,6 +14,11 @@ interface ServiceProcess {
 
 /** A service gets this long to finish what is in flight; then it is killed. */
 const STOP_MS = 15_000;
+/**
+ * V8 keeps three times this for what is young, and what survives of it grows the heap by multiples: with its default of 16 a
+ * service holds a third more memory after a burst, and is no faster. The images say the same.
+ */
+const YOUNG_MIB = 8;
 
 /**
  * Every service in a process of its own, which dies with this one, says on stdout where it listens, and is started again
@@ -47,7 +52,7 @@ function samePorts({ httpUrl, grpcUrl }: Omit<Started, 'stop'>): Env {
 
 async function launch(name: string, env: Env, signal?: AbortSignal): Promise<ServiceProcess> {
   const main = path.join(path.dirname(fileURLToPath(import.meta.resolve(`@writ/service-${name}`))), 'main.js');
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [`--max-semi-space-size=${YOUNG_MIB}`, main], {
     env: { ...process.env, ...(env as NodeJS.ProcessEnv) },
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true, // Ctrl-C reaches the parent alone, which then stops the services in order
