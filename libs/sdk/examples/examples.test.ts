@@ -2,6 +2,8 @@
 import { expect, test } from '@jest/globals';
 import type { ExecFrame, SandboxPort } from '@writ/sdk/testing';
 import { testWrit } from '@writ/sdk/testing';
+import { workflow } from '@writ/sdk';
+import * as z from 'zod';
 import { hello } from './01-hello/main.js';
 import { booking, cancelled } from './02-retry-and-sleep/main.js';
 import { refund } from './03-message-and-approval/main.js';
@@ -12,6 +14,7 @@ import { grade, gradeAll } from './07-many/main.js';
 import { digest } from './08-schedule/main.js';
 import { answer, shown } from './09-tokens/main.js';
 import { session } from './10-for-ever/main.js';
+import { invoice, sendAgain, sendTo } from './11-changed-code/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -127,4 +130,28 @@ test('10 goes on for ever with what it knows, and not with what it did', async (
     expect(await run.result()).toEqual({ words: 7, last: ['two words', 'and three words.', 'four'] });
     expect(t.history(run.id).journal.length).toBeLessThan(6);
   }
+});
+
+test('11 keeps the old way for runs of the old code, does a step anew, and begins with the record of another run', async () => {
+  const before = workflow({
+    name: 'invoice',
+    input: z.object({ cents: z.number(), to: z.string() }),
+    messages: { approved: z.boolean() },
+    async run(ctx, { cents, to }) {
+      const net = await ctx.step('net', () => cents);
+      await ctx.wait('approved');
+      return ctx.step('send', () => `sent ${net} to ${to}`);
+    },
+  });
+  await using old = testWrit({ workflows: [before] });
+  const begun = await old.start(before, { cents: 100, to: 'ada' });
+  await begun.send('approved', true);
+  await begun.result();
+  await using t = testWrit({ workflows: [invoice], alwaysReplay: true });
+  expect(await t.replay(old.history(begun.id), invoice)).toEqual({ same: true });
+  const run = await t.start(invoice, { cents: 100, to: 'ada' });
+  await run.send('approved', true);
+  expect(await run.result()).toBe('sent 119 to ada');
+  expect(await sendAgain(t, run.id)).toEqual({ result: 'sent 119 to ada', doneAnew: ['step send/1'] });
+  expect(await sendTo(t, run.id, 'bob')).toBe('sent 119 to bob');
 });
