@@ -970,6 +970,11 @@ export const requirements: readonly Requirement[] = [
     id: 'run.value_limit',
     promise: 'a value of 1 GiB is stored; one byte more is an error of its step that is not tried again',
   },
+  {
+    id: 'cli.run_result',
+    promise:
+      'the CLI writes the result of a run of any size, and what a step gave as a stream as the bytes that it gave',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -45,6 +45,7 @@ export const routes = {
   getRun: runs('getRun', 'GET', '/v1/runs/{id}'),
   listRuns: runs('listRuns', 'GET', '/v1/runs'),
   getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),
+  readRunResult: runs('readRunResult', 'GET', '/v1/runs/{id}:readResult'),
   sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),
   cancelRun: runs('cancelRun', 'POST', '/v1/runs/{id}:cancel'),
   countRuns: runs('countRuns', 'GET', '/v1/runs:count'),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Format, Globals } from '../command/globals.js';
 import { fields, table, type Column } from './table.js';
 
@@ -70,6 +71,11 @@ export class Printer {
 
   data(text: string | Uint8Array): void {
     process.stdout.write(text);
+  }
+
+  /** Of much: waits for whoever reads where they are slower. */
+  async bytes(chunk: Uint8Array): Promise<void> {
+    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
   }
 
   /** For people, on stderr; silent where the output is for programs. */

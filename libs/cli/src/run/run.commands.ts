@@ -30,7 +30,10 @@ export const run: Noun = {
         priority: number('<n>', 'in a queue with limits, -9 to 9: the higher goes first'),
         agent: text('<id>', 'agent that the run acts as; people and operators must name one'),
         at: text('<time>', 'not before this time'),
-        limits: text('<limits>', 'what it and all that it starts may spend: usd=2.5,tokens=100000,toolCalls=20,children=5,time=2h'),
+        limits: text(
+          '<limits>',
+          'what it and all that it starts may spend: usd=2.5,tokens=100000,toolCalls=20,children=5,time=2h',
+        ),
         fork: text('<run>', 'begin with the record of this run; without --input, with its input'),
         after: text('<step>', 'with --fork: up to and with this step, call or wait, such as load/1; default: all'),
         file: text('<file>', 'start many: a file with one JSON object a line, or - for stdin'),
@@ -47,7 +50,10 @@ export const run: Noun = {
         if (file !== undefined) {
           const { id, input, wait, watch, fork, after, ...all } = options;
           if (id !== undefined || input !== undefined || wait || watch || fork !== undefined || after !== undefined)
-            throw new Refused('cli.usage', '--id, --input, --fork, --wait and --watch are of one run, not of a --file of them');
+            throw new Refused(
+              'cli.usage',
+              '--id, --input, --fork, --wait and --watch are of one run, not of a --file of them',
+            );
           return (await import('./run.many.js')).startMany(call, workflow, file, all);
         }
         if (workflow === undefined) throw new Refused('cli.usage', 'name the workflow, or a --file of runs');
@@ -64,6 +70,15 @@ export const run: Noun = {
         const { get, getResult } = await actions();
         return result ? getResult(call, given.id) : get(call, given.id);
       },
+    }),
+    verb({
+      name: 'result',
+      about: 'write the result of a run to stdout, of any size',
+      more: 'What a step gave as a stream comes as the bytes that it gave; everything else as the JSON that is recorded.',
+      arguments: { id },
+      options: { stored: text('<hash>', 'only this of what the result refers to: the hash of a {"$stored": …} in it') },
+      examples: ['run result run_… > film.mp4', 'run result review-42 | jq .summary'],
+      act: async (call, given, { stored }) => (await import('./run.result.js')).result(call, given.id, stored),
     }),
     verb({
       name: 'budget',
