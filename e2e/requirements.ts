@@ -975,6 +975,30 @@ export const requirements: readonly Requirement[] = [
     promise:
       'the CLI writes the result of a run of any size, and what a step gave as a stream as the bytes that it gave',
   },
+  {
+    id: 'stream.superseded',
+    promise:
+      'what an attempt wrote that failed, or whose worker died, is superseded by the next, and who watches is told',
+  },
+  { id: 'stream.missed', promise: 'who watches what a step writes is told where some of it was lost on the way' },
+  {
+    id: 'stream.own_run',
+    promise: 'a worker writes in the streams of the runs that it has and of no others, and no other tenant reads them',
+  },
+  {
+    id: 'stream.scheduler_killed',
+    promise: 'what a step writes goes on over a killed scheduler, and nothing comes twice',
+  },
+  {
+    id: 'stream.open_protocol',
+    promise: 'the stream of a run can be read over the Durable Streams protocol, and is closed when the run has ended',
+  },
+  { id: 'stream.governed', promise: 'a stream of clients is made, written and read by those who may, in their tenant' },
+  { id: 'stream.fenced', promise: 'two processes that write the same stream at once lose nothing and double nothing' },
+  {
+    id: 'stream.slow_reader',
+    promise: 'a reader of a stream that does not keep up holds back nobody, and still gets everything that is held',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { findOldNatsServer, type NatsServer } from '@writ/servers';
-import { startSuiteNats } from '@writ/testkit';
+import { startSuiteNats, verifies } from '@writ/testkit';
 import { fromStart, StreamStore, type StreamPage, type StreamRecord, type StreamSpace } from './index.js';
 
 const space: StreamSpace = { name: 'TEST', subject: 'test', maxAgeMs: 0, maxBytes: 64 * 1024 ** 2, full: 'drop' };
@@ -44,6 +44,7 @@ describe.each(binaries)('streams on a nats-server of %s', (_, binary) => {
   };
 
   test('two processes that write the same stream at once lose nothing and double nothing', async () => {
+    verifies('stream.fenced');
     const subject = stores[0].subject('tnt_a', 'both');
     const each = Array.from({ length: 50 }, (_, at) => at);
     await Promise.all(stores.flatMap((store, which) => each.map((at) => append(store, subject, `${which}.${at} `))));
@@ -69,6 +70,7 @@ describe.each(binaries)('streams on a nats-server of %s', (_, binary) => {
   });
 
   test('a reader that does not keep up holds back nobody, and still gets everything', async () => {
+    verifies('stream.slow_reader');
     const subject = stores[0].subject('tnt_a', 'slow');
     await append(stores[0], subject, '.');
     const stop = new AbortController();

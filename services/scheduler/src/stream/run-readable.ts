@@ -1,6 +1,6 @@
 import type { Readable, StreamPage, StreamRecord, StreamState } from '@writ/streams';
 import type { Scheduler } from '../scheduler.js';
-import { endOf } from './run-end.js';
+import { endOf, settleAll } from './run-end.js';
 
 /** A run whose steps have written nothing yet. */
 const silent: StreamState = { type: 'application/json', createdMs: 0 };
@@ -19,6 +19,7 @@ export class RunReadable implements Readable {
   /** @throws DomainError `run.not_found` */
   async head(signal: AbortSignal): Promise<StreamRecord> {
     const { end } = await this.scheduler.lookup.end(this.tenant, this.run, 0, signal);
+    if (end) await settleAll(this.scheduler, this.tenant, this.run);
     const subject = this.scheduler.deltas.subject(this.tenant, this.run);
     const { seq = 0, state = silent } = (await this.scheduler.deltas.store.head(subject)) ?? {};
     return { seq, state: end ? { ...state, closed: true } : state, data: new Uint8Array() };

@@ -2,7 +2,7 @@ import { refuse } from '@writ/ledger/domain';
 import { offsetOf, parseOffset, type StreamPage } from '@writ/streams';
 import type { Scheduler } from '../scheduler.js';
 import type { DeltaMessage, DeltaWriter } from './delta.js';
-import { endOf } from './run-end.js';
+import { endOf, settleAll } from './run-end.js';
 
 /** A part of a run's stream. */
 export interface RunPart {
@@ -48,6 +48,7 @@ export async function* runStream(
     }
   }
   signal.throwIfAborted();
+  if (state !== undefined) await settleAll({ deltas, lookup }, tenant, run);
   for (let page: StreamPage | undefined; !page?.upToDate;) {
     const head = await deltas.store.head(subject);
     if (!head) break;
