@@ -958,22 +958,8 @@ export const requirements: readonly Requirement[] = [
     promise: 'a workflow that has used up its budget waits for a person, in a test without a scheduler too',
   },
   {
-    id: 'sdk.stored_streams',
-    promise:
-      'a stream that a step gives is stored as it comes; its handle goes to steps, children, states of loops and results',
-  },
-  {
-    id: 'run.stored_result',
-    promise: 'what a step gave as a stream is read out of the result of its run, and out of no other',
-  },
-  {
-    id: 'run.value_limit',
-    promise: 'a value of 1 GiB is stored; one byte more is an error of its step that is not tried again',
-  },
-  {
-    id: 'cli.run_result',
-    promise:
-      'the CLI writes the result of a run of any size, and what a step gave as a stream as the bytes that it gave',
+    id: 'run.deleted',
+    promise: 'a deleted run is in no list and no count, says so to whoever asks, and keeps its record and its id',
   },
   {
     id: 'stream.superseded',

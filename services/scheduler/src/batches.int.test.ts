@@ -38,6 +38,8 @@ describe('a batch', () => {
     const { batch: ended } = await stack.batches().getBatch({ id: 'clean-up', wait: seconds(30) });
     expect(ended).toMatchObject({ state: BatchState.DONE, expected: 2_000n, failed: 0n });
     expect(Number(ended?.done) + Number(ended?.unchanged)).toBe(2_000);
+    // Who has lost its owner on the way is given time to stop by itself.
+    await eventually(async () => (await stack.runs().countRuns({ filter })).runs === 0n);
     const events = await stack.allEvents();
     const cancelled = new Set(runs);
     for (const { type, subject, data } of events)
@@ -93,4 +95,63 @@ describe('a batch', () => {
     expect(first.batches).toMatchObject([{ id }]);
     expect((await batches.listBatches({ pageToken: first.nextPageToken })).batches.length).toBeGreaterThan(0);
   }, 60_000);
+});
+
+describe('a run that is deleted', () => {
+  test('is in no list and no count, says so to whoever asks, and keeps its record and its id', async () => {
+    verifies('run.deleted');
+    const ids = await startMany('to-delete', 40, () => `gone-${newId('run')}`);
+    const [id = '', open = ''] = ids;
+    await stack.runs().cancelRun({ id, reason: 'enough' });
+    const { batch } = await stack
+      .batches()
+      .createBatch({ action: 'delete', filter: 'workflow = to-delete', reason: 'old' });
+    const failures = [{ code: 'run.not_ended', count: 39n }];
+    const { batch: ended } = await stack.batches().getBatch({ id: batch?.id ?? '', wait: seconds(20) });
+    expect(ended).toMatchObject({ state: BatchState.DONE, done: 1n, failed: 39n, failures });
+    expect((await stack.runs().countRuns({ filter: 'workflow = to-delete', groupBy: 'state' })).runs).toBe(39n);
+    expect((await stack.runs().listRuns({ filter: 'workflow = to-delete AND state = cancelled' })).runs).toEqual([]);
+    const gone = { code: 'run.deleted' };
+    for (const ask of [
+      () => stack.runs().getRun({ id }),
+      () => stack.runs().getRunResult({ id }),
+      () => stack.runs().sendMessage({ id, message: 'm' }),
+      () => stack.runs().deleteRun({ id }),
+      () => stack.runs().startRun({ workflow: 'to-delete', id, input: json(0) }),
+    ])
+      await expect(ask()).rejects.toMatchObject(gone);
+    await expect(stack.runs().deleteRun({ id: open })).rejects.toMatchObject({ code: 'run.not_ended' });
+    expect((await stack.events(id)).map(({ type }) => type)).toEqual([
+      'run.started.v1',
+      'run.cancel_requested.v1',
+      'run.cancelled.v1',
+      'run.deleted.v1',
+    ]);
+  }, 60_000);
+});
+
+describe('attributes of a run', () => {
+  test('are set at the start, find it, and are refused where they make no sense', async () => {
+    verifies('scheduler.find_runs');
+    const items = Array.from({ length: 6 }, (_, n) => ({
+      workflow: 'attributed', attributes: { customer: n % 2 ? 'acme' : 'other', amount: n, urgent: n > 3 },
+    })); // prettier-ignore
+    await stack.runs().startRuns({ items });
+    const found = await stack.runs().listRuns({
+      filter: 'attributes.customer = "acme" AND attributes.amount >= 3', orderBy: 'attributes.amount desc',
+    }); // prettier-ignore
+    expect(found.runs.map(({ attributes }) => attributes)).toEqual([
+      { customer: 'acme', amount: 5, urgent: true },
+      { customer: 'acme', amount: 3, urgent: false },
+    ]);
+    const { groups } = await stack.runs().countRuns({ filter: 'workflow = attributed', groupBy: 'attributes.urgent' });
+    expect(groups.map(({ value, runs }) => [value?.kind.value, runs])).toEqual([
+      [false, 4n],
+      [true, 2n],
+    ]);
+    for (const attributes of [{ '1': 1 }, { a: [1] }, { a: 'x'.repeat(201) }, { a: null }])
+      await expect(stack.runs().startRun({ workflow: 'attributed', attributes } as never)).rejects.toMatchObject({
+        code: 'run.bad_attributes',
+      });
+  }, 30_000);
 });

@@ -5,6 +5,7 @@ import { SchedulerConfig } from './config.js';
 import { Scheduler0001 } from './migrations/scheduler-0001.js';
 import { Scheduler0002 } from './migrations/scheduler-0002.js';
 import { Scheduler0003 } from './migrations/scheduler-0003.js';
+import { Scheduler0005 } from './migrations/scheduler-0005.js';
 import { Scheduler0004 } from './migrations/scheduler-0004.js';
 import { queueErrors } from './queue/queue.errors.js';
 import { grantErrors, runErrors } from './run/run.errors.js';
@@ -31,7 +32,7 @@ export function schedulerService(
     name: 'scheduler',
     config,
     entities: [],
-    migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004],
+    migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004, Scheduler0005],
     errors: [runErrors, scheduleErrors, batchErrors, queueErrors, streamErrors, grantErrors],
     enforcement,
     host: (context) => (scheduler = new Scheduler(context, enforcement === 'follow')).host(),

@@ -58,6 +58,8 @@ export interface Runs extends AsyncIterable<RunSummary> {
   cancel(opts?: BatchOptions & { force?: boolean }): Promise<Batch>;
   pause(opts?: BatchOptions): Promise<Batch>;
   resume(opts?: BatchOptions): Promise<Batch>;
+  /** Hides those that have ended: they are in no list and no count any more, whoever asks is told `run.deleted`; the record stays. */
+  delete(opts?: BatchOptions): Promise<Batch>;
   send(message: string, data?: unknown, opts?: BatchOptions): Promise<Batch>;
 }
 
@@ -117,6 +119,7 @@ export function runsOf(session: Session, { filter = '', orderBy = '', signal }: 
     cancel: ({ force = false, ...opts } = {}) => begin({ action: 'cancel', force }, opts),
     pause: (opts = {}) => begin({ action: 'pause' }, opts),
     resume: (opts = {}) => begin({ action: 'resume' }, opts),
+    delete: (opts = {}) => begin({ action: 'delete' }, opts),
     send: (message, data, opts = {}) =>
       begin({ action: 'send', message, ...(data !== undefined && { data: { data: encodeBytes(data) } }) }, opts),
     async *[Symbol.asyncIterator]() {

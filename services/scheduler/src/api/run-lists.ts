@@ -57,6 +57,18 @@ export class RunLists {
     };
   }
 
+  /** Hides a run that has ended. @throws DomainError `run.not_ended`, `run.not_found`, `run.deleted` */
+  async remove(id: string, reason: string, { tenant, actor, trace }: Caller) {
+    const { lookup, runs } = this.scheduler;
+    const facts = await lookup.facts(tenant, id);
+    if (!facts && !(await lookup.forgotten(tenant, id)))
+      throw refuse('run.not_found', `there is no run ${id}`, { run: id });
+    const command = { type: 'delete', reason };
+    const traced = trace === undefined ? {} : { trace };
+    const { position } = await runs.send({ tenant, actor, aggregate: 'run', subject: id, command, ...traced });
+    return { position };
+  }
+
   /** Waits until the view has a position. @throws DomainError `ledger.unavailable` */
   async reach(position: string): Promise<void> {
     if (position === '' || !position.startsWith('scheduler/')) return;

@@ -88,14 +88,14 @@ export class BatchRunners {
     const { tenant, id: subject, batch } = held;
     const say = (command: BatchCommand) =>
       handle.execute({ tenant, aggregate: 'batch', subject, command, actor: schedulerActor });
-    const from = batch.cursor;
-    if (batch.stop) return void (await say({ type: 'progress', from, page: { done: 0, unchanged: 0 } }));
     const refused = lost === undefined ? this.refused(held) : { code: 'auth.revoked', message: lost };
     if (refused) return void (await say({ type: 'fail', error: refused }));
     await this.room();
     try {
-      const page = await this.parts.pages.carryOut(held);
-      await say({ type: 'progress', from, page });
+      const { pages } = this.parts;
+      const { page } = batch;
+      if (!page) return void (await say({ type: 'take', page: await pages.next(held) }));
+      await say({ type: 'progress', first: page.runs[0] ?? '', became: await pages.carryOut(held, page) });
     } finally {
       this.pages--;
       this.waiting.shift()?.();

@@ -34,6 +34,7 @@ describe('the events of a batch', () => {
         }) as LedgerEvent;
       const before = [
         event('batch.created.v1', await read('batch.created.v1.json')),
+        event('batch.page_taken.v1', await read('batch.page_taken.v1.json')),
         event('batch.progressed.v1', await read('batch.progressed.v1.json')),
       ];
       const [live, restored] = [model(), model()];

@@ -7,6 +7,7 @@ export const Action = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancel'), force: z.boolean().optional() }),
   z.object({ type: z.literal('pause') }),
   z.object({ type: z.literal('resume') }),
+  z.object({ type: z.literal('delete') }),
   z.object({
     type: z.literal('send'),
     message: z.string(),
@@ -44,20 +45,28 @@ export const Failed = z.object({
 });
 export type Failed = z.infer<typeof Failed>;
 
-/** What became of one page. */
+/** Runs that are dealt with together. They are recorded before anything is done to them, so that a repeat is about the same ones. */
 export const Page = z.object({
-  /** Absent: nothing was left. */
+  runs: z.array(z.string()),
+  /** Where the next one begins. Absent: it is the last. */
   cursor: Cursor.optional(),
+});
+export type Page = z.infer<typeof Page>;
+
+/** What became of the runs of a page. */
+export const Became = z.object({
   done: z.number().int(),
   unchanged: z.number().int(),
   failed: z.array(Failed).optional(),
 });
-export type Page = z.infer<typeof Page>;
+export type Became = z.infer<typeof Became>;
 
 /** The data of every event of a batch, by type. The subject is the batch. */
 export const batchEvents = {
   'batch.created.v1': Definition,
-  'batch.progressed.v1': Page,
+  'batch.page_taken.v1': Page,
+  /** The page is dealt with. */
+  'batch.progressed.v1': Became,
   /** Somebody wants it to end after the page that it is at. */
   'batch.stop_requested.v1': z.object({ reason: z.string() }),
   'batch.ended.v1': z.object({

@@ -1,5 +1,14 @@
 import { refuse } from '@writ/ledger/domain';
-import type { BatchEvent, BatchEventData, BatchEventType, Cursor, Definition, Failed, Page } from './batch.events.js';
+import type {
+  Became,
+  BatchEvent,
+  BatchEventData,
+  BatchEventType,
+  Cursor,
+  Definition,
+  Failed,
+  Page,
+} from './batch.events.js';
 
 /** Codes that are told apart; what is beyond counts as the last of them. */
 const mostCodes = 20;
@@ -10,6 +19,8 @@ export interface Batch {
   readonly createdMs: number;
   /** Everything up to here is dealt with. */
   readonly cursor?: Cursor;
+  /** What is being dealt with. */
+  readonly page?: Page;
   readonly done: number;
   readonly unchanged: number;
   readonly failed: readonly Failed[];
@@ -24,8 +35,10 @@ export interface Batch {
 /** Commands of the aggregate `batch`. */
 export type BatchCommand =
   | { type: 'create'; definition: Definition }
-  /** `from`: the cursor that the page began at, so that a page counts once. */
-  | { type: 'progress'; from: Cursor | undefined; page: Page }
+  /** The runs that come next. */
+  | { type: 'take'; page: Page }
+  /** `first`: of the page that this is about, so that each counts once. */
+  | { type: 'progress'; first: string; became: Became }
   | { type: 'stop'; reason: string }
   /** It cannot go on. */
   | { type: 'fail'; error: { code: string; message: string } };
@@ -39,23 +52,41 @@ export function decide(command: BatchCommand, id: string, batch: Batch | undefin
   }
   if (!batch) throw refuse('batch.not_found', `there is no batch ${id} that goes on`, { batch: id });
   switch (command.type) {
+    case 'take':
+      return take(command.page, batch);
     case 'progress':
       return progress(command, batch);
     case 'stop':
-      return batch.stop ? [] : [{ type: 'batch.stop_requested.v1', data: { reason: command.reason } }];
+      return stop(command.reason, batch);
     case 'fail':
       return [ended(batch, 'failed', command.error)];
   }
 }
 
-function progress({ from, page }: Extract<BatchCommand, { type: 'progress' }>, batch: Batch): BatchEvent[] {
-  if (from?.id !== batch.cursor?.id || from?.createdMs !== batch.cursor?.createdMs) return [];
-  const events: BatchEvent[] = [];
-  const after = progressed(batch, page);
-  if (countOf(after) > countOf(batch)) events.push({ type: 'batch.progressed.v1', data: page });
-  if (batch.stop) events.push(ended(after, 'stopped', { code: 'batch.stopped', message: batch.stop.reason }));
-  else if (!page.cursor) events.push(ended(after, 'done'));
+function take(page: Page, batch: Batch): BatchEvent[] {
+  if (batch.page) return [];
+  if (batch.stop) return [stopped(batch, batch.stop.reason)];
+  return page.runs.length === 0 ? [ended(batch, 'done')] : [{ type: 'batch.page_taken.v1', data: page }];
+}
+
+function progress({ first, became }: Extract<BatchCommand, { type: 'progress' }>, batch: Batch): BatchEvent[] {
+  const { page } = batch;
+  if (page?.runs[0] !== first) return [];
+  const after = progressed(batch, became);
+  const events: BatchEvent[] = [{ type: 'batch.progressed.v1', data: became }];
+  if (!page.cursor) events.push(ended(after, 'done'));
+  else if (batch.stop) events.push(stopped(after, batch.stop.reason));
   return events;
+}
+
+function stop(reason: string, batch: Batch): BatchEvent[] {
+  if (batch.stop) return [];
+  const requested: BatchEvent = { type: 'batch.stop_requested.v1', data: { reason } };
+  return batch.page ? [requested] : [requested, stopped(batch, reason)];
+}
+
+function stopped(batch: Batch, reason: string): BatchEvent {
+  return ended(batch, 'stopped', { code: 'batch.stopped', message: reason });
 }
 
 function ended(
@@ -80,10 +111,6 @@ export function failedOf({ failed }: Pick<Batch, 'failed'>): number {
   return failed.reduce((sum, { count }) => sum + count, 0);
 }
 
-function countOf(batch: Batch): number {
-  return batch.done + batch.unchanged + failedOf(batch);
-}
-
 /** Total: never throws, checks no rule. */
 export function evolve(
   batch: Batch | undefined,
@@ -101,7 +128,8 @@ export const evolvedTypes = (): string[] => ['batch.created.v1', ...Object.keys(
 const evolvers: {
   [T in Exclude<BatchEventType, 'batch.created.v1'>]: (batch: Batch, data: BatchEventData<T>, timeMs: number) => Batch;
 } = {
-  'batch.progressed.v1': (batch, page) => progressed(batch, page),
+  'batch.page_taken.v1': (batch, page) => ({ ...batch, page }),
+  'batch.progressed.v1': (batch, became) => progressed(batch, became),
   'batch.stop_requested.v1': (batch, { reason }) => ({ ...batch, stop: { reason } }),
   'batch.ended.v1': (batch, { state, error }, atMs) => ({
     ...batch,
@@ -109,10 +137,10 @@ const evolvers: {
   }),
 };
 
-function progressed(batch: Batch, { cursor, done, unchanged, failed = [] }: Page): Batch {
+function progressed({ page, ...batch }: Batch, { done, unchanged, failed = [] }: Became): Batch {
   return {
     ...batch,
-    ...(cursor && { cursor }),
+    ...(page?.cursor && { cursor: page.cursor }),
     done: batch.done + done,
     unchanged: batch.unchanged + unchanged,
     failed: failed.reduce(counted, batch.failed),

@@ -98,6 +98,14 @@ export class RunIndex {
     this.ended.push(run);
   }
 
+  /** It was deleted: of the owner's index it is gone as if it had ended long ago. */
+  remove(tenant: string, id: string): void {
+    const run = this.get(tenant, id);
+    if (!run?.ended) return;
+    this.outlived(run);
+    this.tenants.get(tenant)?.delete(id);
+  }
+
   forget(nowMs: number): void {
     const { ended } = this;
     while (this.endedFrom < ended.length) {

@@ -9,6 +9,7 @@ import { journalOf, sinceStart, type Journal } from './journal.js';
 export interface RunRows {
   find(tenant: string, id: string): Promise<RunRow | undefined>;
   ended(tenant: string, ids: readonly string[]): Promise<Set<string>>;
+  deletedAt(tenant: string, id: string): Promise<Date | undefined>;
 }
 
 /** Finds out about a run wherever it is: its owner knows those that go on or ended lately, the view knows all. */
@@ -37,9 +38,11 @@ export class RunLookup {
     return this.history.events(schedulerPartition(tenant, run), tenant, run, commits);
   }
 
-  /** A run that its owner has forgotten, since it ended long ago. */
+  /** A run that its owner has forgotten, since it ended long ago. @throws DomainError `run.deleted` */
   async forgotten(tenant: string, run: string): Promise<RunRow | undefined> {
     const row = await this.rows.find(tenant, run);
+    const deleted = row ? undefined : await this.rows.deletedAt(tenant, run);
+    if (deleted) throw refuse('run.deleted', `run ${run} was deleted at ${deleted.toISOString()}`, { run });
     return row && row.ended_ms !== null ? row : undefined;
   }
 

@@ -25,6 +25,7 @@ import {
   decideChildEnded,
   decideChildRefused,
   decideChildStarted,
+  decideDelete,
   decideMessage,
   decidePause,
   decideResume,
@@ -89,6 +90,8 @@ export class RunModel implements PartitionModel {
         return decidePark(this.index.permits, this.index.get(tenant, subject));
       case 'restart':
         return decideRestart(subject, what, this.index.get(tenant, subject));
+      case 'delete':
+        return decideDelete(subject, what, this.index.get(tenant, subject));
       case 'starts':
         return decideStarts(what.runs, this.index, tenant, nowMs);
       case 'start':

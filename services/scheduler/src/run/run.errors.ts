@@ -9,6 +9,12 @@ export const runErrors = {
     hint: 'start it under another id, or with on_conflict=attach to get the run that is there',
   },
   'run.cycle': { status: 409, title: 'A run cannot be its own descendant' },
+  'run.not_ended': { status: 409, title: 'The run has not ended', hint: 'cancel it first' },
+  'run.deleted': {
+    status: 410,
+    title: 'The run was deleted',
+    hint: 'its record is in the ledger, and its id stays taken: start another run under another id',
+  },
   'run.ended': { status: 409, title: 'The run has ended' },
   'run.cancelling': { status: 409, title: 'The run is being cancelled' },
   'run.not_paused': { status: 409, title: 'The run is not paused' },

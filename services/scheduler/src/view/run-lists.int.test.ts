@@ -4,6 +4,7 @@ import { startBackends, verifies, type Backends } from '@writ/testkit';
 import { DataSource } from 'typeorm';
 import { Scheduler0001 } from '../migrations/scheduler-0001.js';
 import { Scheduler0003 } from '../migrations/scheduler-0003.js';
+import { Scheduler0005 } from '../migrations/scheduler-0005.js';
 import { encoded } from './attribute-value.js';
 import { countOf, readGroup } from './run-count.js';
 import { readFilter, readOrder, readPageToken, pageToken } from './run-filter.js';
@@ -36,7 +37,7 @@ const fill = `
 
 beforeAll(async () => {
   backends = await startBackends();
-  const migrations = [Scheduler0001, Scheduler0003];
+  const migrations = [Scheduler0001, Scheduler0003, Scheduler0005];
   dataSource = await openPostgres({ url: backends.postgresUrl, schema: 'scheduler', entities: [], migrations });
   await dataSource.transaction(async (manager) => {
     await writeAllTenants(manager);

@@ -5,13 +5,14 @@ import { startBackends, verifies, type Backends } from '@writ/testkit';
 import type { DataSource } from 'typeorm';
 import { Scheduler0001 } from '../migrations/scheduler-0001.js';
 import { Scheduler0003 } from '../migrations/scheduler-0003.js';
+import { Scheduler0005 } from '../migrations/scheduler-0005.js';
 import { runsProjection, RunsTable } from './runs-table.js';
 
 let backends: Backends;
 let dataSource: DataSource;
 beforeAll(async () => {
   backends = await startBackends();
-  const migrations = [Scheduler0001, Scheduler0003];
+  const migrations = [Scheduler0001, Scheduler0003, Scheduler0005];
   dataSource = await openPostgres({ url: backends.postgresUrl, schema: 'scheduler', entities: [], migrations });
 });
 afterAll(async () => {

@@ -6,6 +6,7 @@ import { countOf, numbersOf, type RunGroup, type RunNumbers } from './run-count.
 import { CountChanges } from './run-counts.js';
 import type { RunCursor, RunFilter, RunOrder } from './run-filter.js';
 import { pageOf, queryOf } from './run-query.js';
+import { removeRuns } from './run-removal.js';
 import { projectRuns, runViewName, type RunRow } from './run-view.js';
 
 const columns =
@@ -18,18 +19,19 @@ const upsert =
   `insert into runs (${names.join(', ')}) select ${names.join(', ')} from jsonb_to_recordset($1::jsonb) as row (${columns}) ` +
   `on conflict (tenant, id) do update set ${updates.join(', ')}`;
 
+const deletion = 'run.deleted.v1';
+
 /** Keeps the table of runs, many events a statement, with the index of their attributes and their numbers. */
 export const runsProjection: Projection = {
   name: runViewName,
   // A run of a few steps begins and ends within this time: one row is written, not five.
   restMs: 100,
   async apply(events, manager) {
-    const runs = events.filter(({ event }) => event.type.startsWith('run.'));
-    if (runs.length === 0) return;
+    const runs = events.filter(({ event: { type } }) => type.startsWith('run.') && type !== deletion);
+    const deleted = events.flatMap(({ event }) => (event.type === deletion ? [event] : []));
     const stored = await needed(runs, manager);
     const before = new Map(stored.map((row) => [row, row.state]));
     const rows = projectRuns(runs, stored);
-    if (rows.length === 0) return;
     const counts = new CountChanges();
     for (const row of rows) {
       const state = before.get(row);
@@ -37,12 +39,13 @@ export const runsProjection: Projection = {
       if (state !== undefined) counts.add(row, state, -1);
       counts.add(row, row.state, 1);
     }
-    await manager.query(upsert, [storableJson(rows)]);
-    await counts.write(manager);
+    if (rows.length > 0) await manager.query(upsert, [storableJson(rows)]);
     await writeAttributes(attributed(runs, rows), manager);
+    await removeRuns(deleted, counts, manager);
+    await counts.write(manager);
   },
   async reset(partition, manager) {
-    for (const table of ['runs', 'run_attributes', 'run_counts'])
+    for (const table of ['runs', 'run_attributes', 'run_counts', 'deleted_runs'])
       await manager.query(`delete from ${table} where partition = $1`, [partition]);
   },
 };
@@ -108,13 +111,23 @@ export class RunsTable {
     return row && rowOf(row);
   }
 
-  /** Those of these runs that have ended. */
+  /** When a run was deleted; undefined for one that was not. */
+  async deletedAt(tenant: string, id: string): Promise<Date | undefined> {
+    const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
+      manager.query('select deleted_ms from deleted_runs where tenant = $1 and id = $2', [tenant, id]),
+    );
+    const [row] = rows as { deleted_ms: string }[];
+    return row && new Date(Number(row.deleted_ms));
+  }
+
+  /** Those of these runs that have ended, deleted ones too. */
   async ended(tenant: string, ids: readonly string[]): Promise<Set<string>> {
     const rows: unknown = await readTenant(this.dataSource, tenant, (manager) =>
-      manager.query('select id from runs where tenant = $1 and id = any($2::text[]) and ended_ms is not null', [
-        tenant,
-        ids,
-      ]),
+      manager.query(
+        `select id from runs where tenant = $1 and id = any($2::text[]) and ended_ms is not null
+         union all select id from deleted_runs where tenant = $1 and id = any($2::text[])`,
+        [tenant, ids],
+      ),
     );
     return new Set((rows as { id: string }[]).map(({ id }) => id));
   }
