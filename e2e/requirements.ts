@@ -92,6 +92,19 @@ export const requirements: readonly Requirement[] = [
     promise: 'what the scheduler remembers of a run with a loop, and reads to rebuild it, does not grow with its age',
   },
   {
+    id: 'sdk.stored_streams',
+    promise:
+      'a stream that a step gives is stored as it comes; its handle goes to steps, children, states of loops and results',
+  },
+  {
+    id: 'run.stored_result',
+    promise: 'what a step gave as a stream is read out of the result of its run, and out of no other',
+  },
+  {
+    id: 'run.value_limit',
+    promise: 'a value of 1 GiB is stored; one byte more is an error of its step that is not tried again',
+  },
+  {
     id: 'sdk.loop',
     promise:
       'a loop goes on from its state whether its run stays where it is or is rebuilt, and takes messages, timers and children along',
@@ -674,6 +687,11 @@ export const requirements: readonly Requirement[] = [
   { id: 'sdk.codec', promise: 'a value comes back as it was given, and what cannot be kept fails with its path' },
   { id: 'sdk.examples', promise: 'every example of the SDK runs as a program of its own against the whole stack' },
   { id: 'sdk.verify', promise: 'a proof bundle is checked offline, down to one flipped byte' },
+  {
+    id: 'cli.run_result',
+    promise:
+      'the CLI writes the result of a run of any size, and what a step gave as a stream as the bytes that it gave',
+  },
   { id: 'cli.contract', promise: 'every path that the CLI calls is the one that the contract annotates' },
   { id: 'cli.help', promise: 'every command has a help with examples, on stdout' },
   { id: 'cli.start', promise: 'the help of the CLI loads nothing heavy' },
@@ -984,6 +1002,20 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'stream.slow_reader',
     promise: 'a reader of a stream that does not keep up holds back nobody, and still gets everything that is held',
+  },
+  {
+    id: 'budget.never_over',
+    promise:
+      'no tree of runs spends more than it was granted, whatever is sent twice, and all is accounted for at its end',
+  },
+  {
+    id: 'budget.end_to_end',
+    promise: 'calls of a run through the gateway and what its steps and children spend come out of one budget',
+  },
+  {
+    id: 'stream.revoked',
+    promise:
+      'a stream of what steps write is cut with the authority of who reads it, and ends with a run that is revoked',
   },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },

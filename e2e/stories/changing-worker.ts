@@ -1,14 +1,15 @@
-/** A worker whose code is of one version or of the next (CODE=before, CODE=after); started by a test. */
+/** A worker whose code is of one version or of the next (CODE=before, CODE=after, CODE=patched with both ways); started by a test. */
 import { connect, workflow } from '@writ/sdk';
 import * as z from 'zod';
 
-const after = process.env['CODE'] === 'after';
+const code = process.env['CODE'];
 
 const review = workflow({
   name: 'changing-review',
   messages: { go: z.string() },
   async run(ctx) {
     await ctx.step('load', () => 'loaded');
+    const after = code === 'after' || (code === 'patched' && ctx.patched('all-lines'));
     const count = await ctx.step(after ? 'count all lines' : 'count lines', () => {
       process.stdout.write(`counted ${after ? 'after' : 'before'}\n`);
       return 42;

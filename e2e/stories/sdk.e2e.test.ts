@@ -116,6 +116,24 @@ test('06 drops a draft under way for a message', async () => {
   expect(await example('06-steer')).toBe('a report on bees');
 });
 
+test('13 spends what it was given, through the gateway, and goes on when a person grants more', async () => {
+  verifies('budget.end_to_end');
+  const granted: Promise<unknown>[] = [];
+  const out = await example('13-budget', (line) => {
+    const [, run] = /writ run budget (run_\S+)/.exec(line) ?? [];
+    if (run) granted.push(person.post(`/v1/runs/${run}/budget:add`, { add: { toolCalls: '1' } }));
+  });
+  expect(await Promise.all(granted)).toHaveLength(1);
+  expect(out.split('\n').at(-1)).toBe('13 hits');
+  const [, id] = /writ run budget (run_\S+)/.exec(out) ?? [];
+  const { run } = await person.get<{ run: { budget: object } }>(`/v1/runs/${id}`);
+  expect(run.budget).toMatchObject({
+    account: id,
+    limits: { toolCalls: '3', tokens: '5000' },
+    used: { toolCalls: '3', tokens: '40', nanoUsd: '1000000', children: '1' },
+  });
+});
+
 test('what a run owned ends with it, also where its worker was killed and nobody cleans up', async () => {
   verifies('run.reaped');
   const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: agentKeyFile };
@@ -143,8 +161,11 @@ test('what a run owned ends with it, also where its worker was killed and nobody
   expect(run.receipt.outcomeUnknown).toEqual(outcomeUnknown);
 }, 60_000);
 
-test('a run whose code has changed under it is paused, with a difference that a person can read, and goes on with the right code', async () => {
+test('a run whose code has changed under it is paused, with a difference that a person can read, and goes on with code that knows both ways, also from a step', async () => {
   verifies('scheduler.readable_difference');
+  verifies('versions.check');
+  verifies('versions.patched');
+  verifies('versions.restart');
   const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: agentKeyFile };
   const worker = async (code: string): Promise<ProjectProcess> => {
     const started = startProcess('e2e/stories/changing-worker.ts', { env: { ...env, CODE: code } });
@@ -182,11 +203,31 @@ test('a run whose code has changed under it is paused, with a difference that a 
   expect(after.lines.filter((line) => line.startsWith('counted'))).toEqual([]);
   await after.kill();
 
-  await using again = await worker('before');
+  const check = async (code: string) => {
+    const args = ['run', 'check', 'e2e/stories/changing-worker.ts', '--run', id];
+    const child = startProcess('libs/cli/bin/writ.js', { args, env: { ...env, CODE: code } });
+    return { code: await child.exited, said: child.lines.join('\n') };
+  };
+  expect(await check('after')).toMatchObject({
+    code: 10,
+    said: expect.stringContaining("+ step 'count all lines' #1"),
+  });
+  expect(await check('patched')).toMatchObject({
+    code: 0,
+    said: expect.stringContaining('1 of 1 runs take the same way'),
+  });
+
+  await using patched = await worker('patched');
   await writ('run', 'resume', id);
   await shown('succeeded');
   expect(await writ('run', 'get', id, '--result')).toContain('42 now');
-  expect(again.lines.filter((line) => line.startsWith('counted'))).toEqual([]);
+  const counted = () => patched.lines.filter((line) => line.startsWith('counted'));
+  expect(counted()).toEqual([]);
+  const again = await writ('run', 'restart', id, '--from', 'count lines');
+  expect(again).toContain('may happen once more: step count lines/1');
+  await eventually(() => counted().length > 0);
+  await shown('succeeded');
+  expect(counted()).toEqual(['counted after']);
 }, 120_000);
 
 test('what a run did is proven offline', async () => {

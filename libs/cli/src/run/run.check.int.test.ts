@@ -28,7 +28,11 @@ const check = (code: string, ...args: string[]) =>
 test.each(['before', 'patched'])('recorded runs take the same way on the code %s; nobody is called', async (code) => {
   verifies('versions.check');
   const { code: exited, err, out } = await check(code, '--from', folder());
-  expect({ exited, out, err }).toEqual({ exited: 0, out: '', err: '1 of 1 runs take the same way, 0 would diverge\n' });
+  expect({ exited, out, err }).toEqual({
+    exited: 0,
+    out: '',
+    err: 'serving\n1 of 1 runs take the same way, 0 would diverge\n',
+  });
 });
 
 test('changed code is found out, with the place as a diff and exit 10', async () => {

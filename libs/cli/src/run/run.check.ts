@@ -38,6 +38,7 @@ const hint = 'they are written by `writ run check <file> --save <folder>`';
 
 /** `writ run check`: recorded runs, replayed on the code of a file. */
 export async function check(call: Call, file: string, options: CheckOptions): Promise<number> {
+  using quiet = quietly();
   const workflows = await codeOf(file);
   const { from, save } = options;
   const histories = from === undefined ? await fromHere(call, workflows, options) : await saved(from);
@@ -52,8 +53,17 @@ export async function check(call: Call, file: string, options: CheckOptions): Pr
     if (!code) withoutCode.add(history.workflow);
   }
   const checked = histories.filter(({ workflow }) => workflows.has(workflow)).length;
+  quiet[Symbol.dispose]();
   report(call, { checked, diverged, withoutCode: [...withoutCode] });
   return diverged.length > 0 ? exit.found : exit.ok;
+}
+
+/** What the code that is loaded prints is talk: stdout is for what was found. */
+function quietly(): Disposable {
+  const { stdout, stderr } = process;
+  const { write } = stdout;
+  stdout.write = stderr.write.bind(stderr) as typeof write;
+  return { [Symbol.dispose]: () => void (stdout.write = write) };
 }
 
 async function codeOf(file: string): Promise<Map<string, Workflow>> {

@@ -14,5 +14,6 @@ const review = workflow({
 
 await using writ = connect();
 const worker = await writ.serve({ workflows: [review] });
+process.stdout.write('serving\n');
 await writ.start(review, undefined);
 await worker.closed;

@@ -95,3 +95,10 @@ test('a patch has no name in common with a step, and is not for steps', async ()
   await using t = testWrit({ workflows: [named], alwaysReplay: true });
   expect(await (await t.start(named, undefined)).result()).toContain("ctx.patched('b')");
 });
+
+test('where nothing stands open in the record the code may come to its end', async () => {
+  const { history, replay } = await recordedBy(old, true);
+  expect(await replay(old)).toEqual({ same: true });
+  await using t = testWrit();
+  expect(await t.replay({ ...history, end: undefined }, old)).toEqual({ same: true });
+});

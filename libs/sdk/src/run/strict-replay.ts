@@ -58,6 +58,8 @@ async function atTheEnd(
   activation: Activation,
   end: RunEnd | undefined,
 ): Promise<Divergence | undefined> {
+  // Nothing stands open: the function was on its way from here, wherever that leads.
+  if (!end && activation.pending.length === 0) return undefined;
   const position = activation.journal.length;
   if (end) await restUntil(() => executor.end !== undefined);
   const pending = new Set(activation.pending.map(keyText));
