@@ -134,6 +134,24 @@ test('13 spends what it was given, through the gateway, and goes on when a perso
   });
 });
 
+test('13 spends what it was given, through the gateway, and goes on when a person grants more', async () => {
+  verifies('budget.end_to_end');
+  const granted: Promise<unknown>[] = [];
+  const out = await example('13-budget', (line) => {
+    const [, run] = /writ run budget (run_\S+)/.exec(line) ?? [];
+    if (run) granted.push(person.post(`/v1/runs/${run}/budget:add`, { add: { toolCalls: '1' } }));
+  });
+  expect(await Promise.all(granted)).toHaveLength(1);
+  expect(out.split('\n').at(-1)).toBe('13 hits');
+  const [, id] = /writ run budget (run_\S+)/.exec(out) ?? [];
+  const { run } = await person.get<{ run: { budget: object } }>(`/v1/runs/${id}`);
+  expect(run.budget).toMatchObject({
+    account: id,
+    limits: { toolCalls: '3', tokens: '5000' },
+    used: { toolCalls: '3', tokens: '40', nanoUsd: '1000000', children: '1' },
+  });
+});
+
 test('what a run owned ends with it, also where its worker was killed and nobody cleans up', async () => {
   verifies('run.reaped');
   const env = { WRIT_URL: stack.url, WRIT_KEY_FILE: agentKeyFile };
