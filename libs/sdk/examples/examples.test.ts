@@ -14,7 +14,10 @@ import { grade, gradeAll } from './07-many/main.js';
 import { digest } from './08-schedule/main.js';
 import { answer, shown } from './09-tokens/main.js';
 import { session } from './10-for-ever/main.js';
+import { research, searched, summarize } from './13-budget/main.js';
 import { invoice, sendAgain, sendTo } from './11-changed-code/main.js';
+import { deploy } from './12-queue/main.js';
+import { ticket } from './14-batch/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -154,4 +157,48 @@ test('11 keeps the old way for runs of the old code, does a step anew, and begin
   expect(await run.result()).toBe('sent 119 to ada');
   expect(await sendAgain(t, run.id)).toEqual({ result: 'sent 119 to ada', doneAnew: ['step send/1'] });
   expect(await sendTo(t, run.id, 'bob')).toBe('sent 119 to bob');
+});
+
+test('12 deploys what was approved, with a key and a priority that matter where the queue has limits', async () => {
+  await using t = testWrit({ workflows: [deploy], alwaysReplay: true });
+  const place = { queue: 'deploys', priority: 5, key: 'api' };
+  const [good, bad] = [
+    await t.start(deploy, { service: 'api', version: '3' }, place),
+    await t.start(deploy, { service: 'api', version: '4' }, place),
+  ];
+  await good.send('approved', true);
+  await bad.send('approved', false);
+  expect(await good.result()).toBe('api@3 everywhere');
+  expect(await bad.result()).toBe('api@4 on 1 machine, taken back');
+});
+
+test('13 stands still when its tool calls are used up, and goes on when a person grants one more', async () => {
+  await using t = testWrit({ workflows: [research, summarize] });
+  const run = await t.start(research, { topics: ['bees', 'ants', 'wasps'] });
+  for await (const event of run) {
+    if (event.type !== 'approval.requested.v1') continue;
+    expect(searched).toEqual(['bees', 'ants']);
+    await t.decide(event.subject, 'approve', { input: { toolCalls: 1 } });
+  }
+  expect(await run.result()).toBe('13 hits');
+});
+
+test('14 sets its attributes, and can be paused while it waits', async () => {
+  await using t = testWrit({ workflows: [ticket], alwaysReplay: true });
+  const run = await t.start(ticket, { customer: 'acme' }, { attributes: { urgent: true } });
+  await t.advance(0);
+  await run.pause({ reason: 'maintenance' });
+  await run.send('reply', 'hello');
+  await t.advance('1h');
+  await run.resume();
+  expect(await run.result()).toBe('hello');
+  const changes: unknown[] = [];
+  for await (const { type, data } of run) if (/attributes|paused|resumed/.test(type)) changes.push([type, data]);
+  expect(changes).toMatchObject([
+    ['run.attributes_set.v1', { attributes: { customer: 'acme', stage: 'waiting for a reply' } }],
+    ['run.paused.v1', { reason: 'requested', note: 'maintenance' }],
+    ['run.resumed.v1', {}],
+    ['run.attributes_set.v1', { attributes: { stage: null, answered: true } }],
+  ]);
+  await expect(run.pause()).rejects.toMatchObject({ code: 'run.ended' });
 });
