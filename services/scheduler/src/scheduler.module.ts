@@ -2,10 +2,12 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { BudgetApi } from './api/budget.api.js';
 import { BatchApi } from './batch/batch.api.js';
 import { RunApi } from './api/run.api.js';
+import { RunStreamApi } from './stream/run-stream.api.js';
 import { SCHEDULER, SCHEDULER_CONFIG, WORKER_STREAMS } from './api/tokens.js';
 import { WorkerApi } from './api/worker.api.js';
-import { RunStreamApi } from './stream/run-stream.api.js';
 import type { SchedulerConfig } from './config.js';
+import { QueueApi } from './queue/queue.api.js';
+import { WhyApi } from './why/why.api.js';
 import { ScheduleApi } from './schedule/schedule.api.js';
 import type { Scheduler } from './scheduler.js';
 import type { WorkerStreams } from './worker/worker-streams.js';
@@ -20,14 +22,15 @@ export class SchedulerModule {
         { provide: SCHEDULER, useValue: scheduler },
         { provide: WORKER_STREAMS, useValue: streams },
         { provide: SCHEDULER_CONFIG, useValue: config },
-        RunApi,
         BudgetApi,
         BatchApi,
+        RunApi,
+        RunStreamApi,
+        QueueApi,
+        WhyApi,
         ScheduleApi,
         WorkerApi,
       ],
     };
   }
-        RunStreamApi,
-        QueueApi,
 }

@@ -44,10 +44,10 @@ export class Scheduler {
   readonly runs: CommandClient;
   readonly table: RunsTable;
   readonly schedules: SchedulesTable;
-  readonly values: Values;
-  readonly owners: Owners;
   readonly batches: BatchesTable;
   readonly queues: QueuesTable;
+  readonly values: Values;
+  readonly owners: Owners;
   readonly sessions: SessionDirectory;
   readonly lookup: RunLookup;
   readonly deltas: RunDeltas;
@@ -57,12 +57,11 @@ export class Scheduler {
   readonly batchPolicy: BatchPolicy;
   readonly revoked: RevokedRuns;
   private readonly dispatcher: Dispatcher;
-  readonly deltas: RunDeltas;
   private readonly answers: Answers;
   private readonly clocks: ScheduleClocks;
+  private readonly batchRunners: BatchRunners;
   private readonly grants: IdentityGrants;
   private readonly questions: PolicyQuestions;
-  private readonly batchRunners: BatchRunners;
 
   /** @param governed whether policies are asked; tests that have no identity have none */
   constructor(
@@ -85,23 +84,23 @@ export class Scheduler {
     this.batchPolicy = governed ? new CedarBatchPolicy(policies) : everyBatch;
     this.table = new RunsTable(dataSource);
     this.schedules = new SchedulesTable(dataSource);
-    this.clocks = new ScheduleClocks(log);
-    this.values = new Values(blobs);
     this.queues = new QueuesTable(dataSource);
     this.batches = new BatchesTable(dataSource);
-    this.sessions = new SessionDirectory(nc, log, {
+    this.clocks = new ScheduleClocks(log);
     const pages = new BatchPages(this.runs, this.table, config.WRIT_CANCEL_GRACE_MS);
     this.batchRunners = new BatchRunners({
       pages, policy: this.batchPolicy, log,
       lostAuthority: async (batch, signal) =>
         context.enforcement && lostAuthority(context.enforcement, batch, signal),
     }); // prettier-ignore
-    const kept = new StreamStore(nc, keptSpace(config.WRIT_STREAMS_MIB), broker);
-    this.streams = new DurableStreams({ store: kept, path: streamPath });
-      inbox: ledger.inbox(),
+    this.values = new Values(blobs);
     const broker = { replicas: ledger.streamReplicas, batches: ledger.server.features.batchGet };
     const limits = { hours: config.WRIT_DELTAS_HOURS, mib: config.WRIT_DELTAS_MIB };
+    const kept = new StreamStore(nc, keptSpace(config.WRIT_STREAMS_MIB), broker);
+    this.streams = new DurableStreams({ store: kept, path: streamPath });
     this.deltas = new RunDeltas(new StreamStore(nc, deltaSpace(limits), broker), log);
+    this.sessions = new SessionDirectory(nc, log, {
+      inbox: ledger.inbox(),
       gone: (session) => this.owners.sessionGone(session),
       silent: (session) => this.owners.sessionSilent(session),
       journal: (tenant, run) => this.lookup.journal(tenant, run),
@@ -118,13 +117,13 @@ export class Scheduler {
     watchRuns(metrics, { owners: this.owners, dispatcher: this.dispatcher, sessions: this.sessions });
   }
 
-  /** What the ledger needs to host the scheduler's partitions here. */
-  host(): Omit<HostSpec, 'service' | 'dataSource'> {
   /** Nothing in tests that have no identity. */
   get enforcement(): Enforcement | undefined {
     return this.context.enforcement;
   }
 
+  /** What the ledger needs to host the scheduler's partitions here. */
+  host(): Omit<HostSpec, 'service' | 'dataSource'> {
     const { runs, starter, startPolicy, lookup, deltas, grants, questions } = this;
     const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
     return {
@@ -138,19 +137,19 @@ export class Scheduler {
           this.answers.owned(owner);
         });
         this.clocks.owned(handle);
+        this.batchRunners.take(handle);
       },
       onLost: (partition) => {
-        this.batchRunners.take(handle);
         this.owners.drop(partition);
         this.clocks.lost(partition);
+        this.batchRunners.drop(partition);
       },
       onCommit: (commit) => {
-        this.batchRunners.drop(partition);
         this.owners.committed(commit);
         this.clocks.committed(commit);
+        this.batchRunners.look(commit.partition);
         this.revoked.committed(commit);
       },
-        this.batchRunners.look(commit.partition);
     };
   }
 
@@ -158,9 +157,9 @@ export class Scheduler {
   follow(enforcement: Pick<Enforcement, 'onRevoked' | 'revokedSince'> | undefined, revoked: () => void): void {
     if (enforcement) this.revoked.follow(enforcement, revoked);
     this.answers.start();
+    this.batchRunners.start();
   }
 
-    this.batchRunners.start();
   async stop(): Promise<void> {
     this.revoked.stop();
     this.owners.ends.stop();
