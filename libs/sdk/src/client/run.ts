@@ -89,13 +89,14 @@ export type RunDelta = { readonly cursor: string; /** `draft/1` */ readonly step
 );
 
 /** A handle on a run: a value without a connection of its own, and not a promise. Iterating gives its events from the first one. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a run whose messages are not known takes any
+/* eslint-disable @typescript-eslint/no-explicit-any -- a run whose messages are not known takes any */
 export interface Run<
   O = unknown,
   M extends Messages = any,
   Q extends Answers = any,
   U extends Answers = any,
 > extends AsyncIterable<LedgerEvent> {
+  /* eslint-enable @typescript-eslint/no-explicit-any */
   readonly id: string;
   /**
    * Waits for the end.

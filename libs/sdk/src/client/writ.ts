@@ -48,9 +48,9 @@ export interface Writ extends Capabilities, AsyncDisposable {
   /** Runs workflows and tools in this process. Resolves when the scheduler has welcomed the worker. */
   serve(opts: ServeOptions): Promise<Worker>;
   /** A handle on a run that exists; asks nothing. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the input of a run that has begun is of no interest
   run<O, M extends Messages, Q extends Answers, U extends Answers>(
     id: string,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the input of a run that has begun is of no interest
     def?: Workflow<any, O, M, Q, U>,
   ): Run<O, M, Q, U>;
   /** The runs that a filter finds: to look at, to count, and to cancel, pause, resume or message all of them. */

@@ -36,7 +36,7 @@ export type RunRetry = Omit<Retry, 'within' | 'onExhausted'>;
 export type Messages = Record<string, Schema>;
 
 /** A durable workflow: a value, registered nowhere; `serve` receives it, `start` names it. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- "some workflow" must accept every input; `unknown` would accept none
+/* eslint-disable @typescript-eslint/no-explicit-any -- "some workflow" must accept every input; `unknown` would accept none */
 export interface Workflow<
   I = any,
   O = any,
@@ -44,6 +44,7 @@ export interface Workflow<
   Q extends Answers = any,
   U extends Answers = any,
 > {
+  /* eslint-enable @typescript-eslint/no-explicit-any */
   readonly kind: 'workflow' | 'agent';
   readonly name: string;
   /** Only for the compiler; not there at run time. */

@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- one state machine, whose parts share all of its state; what does not is in files of its own */
 import { CancelledError, FatalError, type WritError } from '../errors/errors.js';
 import type { Attempts } from './attempts.js';
 import { Cancellation } from './cancellation.js';

@@ -26,7 +26,7 @@ import { awaitChild, joinChildren } from './children.js';
 import type { VirtualClock } from './clock.js';
 import { TestBudgets, type Granted } from './test-budgets.js';
 import { TestConsults } from './consults.js';
-import { keyOf, noTimer, opened, resultOf, retryDelayMs, sameStart, TestRun, type OpenCommand } from './test-run.js';
+import { keyOf, noTimer, opened, retryDelayMs, sameStart, TestRun, type OpenCommand } from './test-run.js';
 
 /** What the in-process scheduler works with. */
 export interface TestSchedulerOptions {

@@ -125,15 +125,7 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
     case 'wait':
       return { case: 'wait', value: { message: what.message, timeoutMs: ms(what.timeoutMs) } };
     case 'ask': {
-      const { title, detail, schema, approvers, remindMs = [], escalate = [] } = what.question;
-      const question = {
-        title,
-        approvers: [...approvers],
-        remindMs: remindMs.map(ms),
-        escalate: escalate.map(({ afterMs, to }) => ({ afterMs: ms(afterMs), to: [...to] })),
-        detail: await valueOf(detail, place),
-        schema: inline(schema),
-      };
+      const question = await questionOut(what.question, place);
       return { case: 'ask', value: { about: { case: 'question', value: question }, timeoutMs: ms(what.timeoutMs) } };
     }
     case 'approval':
@@ -165,6 +157,18 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
     case 'loop':
       return { case: 'loop', value: { turn: what.turn, state: await valueOf(what.value, place) } };
   }
+}
+
+async function questionOut(asked: Extract<Command['what'], { type: 'ask' }>['question'], place: Place) {
+  const { title, detail, schema, approvers, remindMs = [], escalate = [] } = asked;
+  return {
+    title,
+    approvers: [...approvers],
+    remindMs: remindMs.map(ms),
+    escalate: escalate.map(({ afterMs, to }) => ({ afterMs: ms(afterMs), to: [...to] })),
+    detail: await valueOf(detail, place),
+    schema: inline(schema),
+  };
 }
 
 async function startOut(
