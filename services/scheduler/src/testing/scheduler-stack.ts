@@ -13,6 +13,7 @@ import {
 import { readConfig, startService, type RunningService } from '@writ/platform';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
+import { BudgetService } from '@writ/proto/run/v1/budget';
 import { RunService } from '@writ/proto/run/v1/run';
 import { RunStreamService } from '@writ/proto/run/v1/stream';
 import { WhyService } from '@writ/proto/run/v1/why';
@@ -41,8 +42,8 @@ const grant: Aggregate<null, { type: string; details?: Capability[] }, EventDraf
   },
   evolve: () => null,
 };
-/** Policy's part: approvals that say what they are told. */
 const approvalEvents: Record<string, string> = { request: 'requested', withdraw: 'withdrawn' };
+/** Policy's part: approvals that say what they are told. */
 const approval: Aggregate<null, { type: string }, EventDraft> = {
   name: 'approval',
   initial: null,
@@ -120,7 +121,12 @@ export class SchedulerStack implements AsyncDisposable {
     return clientOf(RunService, channel);
   }
 
-  schedules(token: FakeToken = {}, at = 0): GrpcClient<typeof ScheduleService> {
+  why(token: FakeToken = {}, at = 0): GrpcClient<typeof WhyService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(WhyService, channel);
+  }
+
   queues(token: FakeToken = {}, at = 0): GrpcClient<typeof QueueService> {
     const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
     this.channels.push(channel);
@@ -133,9 +139,22 @@ export class SchedulerStack implements AsyncDisposable {
     return clientOf(BatchService, channel);
   }
 
+  budgets(token: FakeToken = {}, at = 0): GrpcClient<typeof BudgetService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(BudgetService, channel);
+  }
+
+  schedules(token: FakeToken = {}, at = 0): GrpcClient<typeof ScheduleService> {
     const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
     this.channels.push(channel);
     return clientOf(ScheduleService, channel);
+  }
+
+  streams(token: FakeToken = {}, at = 0): GrpcClient<typeof RunStreamService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(RunStreamService, channel);
   }
 
   /** Every event of a run, out of its partition, in order. */
@@ -144,12 +163,6 @@ export class SchedulerStack implements AsyncDisposable {
   }
 
   /** Everything that schedulers have recorded. */
-  streams(token: FakeToken = {}, at = 0): GrpcClient<typeof RunStreamService> {
-    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
-    this.channels.push(channel);
-    return clientOf(RunStreamService, channel);
-  }
-
   async allEvents(): Promise<LedgerEvent[]> {
     const found: LedgerEvent[] = [];
     for (let partition = 0; partition < 16; partition++)

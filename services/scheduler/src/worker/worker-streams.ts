@@ -1,5 +1,5 @@
 import type { Authenticator, Caller, Headers } from '@writ/api';
-import type { CommandClient, Logger } from '@writ/ledger';
+import { every, type CommandClient, type Logger } from '@writ/ledger';
 import { DomainError, refuse } from '@writ/ledger/domain';
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { Hello } from '@writ/proto/worker/v1/worker';
@@ -30,12 +30,11 @@ export interface WorkerStreamsParts {
 /** Opens workers' streams, ties them to the owners of their runs, and ends those whose right to be here is gone. */
 export class WorkerStreams {
   private readonly headers = new Map<Session, Headers>();
-  private readonly timer: NodeJS.Timeout;
+  private readonly rest: () => void;
   private readonly claimed: Subscription;
 
   constructor(private readonly parts: WorkerStreamsParts) {
-    this.timer = setInterval(() => void this.recheck(), recheckMs);
-    this.timer.unref();
+    this.rest = every(recheckMs, () => void this.recheck());
     this.claimed = parts.nc.subscribe(claimedSubject, {
       callback: (error, message) => {
         if (error) return;
@@ -58,7 +57,7 @@ export class WorkerStreams {
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    this.rest();
     this.claimed.unsubscribe();
   }
 
@@ -78,9 +77,9 @@ export class WorkerStreams {
     idle: ({ tenant }, partition, run, attempt, entries) =>
       this.parts.owners.tell(partition, { type: 'idle', tenant, run, attempt, entries }),
     beats: ({ tenant }, partition, run, attempt, beats) =>
+      this.parts.owners.tell(partition, { type: 'beats', tenant, run, attempt, beats }),
     deltas: ({ tenant }, run, deltas) => this.parts.deltas.write(tenant, run, deltas),
     deltasStored: ({ tenant }, run) => this.parts.deltas.stored(tenant, run),
-      this.parts.owners.tell(partition, { type: 'beats', tenant, run, attempt, beats }),
     released: ({ tenant }, partition, dropped) =>
       this.parts.owners.tell(partition, {
         type: 'released',
