@@ -114,7 +114,9 @@ describe('a client', () => {
         awaitRuns: ends(({ id }) => ({ id, state: RunState.SUCCEEDED, result: { data: encodeBytes(new Date(5)) } })),
       },
     ]);
-    const run = await writ.start(greet, { name: 'ada' }, { grant: [{ actions: ['run.read'] }], onConflict: 'attach' });
+    const place = { queue: 'greetings', key: 'ada', priority: -3 };
+    const rights = { grant: [{ actions: ['run.read'] }], onConflict: 'attach' } as const;
+    const run = await writ.start(greet, { name: 'ada' }, { ...rights, ...place });
     expect(await run.result()).toEqual(new Date(5));
     expect(new Set(requests.map(({ id }) => id))).toEqual(new Set([run.id]));
     expect(run.id).toMatch(/^run_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}-p[0-9a-f]{2}$/);
@@ -123,6 +125,7 @@ describe('a client', () => {
       version: '3',
       onConflict: 'attach',
       grant: [{ actions: ['run.read'], resources: [] }],
+      ...place,
     });
     expect(decodeBytes(requests[1]!.input!.data)).toEqual({ name: 'ada' });
   });

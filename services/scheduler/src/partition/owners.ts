@@ -10,7 +10,7 @@ import { standstillOf, type Standstill } from '../why/run-facts.js';
 import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
 import type { ControlAnswers, ControlRequest, RunFacts } from './control.js';
 import type { Poke, QueueFacts, SlotsRequest } from '../queue/conversation.js';
-import { homeOf } from '../queue/permits.js';
+import { homeOf } from '../queue/queues.js';
 import { EndWaiters } from './end-waiters.js';
 import type { History } from './history.js';
 import { UpdateAnswers } from './update-answers.js';

@@ -76,7 +76,7 @@ export class PartitionOwner implements Assigner {
   /** After recovery: everything that can go on and has no worker looks for one. */
   start(): void {
     const nowMs = this.now();
-    for (const [run, { admitted }] of this.model.index.permits.all) run.untouched = !admitted;
+    for (const [run, { admitted }] of this.model.index.queues.all) run.untouched = !admitted;
     for (const run of this.model.index.all()) {
       if (run.ended) continue;
       rearm(this.model.index, run, nowMs);
@@ -140,7 +140,7 @@ export class PartitionOwner implements Assigner {
     const live = this.model.index.get(tenant, id)?.live;
     if (live?.token !== token || live.entries !== entries) return;
     live.idle = true;
-    if (this.model.index.permits.parks(live.run)) this.park(live.run);
+    if (this.model.index.queues.parks(live.run)) this.park(live.run);
   }
 
   /** Steps are under way there. */

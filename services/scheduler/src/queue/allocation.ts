@@ -1,8 +1,8 @@
 import { partitionsOf } from '@writ/ledger/domain';
 import type { Admitted } from '../run/run.commands.js';
-import { Allocator, type Blocked, type Grant } from './allocator.js';
+import { Allocator, type Blocked, type Admission } from './allocator.js';
 import type { Poke, QueueRows, SlotsAnswer, SlotsRequest } from './conversation.js';
-import { homeOf, isLimited, queueKey, type Permits, type Queue } from './permits.js';
+import { homeOf, isLimited, queueKey, type Queues, type Queue } from './queues.js';
 
 /** A partition that did not hear that there is something for it is told again. */
 const pokeAgainMs = 500;
@@ -12,7 +12,7 @@ const longestMs = 24 * 3_600_000;
 export interface AllocationParts {
   partition: number;
   epoch: number;
-  permits: Permits;
+  queues: Queues;
   /** @throws when nobody answers for the partition */
   poke(partition: number, poke: Poke): Promise<unknown>;
   now(): number;
@@ -26,14 +26,14 @@ interface Peer {
   told: boolean;
   /** The last answer: should it be lost, the same request gets it again. */
   last: SlotsAnswer;
-  /** Granted, for the next answer: runs by queue. */
-  granted: Map<string, Map<string, Admitted>>;
+  /** Admitted, for the next answer: runs by queue. */
+  admitted: Map<string, Map<string, Admitted>>;
   poking: boolean;
 }
 
 /**
  * The slots of the queues that are at home in one partition, allocated by its owner. In memory alone: a new owner hears from every partition
- * what its runs have, and grants nothing before it knows it of all. So no more is ever granted than the limits allow.
+ * what its runs have, and admits nothing before it knows it of all. So no more is ever admitted than the limits allow.
  */
 export class Allocation {
   private readonly allocators = new Map<string, Allocator>();
@@ -46,7 +46,7 @@ export class Allocation {
   /** Queues were defined, or the partition has just been taken. */
   defined(): void {
     let some = false;
-    for (const queue of this.parts.permits.queues.values()) {
+    for (const queue of this.parts.queues.known.values()) {
       if (homeOf(queue.tenant, queue.name) !== this.parts.partition) continue;
       some ||= isLimited(queue.limits);
       this.allocator(queue).define(queue.limits);
@@ -79,7 +79,7 @@ export class Allocation {
     heard.told ||= !more;
     if (this.ready && !wasReady) for (const allocator of this.allocators.values()) allocator.sort();
     this.allocate(from);
-    heard.last = { ...this.answer(false), grants: taken(heard.granted) };
+    heard.last = { ...this.answer(false), admissions: taken(heard.admitted) };
     return heard.last;
   }
 
@@ -101,7 +101,7 @@ export class Allocation {
   }
 
   private answer(again: boolean): SlotsAnswer {
-    return { epoch: this.parts.epoch, again, grants: [] };
+    return { epoch: this.parts.epoch, again, admissions: [] };
   }
 
   private allocator({ tenant, name }: Pick<Queue, 'tenant' | 'name'>): Allocator {
@@ -109,14 +109,14 @@ export class Allocation {
     let allocator = this.allocators.get(key);
     if (!allocator) {
       this.allocators.set(key, (allocator = new Allocator()));
-      allocator.define(this.parts.permits.queues.get(key)?.limits ?? {});
+      allocator.define(this.parts.queues.known.get(key)?.limits ?? {});
     }
     return allocator;
   }
 
-  /** What the partition does not name, it has not; what it was granted and did not hear of, it was not granted. */
+  /** What the partition does not name, it has not; what was admitted and it did not hear of, was not admitted. */
   private replace(from: number, { epoch, n, queues }: SlotsRequest): void {
-    this.peers.set(from, { epoch, n, told: false, last: this.answer(false), granted: new Map(), poking: false });
+    this.peers.set(from, { epoch, n, told: false, last: this.answer(false), admitted: new Map(), poking: false });
     for (const { tenant, queue } of queues) this.allocator({ tenant, name: queue });
     const byQueue = new Map(queues.map((each) => [queueKey(each.tenant, each.queue), each]));
     for (const [key, allocator] of this.allocators) {
@@ -128,12 +128,12 @@ export class Allocation {
 
   private change(from: number, peer: Peer, { tenant, queue, rows }: QueueRows): void {
     const allocator = this.allocator({ tenant, name: queue });
-    const granted = peer.granted.get(queueKey(tenant, queue));
+    const admitted = peer.admitted.get(queueKey(tenant, queue));
     for (const row of rows) {
-      granted?.delete(row.run);
+      admitted?.delete(row.run);
       allocator.set(from, row);
     }
-    if (granted?.size === 0) peer.granted.delete(queueKey(tenant, queue));
+    if (admitted?.size === 0) peer.admitted.delete(queueKey(tenant, queue));
   }
 
   /** @param answering the partition that gets its part with an answer */
@@ -142,11 +142,11 @@ export class Allocation {
     const nowMs = this.parts.now();
     let nextMs = Infinity;
     for (const [key, allocator] of this.allocators) {
-      for (const grant of allocator.grant(nowMs)) this.grant(key, grant);
+      for (const admission of allocator.admit(nowMs)) this.admit(key, admission);
       nextMs = Math.min(nextMs, allocator.nextMs);
     }
     for (const [partition, peer] of this.peers)
-      if (partition !== answering && peer.granted.size > 0) void this.poke(partition, peer);
+      if (partition !== answering && peer.admitted.size > 0) void this.poke(partition, peer);
     clearTimeout(this.timer);
     if (nextMs !== Infinity)
       this.timer = setTimeout(
@@ -155,10 +155,10 @@ export class Allocation {
       ).unref();
   }
 
-  private grant(queue: string, { run, partition, spentMs, keySpentMs }: Grant): void {
-    const { granted } = this.peers.get(partition) as Peer;
-    let runs = granted.get(queue);
-    if (!runs) granted.set(queue, (runs = new Map()));
+  private admit(queue: string, { run, partition, spentMs, keySpentMs }: Admission): void {
+    const { admitted } = this.peers.get(partition) as Peer;
+    let runs = admitted.get(queue);
+    if (!runs) admitted.set(queue, (runs = new Map()));
     const spent = { ...(spentMs !== undefined && { spentMs }), ...(keySpentMs !== undefined && { keySpentMs }) };
     runs.set(run, { run, ...spent });
   }
@@ -170,7 +170,7 @@ export class Allocation {
     const { partition: home, epoch } = this.parts;
     await this.parts.poke(partition, { type: 'poke', home, epoch, all: false }).catch(() => undefined);
     peer.poking = false;
-    if (peer.granted.size > 0) this.later(() => void this.poke(partition, peer), partition, peer);
+    if (peer.admitted.size > 0) this.later(() => void this.poke(partition, peer), partition, peer);
   }
 
   private async recount(partition: number): Promise<void> {
@@ -189,11 +189,11 @@ export class Allocation {
   }
 }
 
-function taken(granted: Peer['granted']): SlotsAnswer['grants'] {
-  const grants = Array.from(granted, ([key, runs]) => {
+function taken(admitted: Peer['admitted']): SlotsAnswer['admissions'] {
+  const admissions = Array.from(admitted, ([key, runs]) => {
     const [tenant, queue] = key.split('\n') as [string, string];
     return { tenant, queue, runs: [...runs.values()] };
   });
-  granted.clear();
-  return grants;
+  admitted.clear();
+  return admissions;
 }

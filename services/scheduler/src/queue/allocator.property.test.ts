@@ -39,15 +39,15 @@ class Model {
     } else if (step.what === 'pass') this.nowMs += step.ms;
     else if (step.what === 'begin anew') this.takeOver();
     else this.move(step);
-    this.grant();
+    this.admit();
   }
 
   of(...standings: Standing[]): Row[] {
     return [...this.rows.values()].filter(({ standing }) => standings.includes(standing));
   }
 
-  grant(): void {
-    for (const { run, spentMs, keySpentMs } of this.allocator.grant(this.nowMs)) {
+  admit(): void {
+    for (const { run, spentMs, keySpentMs } of this.allocator.admit(this.nowMs)) {
       const row = this.rows.get(run) as Row;
       if (row.standing === 'wants') this.begun.push({ key: row.key, cost: row.cost, atMs: this.nowMs });
       else expect(row.standing).toBe('resumes');
@@ -152,7 +152,7 @@ describe('whatever happens, an allocator', () => {
           }
         const served = { a: 0, b: 0, c: 0 };
         for (let n = 0; n < 300;) {
-          for (const { run } of allocator.grant(0)) {
+          for (const { run } of allocator.admit(0)) {
             n++;
             served[run.slice(0, 1) as 'a'] += cost.get(run) as number;
             allocator.set(0, { run, standing: 'gone', cost: 1, priority: 0, sinceMs: 0 });

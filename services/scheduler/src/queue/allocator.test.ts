@@ -11,7 +11,7 @@ function of(limits: Limits): Allocator {
   allocator.define(limits);
   return allocator;
 }
-const runs = (allocator: Allocator, nowMs = 0) => allocator.grant(nowMs).map(({ run }) => run);
+const runs = (allocator: Allocator, nowMs = 0) => allocator.admit(nowMs).map(({ run }) => run);
 const tell = (allocator: Allocator, run: string, standing: Standing, more: Partial<Row> = {}) =>
   allocator.set(0, row(run, { standing, ...more }));
 
@@ -83,7 +83,7 @@ describe('an allocator', () => {
   test('lets a burst begin at once and then evenly, and says when the next may', () => {
     const allocator = of({ rate: { count: 2, periodMs: 1000 } });
     for (const run of ['a', 'b', 'c', 'd']) allocator.set(0, row(run));
-    expect(allocator.grant(0)).toEqual([
+    expect(allocator.admit(0)).toEqual([
       { run: 'a', partition: 0, spentMs: 500 },
       { run: 'b', partition: 0, spentMs: 1000 },
     ]);

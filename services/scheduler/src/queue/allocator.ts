@@ -20,7 +20,7 @@ export interface Row {
 }
 
 /** A run that may go on. */
-export interface Grant {
+export interface Admission {
   run: string;
   partition: number;
   /** Until when the rate of the queue, and of the key, is taken up with it. Absent: that rate does not limit, or it had begun before. */
@@ -190,17 +190,17 @@ export class Allocator {
   }
 
   /** Everybody who may go on now. They hold what they got. */
-  grant(nowMs: number): Grant[] {
-    const grants: Grant[] = [];
+  admit(nowMs: number): Admission[] {
+    const admissions: Admission[] = [];
     for (let key = this.sleeping.take(nowMs); key; key = this.sleeping.take(nowMs)) this.enter(key);
     this.rateMs = Infinity;
     for (const level of this.levels) {
-      this.resume(level, grants);
+      this.resume(level, admissions);
       if (this.full) break;
-      if (this.rateMs === Infinity) this.begin(level, nowMs, grants);
+      if (this.rateMs === Infinity) this.begin(level, nowMs, admissions);
     }
     if (this.keys.size > this.sweepAt) this.sweep(nowMs);
-    return grants;
+    return admissions;
   }
 
   /** Why a run that wants to go on does not; undefined when it does not want to. */
@@ -234,18 +234,18 @@ export class Allocator {
     return name !== undefined && keyConcurrency !== undefined && admitted >= keyConcurrency;
   }
 
-  private resume(level: Level, grants: Grant[]): void {
+  private resume(level: Level, admissions: Admission[]): void {
     while (!this.full) {
       const entry = level.resumed.shift();
       if (!entry) return;
       if (entry.standing !== 'resumes') continue;
       entry.standing = 'holds';
       this.active++;
-      grants.push({ run: entry.row.run, partition: entry.partition });
+      admissions.push({ run: entry.row.run, partition: entry.partition });
     }
   }
 
-  private begin(level: Level, nowMs: number, grants: Grant[]): void {
+  private begin(level: Level, nowMs: number, admissions: Admission[]): void {
     const { ring } = level;
     for (let line = ring.first; line && !this.full; line = ring.first) {
       const entry = line.first();
@@ -270,7 +270,7 @@ export class Allocator {
       }
       line.deficit -= entry.row.cost;
       line.shift();
-      grants.push(this.admit(entry, nowMs));
+      admissions.push(this.begun(entry, nowMs));
     }
   }
 
@@ -282,7 +282,7 @@ export class Allocator {
     return ms > nowMs;
   }
 
-  private admit(entry: Entry, nowMs: number): Grant {
+  private begun(entry: Entry, nowMs: number): Admission {
     const { row, partition, key } = entry;
     const { rate, keyRate } = this.limits;
     entry.standing = 'holds';

@@ -4,7 +4,7 @@ import type { Limits } from './queue.events.js';
 
 /**
  * What the owner of a partition and the owner of a queue's home say to each other about slots. The partition asks, one request at a time; the
- * home answers, and what it grants is in its answers alone. So the partition's last word is the truth: what it did not hear was not granted.
+ * home answers, and what it admits is in its answers alone. So the partition's last word is the truth: what it did not hear was not admitted.
  * When it has nothing to ask and there is something for it, it is poked.
  */
 export interface SlotsRequest {
@@ -36,7 +36,7 @@ export interface SlotsAnswer {
   epoch: number;
   /** It needs to hear everything, under this epoch. */
   again: boolean;
-  grants: { tenant: string; queue: string; runs: Admitted[] }[];
+  admissions: { tenant: string; queue: string; runs: Admitted[] }[];
 }
 
 /** `all`: the home has a new owner, which has to hear everything. */

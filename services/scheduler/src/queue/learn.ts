@@ -1,6 +1,6 @@
 import type { CommandClient } from '@writ/ledger';
 import { derivedId, partitionsOf, type Actor, type LedgerEvent } from '@writ/ledger/domain';
-import { homeOf, type QueueCommand } from './permits.js';
+import { homeOf, type QueueCommand } from './queues.js';
 import type { Limits, QueueEventData } from './queue.events.js';
 
 /** A revision of a queue's limits, for the partitions that are not its home. */

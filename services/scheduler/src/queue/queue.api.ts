@@ -18,7 +18,7 @@ import { positionOf } from '../partition/owners.js';
 import type { Scheduler } from '../scheduler.js';
 import { runViewName } from '../view/run-view.js';
 import { teach } from './learn.js';
-import { homeOf } from './permits.js';
+import { homeOf } from './queues.js';
 import type { Limits, Rate } from './queue.events.js';
 import type { QueueRow } from './queue.view.js';
 

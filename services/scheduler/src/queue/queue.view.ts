@@ -1,7 +1,7 @@
 import type { Projection } from '@writ/ledger';
 import { readTenant } from '@writ/platform';
 import type { DataSource } from 'typeorm';
-import { isLimited } from './permits.js';
+import { isLimited } from './queues.js';
 import type { Limits, QueueEventData } from './queue.events.js';
 
 /** A queue with limits, as the table has it. */

@@ -4,7 +4,7 @@ import type { RunIndex } from '../run/run-index.js';
 import type { RunRecord } from '../run/run-record.js';
 import type { Standing } from './allocator.js';
 import type { Poke, QueueRows, SlotsAnswer, SlotsRequest } from './conversation.js';
-import { homeOf, isLimited, queueKey, type Permit } from './permits.js';
+import { homeOf, isLimited, queueKey, type Holding } from './queues.js';
 
 const againMs = 200;
 /** Of one request, so that it fits into a message. */
@@ -13,7 +13,7 @@ const mostRows = 2000;
 export interface SlotRequestParts {
   partition: number;
   epoch: number;
-  index: Pick<RunIndex, 'permits' | 'notes' | 'get'>;
+  index: Pick<RunIndex, 'queues' | 'notes' | 'get'>;
   /** @throws when the home has no owner that answers */
   ask(home: number, request: SlotsRequest): Promise<SlotsAnswer>;
   /** Records from whom runs get their slots: only the owner of this partition can, and the next one will know. */
@@ -38,21 +38,21 @@ interface Talk {
   changes: Map<RunRecord, Standing>;
 }
 
-type Said = readonly [run: RunRecord, permit: Permit | undefined, standing: Standing];
+type Said = readonly [run: RunRecord, holding: Holding | undefined, standing: Standing];
 
 /** What one partition asks of the homes of its runs' queues, and what it does with what it gets. Nothing of it is state. */
 export class SlotRequests {
   private readonly wanting = new Set<RunRecord>();
-  /** Granted, and not yet recorded. */
+  /** Admitted, and not yet recorded. */
   private readonly admitting = new Set<RunRecord>();
   private readonly talks = new Map<number, Talk>();
   private stopped = false;
 
   constructor(private readonly parts: SlotRequestParts) {}
 
-  /** Every home hears of this partition, even if it has nothing: none grants anything before it knows what all have. */
+  /** Every home hears of this partition, even if it has nothing: none admissions anything before it knows what all have. */
   start(): void {
-    for (const { tenant, name, limits } of this.parts.index.permits.queues.values())
+    for (const { tenant, name, limits } of this.parts.index.queues.known.values())
       if (isLimited(limits)) void this.go(this.talk(homeOf(tenant, name)));
   }
 
@@ -64,7 +64,7 @@ export class SlotRequests {
   want(run: RunRecord): void {
     if (this.wanting.has(run) || this.admitting.has(run)) return;
     this.wanting.add(run);
-    this.tell(run, this.parts.index.permits.of(run)?.admitted ? 'resumes' : 'wants');
+    this.tell(run, this.parts.index.queues.of(run)?.admitted ? 'resumes' : 'wants');
   }
 
   /** It has less than before, or does not want to go on any more. */
@@ -74,7 +74,7 @@ export class SlotRequests {
   }
 
   /** It goes on without a slot: what stops does not stand in line. */
-  bypass(run: RunRecord, { admitted }: Permit): void {
+  bypass(run: RunRecord, { admitted }: Holding): void {
     if (this.wanting.has(run)) this.gives(run, admitted ? 'parked' : 'gone');
   }
 
@@ -96,7 +96,7 @@ export class SlotRequests {
   private talk(home: number): Talk {
     let talk = this.talks.get(home);
     if (!talk) {
-      const to = Math.max(0, ...this.parts.index.permits.at(home).map(({ epoch }) => epoch));
+      const to = Math.max(0, ...this.parts.index.queues.at(home).map(({ epoch }) => epoch));
       talk = { home, to, latest: to, n: 0, full: true, poked: false, busy: false, rest: [], changes: new Map() };
       this.talks.set(home, talk);
     }
@@ -137,51 +137,51 @@ export class SlotRequests {
     if (full) {
       talk.rest = this.everything(talk.home);
       talk.changes.clear();
-      for (const { tenant, name } of index.permits.at(talk.home))
-        queues.of(tenant, name).spent = index.permits.spentOf(tenant, name);
+      for (const { tenant, name } of index.queues.at(talk.home))
+        queues.of(tenant, name).spent = index.queues.spentOf(tenant, name);
     }
     talk.full = talk.poked = false;
-    for (const [run, permit, standing] of talk.rest.splice(0, mostRows)) queues.add(run, permit, standing);
+    for (const [run, holding, standing] of talk.rest.splice(0, mostRows)) queues.add(run, holding, standing);
     const more = talk.rest.length > 0;
     if (!more && !full)
       for (const [run, standing] of talk.changes) {
         if (queues.rows >= mostRows) break;
-        queues.add(run, index.permits.of(run), standing);
+        queues.add(run, index.queues.of(run), standing);
         talk.changes.delete(run);
       }
     return { type: 'slots', to: talk.to, from, epoch, n: ++talk.n, full, more, queues: queues.list };
   }
 
   private everything(home: number): Said[] {
-    const { permits, notes } = this.parts.index;
+    const { queues, notes } = this.parts.index;
     const ours = ({ tenant, queue }: RunRecord) => homeOf(tenant, queue) === home;
     const said: Said[] = [];
     // What they give is theirs until that is in the ledger.
-    const giving = new Map(notes.flatMap((note) => (note.type === 'gives' ? [[note.run, note.permit]] : [])));
-    for (const [run, permit] of giving) if (ours(run)) said.push([run, permit, 'holds']);
-    for (const [run, permit] of permits.all) {
+    const giving = new Map(notes.flatMap((note) => (note.type === 'gives' ? [[note.run, note.holding]] : [])));
+    for (const [run, holding] of giving) if (ours(run)) said.push([run, holding, 'holds']);
+    for (const [run, holding] of queues.all) {
       if (giving.has(run) || !ours(run)) continue;
-      const standing = this.standing(run, permit);
-      if (standing !== 'gone') said.push([run, permit, standing]);
+      const standing = this.standing(run, holding);
+      if (standing !== 'gone') said.push([run, holding, standing]);
     }
     return said;
   }
 
-  private standing(run: RunRecord, { admitted, slot }: Permit): Standing {
+  private standing(run: RunRecord, { admitted, slot }: Holding): Standing {
     if (slot || this.admitting.has(run)) return 'holds';
     if (this.wanting.has(run)) return admitted ? 'resumes' : 'wants';
     return admitted ? 'parked' : 'gone';
   }
 
-  private hear(talk: Talk, { epoch, again, grants }: SlotsAnswer): void {
+  private hear(talk: Talk, { epoch, again, admissions }: SlotsAnswer): void {
     talk.latest = Math.max(talk.latest, epoch);
     // Who was the owner before is not heard: the request goes to whoever is now.
     if (again || epoch < talk.latest) talk.full = true;
-    else if (epoch === talk.to) for (const { tenant, runs } of grants) this.admit(tenant, runs);
+    else if (epoch === talk.to) for (const { tenant, runs } of admissions) this.admit(tenant, runs);
   }
 
-  private admit(tenant: string, granted: Admitted[]): void {
-    const runs = granted.flatMap(({ run: id }) => {
+  private admit(tenant: string, given: Admitted[]): void {
+    const runs = given.flatMap(({ run: id }) => {
       const run = this.parts.index.get(tenant, id);
       return run && this.wanting.has(run) ? [run] : [];
     });
@@ -194,7 +194,7 @@ export class SlotRequests {
     void this.record(
       tenant,
       runs,
-      granted.filter(({ run }) => ids.has(run)),
+      given.filter(({ run }) => ids.has(run)),
     );
   }
 
@@ -226,8 +226,8 @@ class Rows {
     return rows;
   }
 
-  add({ id, tenant, queue }: RunRecord, permit: Permit | undefined, standing: Standing): void {
-    const { key, cost = 1, priority = 0, sinceMs = 0 } = permit ?? {};
+  add({ id, tenant, queue }: RunRecord, holding: Holding | undefined, standing: Standing): void {
+    const { key, cost = 1, priority = 0, sinceMs = 0 } = holding ?? {};
     this.rows++;
     this.of(tenant, queue).rows.push({ run: id, standing, ...(key !== undefined && { key }), cost, priority, sinceMs });
   }

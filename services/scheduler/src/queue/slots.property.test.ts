@@ -7,7 +7,7 @@ import { emptyModel, FakePartition, startOf, testTenant } from '../testing/fake-
 import type { RunCommand } from '../run/run.commands.js';
 import type { RunRecord } from '../run/run-record.js';
 import type { Poke, SlotsAnswer, SlotsRequest } from './conversation.js';
-import { homeOf } from './permits.js';
+import { homeOf } from './queues.js';
 import { Slots } from './slots.js';
 
 const queue = 'q';
@@ -111,8 +111,8 @@ class Node {
     return [...this.fake.model.index.all()].filter(({ ended }) => !ended);
   }
 
-  permit(run: RunRecord) {
-    return this.fake.model.index.permits.of(run);
+  holding(run: RunRecord) {
+    return this.fake.model.index.queues.of(run);
   }
 
   /** A command; its commit is acknowledged later, and by nobody once the owner is deposed. */
@@ -223,7 +223,7 @@ async function life(seed: number): Promise<void> {
       0,
     );
   const act = (node: Node, faults: boolean) => {
-    const going = [...node.going].filter((run) => !run.ended && node.permit(run)?.slot);
+    const going = [...node.going].filter((run) => !run.ended && node.holding(run)?.slot);
     const run = going[dice.upTo(Math.max(going.length, 1))];
     if (run) node.step(run, faults && dice.upTo(3) === 0 ? 'park' : 'end');
     for (const parked of node.runs())

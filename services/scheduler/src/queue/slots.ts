@@ -5,7 +5,7 @@ import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
 import { Allocation } from './allocation.js';
 import type { Poke, QueueFacts, QueueQuestion, SlotsAnswer, SlotsRequest } from './conversation.js';
-import { queueKey } from './permits.js';
+import { queueKey } from './queues.js';
 import { SlotRequests } from './slot-requests.js';
 
 const actor: Actor = { principal: 'scheduler', kind: 'service' };
@@ -20,18 +20,18 @@ export interface SlotsParts {
 
 /** The part of an owner that has to do with queues: it asks for slots for the runs of its partition, and allocates those of the queues at home in it. */
 export class Slots {
-  private readonly permits: RunModel['index']['permits'];
+  private readonly queues: RunModel['index']['queues'];
   private readonly requests: SlotRequests;
   readonly allocation: Allocation;
 
   constructor(handle: PartitionHandle, { ask, poke, log, now = steadyNow }: SlotsParts) {
     const { partition, epoch } = handle;
     const { index } = handle.model as RunModel;
-    this.permits = index.permits;
+    this.queues = index.queues;
     this.requests = new SlotRequests({
       partition, epoch, index, ask, log,
       follow: async (home, to) => {
-        const queues = index.permits.at(home);
+        const queues = index.queues.at(home);
         if (queues.length === 0) throw refuse('ledger.unavailable', 'no queue of this home is known here yet');
         const command = { type: 'follow' as const, epoch: to };
         await Promise.all(
@@ -46,11 +46,11 @@ export class Slots {
         return handle.execute({ tenant, aggregate: 'run', subject, command, actor });
       },
     }); // prettier-ignore
-    this.allocation = new Allocation({ partition, epoch, permits: index.permits, poke, now });
+    this.allocation = new Allocation({ partition, epoch, queues: index.queues, poke, now });
   }
 
   start(): void {
-    this.permits.changed.clear();
+    this.queues.changed.clear();
     this.allocation.defined();
     this.requests.start();
   }
@@ -62,14 +62,14 @@ export class Slots {
 
   /** After each commit; cheap when no queue was defined. */
   committed(): void {
-    if (this.permits.changed.size > 0) this.start();
+    if (this.queues.changed.size > 0) this.start();
   }
 
   /** Whether a run that could go on may; if not, it stands in the line of its queue now. */
   lets(run: RunRecord): boolean {
-    const permit = this.permits.of(run);
-    if (!permit || permit.slot) return true;
-    if (run.cancel) this.requests.bypass(run, permit);
+    const holding = this.queues.of(run);
+    if (!holding || holding.slot) return true;
+    if (run.cancel) this.requests.bypass(run, holding);
     else this.requests.want(run);
     return run.cancel !== undefined;
   }
@@ -83,7 +83,7 @@ export class Slots {
   }
 
   facts({ tenant, queue, run }: QueueQuestion): QueueFacts {
-    const { revision = 0, limits = {} } = this.permits.queues.get(queueKey(tenant, queue)) ?? {};
+    const { revision = 0, limits = {} } = this.queues.known.get(queueKey(tenant, queue)) ?? {};
     const blocked = run === undefined ? undefined : this.allocation.why(tenant, queue, run);
     return { revision, limits, ...this.allocation.count(tenant, queue), ...(blocked && { blocked }) };
   }

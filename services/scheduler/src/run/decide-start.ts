@@ -1,5 +1,5 @@
 import { DomainError, refuse } from '@writ/ledger/domain';
-import type { Permits } from '../queue/permits.js';
+import type { Queues } from '../queue/queues.js';
 import type { Ticket } from '../queue/queue.events.js';
 import { ticketOf } from '../queue/ticket.js';
 import { startedBudget } from './budget.js';
@@ -47,7 +47,7 @@ export function decideStarts(runs: readonly NewRun[], index: RunIndex, tenant: s
     taken.add(id);
     let ticket: Ticket | undefined;
     try {
-      ticket = ticketFor(index.permits, tenant, start);
+      ticket = ticketFor(index.queues, tenant, start);
     } catch (error) {
       if (error instanceof DomainError) continue; // its own start says why
       throw error;
@@ -59,11 +59,11 @@ export function decideStarts(runs: readonly NewRun[], index: RunIndex, tenant: s
 
 /** What a run goes by in its queue; undefined where that has no limits. @throws DomainError `queue.*` */
 export function ticketFor(
-  permits: Permits,
+  queues: Queues,
   tenant: string,
   start: Pick<Start, 'queue' | 'input' | 'key' | 'priority'>,
 ): Ticket | undefined {
-  const limits = permits.limitsOf(tenant, start.queue);
+  const limits = queues.limitsOf(tenant, start.queue);
   return limits && ticketOf(limits, start);
 }
 

@@ -6,7 +6,7 @@ import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import { beginGeneration, file, kindRecorded, recorded } from './loops.js';
 import { failureOf, joinEnded, joinOf, joinOutcome, type Join } from './joins.js';
 import type { RunIndex } from './run-index.js';
-import { admitted, givesSlot, wakes } from '../queue/evolve-permit.js';
+import { admitted, givesSlot, wakes } from '../queue/evolve-holding.js';
 import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
 
 /** Of the error of a step that is exhausted, for people. */
@@ -63,7 +63,7 @@ function started(index: RunIndex, event: LedgerEvent, at: At): RunRecord {
   if (data.parent !== undefined) run.notify = [data.parent];
   run.granted = data.ungranted !== true;
   if (data.budget) run.budget = budgetFrom(data.budget);
-  if (data.ticket) index.permits.take(run, data.ticket, Math.max(run.startedMs, run.notBeforeMs));
+  if (data.ticket) index.queues.take(run, data.ticket, Math.max(run.startedMs, run.notBeforeMs));
   index.add(run);
   return run;
 }

@@ -1,7 +1,7 @@
 import type { Entry, EvictReason } from './entry.js';
 import { madeAtMs } from './run-id.js';
 import type { Attempt, RunRecord } from './run-record.js';
-import { Permits, type Permit } from '../queue/permits.js';
+import { Queues, type Holding } from '../queue/queues.js';
 import { TimerHeap } from './timer-heap.js';
 
 /** Finished runs stay this long, so that a repeated start or a late message meets them. Later the view knows them. */
@@ -17,13 +17,13 @@ export type Note =
   /** It can go on, and no worker has it. */
   | { commit: number; type: 'ready'; run: RunRecord }
   /** It has less of its queue than before. */
-  | { commit: number; type: 'gives'; run: RunRecord; permit: Permit; standing: 'parked' | 'gone' };
+  | { commit: number; type: 'gives'; run: RunRecord; holding: Holding; standing: 'parked' | 'gone' };
 
 /** Every run of a partition that has not ended, and those that ended lately. */
 export class RunIndex {
   readonly timers = new TimerHeap<RunRecord>();
   /** What runs have of queues with limits. */
-  readonly permits = new Permits();
+  readonly queues = new Queues();
   /** Which run waits for an approval. */
   readonly approvals = new Map<string, RunRecord>();
   /** In the order of the ledger. */

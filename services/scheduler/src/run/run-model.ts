@@ -35,8 +35,8 @@ import {
 import { decideLost, decideReport, markIdle } from './decide-report.js';
 import { decideRestart } from './decide-restart.js';
 import { decideStart, decideStarts, ticketFor } from './decide-start.js';
-import { decideAdmit, decidePark, parked } from '../queue/decide-permit.js';
-import { decideQueue, permitsVersion, queueKey, type QueueCommand } from '../queue/permits.js';
+import { decideAdmit, decidePark, parked } from '../queue/decide-holding.js';
+import { decideQueue, queuesVersion, queueKey, type QueueCommand } from '../queue/queues.js';
 import { decideUpdate } from './decide-update.js';
 import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
@@ -64,13 +64,13 @@ export class RunModel implements PartitionModel {
 
   /** @param others aggregates of the same partition that are not runs */
   constructor(readonly others: PartitionModel) {
-    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${permitsVersion} ${others.version}`);
+    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${queuesVersion} ${others.version}`);
   }
 
   decide(command: Command): readonly EventDraft[] {
     const { tenant, subject } = command;
     if (command.aggregate === 'queue')
-      return decideQueue(command.command as QueueCommand, this.index.permits.queues.get(queueKey(tenant, subject)));
+      return decideQueue(command.command as QueueCommand, this.index.queues.known.get(queueKey(tenant, subject)));
     if (command.aggregate !== 'run') return this.others.decide(command);
     const what = command.command as RunCommand;
     const nowMs = Date.parse(command.time);
@@ -87,7 +87,7 @@ export class RunModel implements PartitionModel {
       case 'admit':
         return decideAdmit(what.runs, this.index, tenant);
       case 'park':
-        return decidePark(this.index.permits, this.index.get(tenant, subject));
+        return decidePark(this.index.queues, this.index.get(tenant, subject));
       case 'restart':
         return decideRestart(subject, what, this.index.get(tenant, subject));
       case 'delete':
@@ -96,7 +96,7 @@ export class RunModel implements PartitionModel {
         return decideStarts(what.runs, this.index, tenant, nowMs);
       case 'start':
         return decideStart(subject, what, this.index.get(tenant, subject), nowMs, () =>
-          ticketFor(this.index.permits, tenant, what),
+          ticketFor(this.index.queues, tenant, what),
         );
       default:
         return decideOne(existing(subject, this.index.get(tenant, subject)), what, nowMs);
@@ -109,24 +109,24 @@ export class RunModel implements PartitionModel {
 
   evolve(event: LedgerEvent, at: { commit: number; index: number }): void {
     if (event.type.startsWith('run.')) evolve(this.index, event, at.commit);
-    else if (event.type.startsWith('queue.')) this.index.permits.evolve(event);
+    else if (event.type.startsWith('queue.')) this.index.queues.evolve(event);
     else this.others.evolve(event, at);
   }
 
   snapshot(): Json {
-    return { runs: runsSnapshot(this.index), youngest: this.index.youngest(), permits: this.index.permits.snapshot(), others: this.others.snapshot() };
+    return { runs: runsSnapshot(this.index), youngest: this.index.youngest(), queues: this.index.queues.snapshot(), others: this.others.snapshot() };
   }
 
   restore(snapshot: Json): void {
-    const { runs, youngest, permits, others } = snapshot as {
+    const { runs, youngest, queues, others } = snapshot as {
       runs: Json;
       youngest: [string, number][];
-      permits: Json;
+      queues: Json;
       others: Json;
     };
     this.index.restoreYoungest(youngest);
     restoreRuns(this.index, runs);
-    this.index.permits.restore(permits, this.index);
+    this.index.queues.restore(queues, this.index);
     this.others.restore(others);
   }
 
@@ -143,7 +143,7 @@ export class RunModel implements PartitionModel {
       const made = decideReport(run, item, nowMs);
       if (run.live.idle) {
         markIdle(run, item, made);
-        if (this.index.permits.parks(run)) parked(run, made);
+        if (this.index.queues.parks(run)) parked(run, made);
       }
       const { trace } = run.live;
       events.push(...(trace === undefined ? made : made.map((event) => ({ ...event, trace }))));

@@ -1,6 +1,6 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { aggregates, newId, type Actor, type Command, type Json, type LedgerEvent } from '@writ/ledger/domain';
-import type { QueueCommand } from '../queue/permits.js';
+import type { QueueCommand } from '../queue/queues.js';
 import type { RunCommand } from '../run/run.commands.js';
 import { RunModel } from '../run/run-model.js';
 import type { Attempt } from '../run/run-record.js';

@@ -1,12 +1,13 @@
 import type { RunModel } from '../run/run-model.js';
 import type { PartitionHandle } from '@writ/ledger';
 import { commitsOf } from '../run/loops.js';
-import { actorsOf, type Open, type RunRecord } from '../run/run-record.js';
+import { actorsOf, codeOf, type Open, type RunRecord } from '../run/run-record.js';
 
 /** Why a run does not go on, as far as its owner knows it without reading. */
 export interface Standstill {
   state: RunRecord['state'];
   ended: boolean;
+  /** With the version to which it is pinned: `review@2`. */
   workflow: string;
   queue: string;
   principals: readonly string[];
@@ -34,8 +35,9 @@ export function standstillOf(handle: PartitionHandle, tenant: string, id: string
   const { index } = handle.model as RunModel;
   const run = index.get(tenant, id);
   if (!run) return undefined;
-  const { state, workflow, queue, notBeforeMs, paused, live } = run;
-  const permit = index.permits.of(run);
+  const { state, queue, notBeforeMs, paused, live } = run;
+  const workflow = codeOf(run.workflow, run.pin);
+  const holding = index.queues.of(run);
   const head = handle.commit();
   return {
     state, workflow, queue, notBeforeMs, paused,
@@ -44,7 +46,7 @@ export function standstillOf(handle: PartitionHandle, tenant: string, id: string
     cancelled: run.cancel !== undefined,
     worker: live === undefined ? 'none' : live.idle ? 'idle' : 'working',
     ready: !live && !run.idle,
-    slotless: permit?.slot === false && run.cancel === undefined,
+    slotless: holding?.slot === false && run.cancel === undefined,
     opens: run.opens.map(waited),
     commits: commitsOf(run).filter((commit) => commit <= head),
   }; // prettier-ignore

@@ -10,28 +10,28 @@ interface At {
 
 /** Its queue lets it go on. */
 export function admitted(run: RunRecord, data: RunEventData<'run.admitted.v1'>, { index, commit, timeMs }: At): void {
-  const permit = index.permits.of(run);
-  if (!permit) return;
-  permit.admitted = permit.slot = true;
+  const holding = index.queues.of(run);
+  if (!holding) return;
+  holding.admitted = holding.slot = true;
   const { spentMs, keySpentMs } = data;
-  if (spentMs !== undefined) index.permits.spend(run.tenant, run.queue, '', spentMs, timeMs);
-  if (keySpentMs !== undefined) index.permits.spend(run.tenant, run.queue, permit.key ?? '', keySpentMs, timeMs);
+  if (spentMs !== undefined) index.queues.spend(run.tenant, run.queue, '', spentMs, timeMs);
+  if (keySpentMs !== undefined) index.queues.spend(run.tenant, run.queue, holding.key ?? '', keySpentMs, timeMs);
   if (index.noting && !run.live) index.notes.push({ commit, type: 'ready', run });
 }
 
 /** It waits, or has ended: others may have what it had. */
 export function givesSlot(run: RunRecord, { index, commit, timeMs }: At, standing: 'parked' | 'gone'): void {
-  const permit = index.permits.of(run);
-  if (!permit) return;
-  permit.slot = false;
-  permit.sinceMs = timeMs;
-  if (standing === 'gone') index.permits.drop(run);
-  const given = permit.admitted ? standing : 'gone';
-  if (index.noting) index.notes.push({ commit, type: 'gives', run, permit, standing: given });
+  const holding = index.queues.of(run);
+  if (!holding) return;
+  holding.slot = false;
+  holding.sinceMs = timeMs;
+  if (standing === 'gone') index.queues.drop(run);
+  const given = holding.admitted ? standing : 'gone';
+  if (index.noting) index.notes.push({ commit, type: 'gives', run, holding, standing: given });
 }
 
 /** Something that it waited for came true. */
 export function wakes(run: RunRecord, { index, timeMs }: At): void {
-  const permit = index.permits.of(run);
-  if (permit && !permit.slot) permit.sinceMs = timeMs;
+  const holding = index.queues.of(run);
+  if (holding && !holding.slot) holding.sinceMs = timeMs;
 }

@@ -2,21 +2,21 @@ import type { Admitted } from '../run/run.commands.js';
 import type { RunEvent } from '../run/run.events.js';
 import type { RunIndex } from '../run/run-index.js';
 import type { RunRecord } from '../run/run-record.js';
-import type { Permits } from './permits.js';
+import type { Queues } from './queues.js';
 
 /** Runs that their queue lets go on, but those that need nothing of it any more. */
 export function decideAdmit(runs: readonly Admitted[], index: RunIndex, tenant: string): RunEvent[] {
   return runs.flatMap(({ run: id, spentMs, keySpentMs }): RunEvent[] => {
     const run = index.get(tenant, id);
-    if (!run || run.ended || index.permits.of(run)?.slot !== false) return [];
+    if (!run || run.ended || index.queues.of(run)?.slot !== false) return [];
     const spent = { ...(spentMs !== undefined && { spentMs }), ...(keySpentMs !== undefined && { keySpentMs }) };
     return [{ type: 'run.admitted.v1', subject: id, data: spent }];
   });
 }
 
 /** The worker says that the run only waits, and nothing has come true meanwhile. */
-export function decidePark(permits: Permits, run: RunRecord | undefined): RunEvent[] {
-  if (!run || run.ended || !run.live?.idle || !permits.parks(run)) return [];
+export function decidePark(queues: Queues, run: RunRecord | undefined): RunEvent[] {
+  if (!run || run.ended || !run.live?.idle || !queues.parks(run)) return [];
   return [{ type: 'run.parked.v1', subject: run.id, data: {} }];
 }
 

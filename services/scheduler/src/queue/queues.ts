@@ -1,13 +1,13 @@
-import { fnv1a32, partitionOf, partitionsOf, refuse, type Json, type LedgerEvent } from '@writ/ledger/domain';
+import { partitionOf, partitionsOf, refuse, type Json, type LedgerEvent } from '@writ/ledger/domain';
 import { canonicalJson } from '@writ/enforcement';
 import type { RunRecord } from '../run/run-record.js';
 import type { Limits, QueueEvent, QueueEventData, Ticket } from './queue.events.js';
 
 /** Raise it when the shape of the snapshot, or what is made of events, changes. */
-export const permitsVersion = 2;
+export const queuesVersion = 2;
 
 /** What a run of a queue with limits has of it. All fields always exist. */
-export interface Permit {
+export interface Holding {
   readonly key: string | undefined;
   readonly cost: number;
   readonly priority: number;
@@ -46,27 +46,27 @@ export function isLimited({ concurrency, keyConcurrency, rate, keyRate }: Limits
 }
 
 /** What a partition knows of queues with limits: their definitions, and what its runs have of them. Empty where no queue has limits. */
-export class Permits {
+export class Queues {
   /** By {@link queueKey}; a queue whose limits were lifted stays, for its revision. */
-  readonly queues = new Map<string, Queue>();
+  readonly known = new Map<string, Queue>();
   /** Queues that were defined or learned of, for the owner. */
   readonly changed = new Set<string>();
-  private readonly permits = new Map<RunRecord, Permit>();
+  private readonly holdings = new Map<RunRecord, Holding>();
   private readonly spent = new Map<string, Spent>();
 
   /** Of a run on a queue that had limits when it was started. */
-  of(run: RunRecord): Permit | undefined {
-    return this.permits.size === 0 ? undefined : this.permits.get(run);
+  of(run: RunRecord): Holding | undefined {
+    return this.holdings.size === 0 ? undefined : this.holdings.get(run);
   }
 
-  get all(): Iterable<[RunRecord, Permit]> {
-    return this.permits;
+  get all(): Iterable<[RunRecord, Holding]> {
+    return this.holdings;
   }
 
   /** The limits that a start on this queue is held to, if there are any. */
   limitsOf(tenant: string, queue: string): Limits | undefined {
-    if (this.queues.size === 0) return undefined;
-    const limits = this.queues.get(queueKey(tenant, queue))?.limits;
+    if (this.known.size === 0) return undefined;
+    const limits = this.known.get(queueKey(tenant, queue))?.limits;
     return limits && isLimited(limits) ? limits : undefined;
   }
 
@@ -76,11 +76,11 @@ export class Permits {
   }
 
   take(run: RunRecord, { key, cost = 1, priority = 0 }: Ticket, sinceMs: number): void {
-    this.permits.set(run, { key, cost, priority, admitted: false, slot: false, sinceMs });
+    this.holdings.set(run, { key, cost, priority, admitted: false, slot: false, sinceMs });
   }
 
   drop(run: RunRecord): void {
-    this.permits.delete(run);
+    this.holdings.delete(run);
   }
 
   spend(tenant: string, queue: string, key: string, untilMs: number, nowMs: number): void {
@@ -103,41 +103,41 @@ export class Permits {
 
   evolve({ tenant, subject: name, type, data }: Pick<LedgerEvent, 'tenant' | 'subject' | 'type' | 'data'>): void {
     const key = queueKey(tenant, name);
-    const known = this.queues.get(key) ?? { tenant, name, revision: 0, limits: {}, epoch: 0 };
+    const known = this.known.get(key) ?? { tenant, name, revision: 0, limits: {}, epoch: 0 };
     if (type === 'queue.defined.v1' || type === 'queue.learned.v1') {
       const { revision, limits } = data as QueueEventData<'queue.defined.v1'>;
-      this.queues.set(key, { ...known, revision, limits });
+      this.known.set(key, { ...known, revision, limits });
       this.changed.add(key);
     } else if (type === 'queue.followed.v1') {
       const { epoch } = data as QueueEventData<'queue.followed.v1'>;
-      this.queues.set(key, { ...known, epoch });
+      this.known.set(key, { ...known, epoch });
     }
   }
 
   /** Queues that are at home in a partition. */
   at(home: number): Queue[] {
-    return [...this.queues.values()].filter(({ tenant, name }) => homeOf(tenant, name) === home);
+    return [...this.known.values()].filter(({ tenant, name }) => homeOf(tenant, name) === home);
   }
 
   snapshot(): Json {
-    const rows = Array.from(this.permits, ([{ tenant, id }, permit]) => [tenant, id, permit]);
+    const rows = Array.from(this.holdings, ([{ tenant, id }, holding]) => [tenant, id, holding]);
     return {
-      queues: Array.from(this.queues.values(), (queue) => ({ ...queue })),
-      permits: rows.map(([tenant, id, permit]) => [tenant, id, { ...(permit as Permit) }]),
+      queues: Array.from(this.known.values(), (queue) => ({ ...queue })),
+      holdings: rows.map(([tenant, id, holding]) => [tenant, id, { ...(holding as Holding) }]),
       spent: Array.from(this.spent, ([name, spent]) => [name, [...spent]]),
     } as unknown as Json;
   }
 
   restore(snapshot: Json, runs: { get(tenant: string, id: string): RunRecord | undefined }): void {
-    const { queues, permits, spent } = snapshot as unknown as {
+    const { queues, holdings, spent } = snapshot as unknown as {
       queues: Queue[];
-      permits: [string, string, Permit][];
+      holdings: [string, string, Holding][];
       spent: [string, [string, number][]][];
     };
-    for (const queue of queues) this.queues.set(queueKey(queue.tenant, queue.name), queue);
-    for (const [tenant, id, permit] of permits) {
+    for (const queue of queues) this.known.set(queueKey(queue.tenant, queue.name), queue);
+    for (const [tenant, id, holding] of holdings) {
       const run = runs.get(tenant, id);
-      if (run) this.permits.set(run, { ...permit, key: permit.key });
+      if (run) this.holdings.set(run, { ...holding, key: holding.key });
     }
     for (const [name, rows] of spent) this.spent.set(name, new Map(rows));
   }
@@ -167,5 +167,3 @@ export function decideQueue(command: QueueCommand, known: Queue | undefined): Qu
     throw refuse('queue.bad_limits', 'a key, a cost or shares say nothing without a concurrency or a rate');
   return [{ type: 'queue.defined.v1', data: { revision: (known?.revision ?? 0) + 1, limits } }];
 }
-
-void fnv1a32;
