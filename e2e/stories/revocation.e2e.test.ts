@@ -84,7 +84,7 @@ describe('what has begun ends with the authority that it was begun under', () =>
   });
 
   test('a worker aborts the steps of a run that is revoked, and all of them when its agent is', async () => {
-    verifies('revocation.worker_stops');
+    verifies('revocation.worker_stops', 'stream.revoked');
     const agent = await world.agent(tenant, 'worker');
     const token = async (run?: string) =>
       run === undefined ? agent.api : (await agent.oauth.forRun(run, agent.api, 'urn:writ:api')).value;
@@ -93,7 +93,8 @@ describe('what has begun ends with the authority that it was begun under', () =>
     const long = workflow({
       name: 'long',
       run: (ctx) =>
-        ctx.step('wait', ({ signal }) => {
+        ctx.step('wait', ({ signal, write }) => {
+          void write('begun');
           begun.add(ctx.runId);
           signal.addEventListener('abort', () => aborted.set(ctx.runId, (signal.reason as { code: string }).code));
           return new Promise(() => {});
@@ -103,10 +104,22 @@ describe('what has begun ends with the authority that it was begun under', () =>
     await using worker = await writ.serve({ workflows: [long] });
     const [first, second] = [await writ.start(long, undefined), await writ.start(long, undefined)];
     await eventually(() => begun.size === 2);
+    const heard = [first, second].map((): string[] => []);
+    const streams = [first, second].map(async (run, at) => {
+      for await (const { type } of run.stream()) heard[at]?.push(type);
+    });
+    streams[1]?.catch(() => {});
+    await eventually(() => heard.every((types) => types.includes('data')));
     await revoke(first.id);
     await eventually(() => aborted.get(first.id) === 'auth.revoked');
+    await streams[0];
+    expect(heard).toEqual([
+      ['started', 'data', 'ended'],
+      ['started', 'data'],
+    ]);
     expect(aborted.has(second.id)).toBe(false);
     await revoke(agent.agent);
+    await expect(streams[1]).rejects.toMatchObject({ code: 'auth.revoked' });
     await expect(worker.closed).rejects.toMatchObject({ code: 'auth.revoked' });
     await eventually(() => aborted.get(second.id) === 'auth.revoked');
   });

@@ -30,6 +30,7 @@ import { scheduleErrors } from './schedule/schedule.errors.js';
 import { ScheduleModel } from './schedule/schedule-model.js';
 import { SchedulesTable, withSchedules } from './schedule/schedule.view.js';
 import { deltaSpace, RunDeltas } from './stream/run-deltas.js';
+import { streamMetrics } from './stream/stream.metrics.js';
 import { keptSpace, streamPath } from './stream/stream-routes.js';
 import { Values } from './values/value-store.js';
 import { watchRuns } from './scheduler.metrics.js';
@@ -98,7 +99,7 @@ export class Scheduler {
     const limits = { hours: config.WRIT_DELTAS_HOURS, mib: config.WRIT_DELTAS_MIB };
     const kept = new StreamStore(nc, keptSpace(config.WRIT_STREAMS_MIB), broker);
     this.streams = new DurableStreams({ store: kept, path: streamPath });
-    this.deltas = new RunDeltas(new StreamStore(nc, deltaSpace(limits), broker), log);
+    this.deltas = new RunDeltas(new StreamStore(nc, deltaSpace(limits), broker), log, streamMetrics(metrics));
     this.sessions = new SessionDirectory(nc, log, {
       inbox: ledger.inbox(),
       gone: (session) => this.owners.sessionGone(session),

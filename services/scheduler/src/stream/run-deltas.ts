@@ -9,6 +9,7 @@ import {
   type Settled,
   type Written,
 } from './delta.js';
+import type { StreamMetrics } from './stream.metrics.js';
 
 /** Where what steps write is held: beside the ledger, bounded, the oldest goes first. */
 export const deltaSpace = (limits: { hours: number; mib: number }): StreamSpace => ({
@@ -36,12 +37,11 @@ interface Waiting {
  */
 export class RunDeltas {
   private readonly waiting = new Map<string, Waiting>();
-  /** For the metrics. */
-  readonly counts = { stored: 0, bytes: 0, dropped: 0 };
 
   constructor(
     readonly store: StreamStore,
     private readonly log: Logger,
+    readonly metrics: StreamMetrics,
   ) {}
 
   subject(tenant: string, run: string): string {
@@ -50,11 +50,11 @@ export class RunDeltas {
 
   write(tenant: string, run: string, deltas: Deltas): void {
     const subject = this.subject(tenant, run);
-    const bytes = deltas.chunks.reduce((sum, chunk) => sum + chunk.length, 100);
+    const bytes = sizeOf([deltas]);
     let waiting = this.waiting.get(subject);
     if (!waiting) this.waiting.set(subject, (waiting = { deltas: [], bytes: 0, storing: undefined }));
     if (waiting.bytes + bytes > mostWaiting) {
-      this.counts.dropped += deltas.chunks.length;
+      this.metrics.dropped(deltas.chunks.length);
       return;
     }
     waiting.deltas.push(deltas);
@@ -79,9 +79,9 @@ export class RunDeltas {
       const batch = take(waiting);
       try {
         await this.append(subject, (writer) => inOrder(writer, batch));
-        this.counts.stored += batch.reduce((sum, { chunks }) => sum + chunks.length, 0);
+        this.metrics.stored(countOf(batch), sizeOf(batch));
       } catch (error) {
-        this.counts.dropped += batch.reduce((sum, { chunks }) => sum + chunks.length, 0);
+        this.metrics.dropped(countOf(batch));
         this.log.warn({ err: error }, 'what a step wrote could not be stored; who watches is told of a gap');
       }
     }
@@ -98,22 +98,26 @@ export class RunDeltas {
         writer: written.writer,
       };
       const data = Buffer.from(written.messages.join(','));
-      this.counts.bytes += data.length;
       return { state, data };
     };
     await this.store.change(subject, decide);
   }
 }
 
+const countOf = (batch: readonly Deltas[]): number => batch.reduce((sum, { chunks }) => sum + chunks.length, 0);
+/** In characters, with what stands around them. */
+const sizeOf = (batch: readonly Deltas[]): number =>
+  batch.reduce((sum, { chunks }) => sum + chunks.reduce((size, chunk) => size + chunk.length, 100), 0);
+
 function take(waiting: Waiting): Deltas[] {
   let [count, bytes] = [0, 0];
-  for (const { chunks } of waiting.deltas) {
-    bytes += chunks.reduce((sum, chunk) => sum + chunk.length, 100);
+  for (const deltas of waiting.deltas) {
+    bytes += sizeOf([deltas]);
     if (count > 0 && bytes > recordBytes) break;
     count++;
   }
   const batch = waiting.deltas.splice(0, count);
-  for (const { chunks } of batch) waiting.bytes -= chunks.reduce((sum, chunk) => sum + chunk.length, 100);
+  waiting.bytes -= sizeOf(batch);
   return batch;
 }
 

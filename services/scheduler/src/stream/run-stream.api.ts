@@ -26,8 +26,13 @@ export class RunStreamApi implements ServiceImplementation<typeof RunStreamServi
     may(caller, 'run.read', id);
     using authority = await authorityOf(this.scheduler.enforcement, caller);
     const { signal } = authority;
+    const left = this.scheduler.deltas.metrics.reader();
     const parts = runStream(this.scheduler, { tenant: caller.tenant, run: id, after }, signal);
-    for await (const part of abortable(parts, signal)) yield responseOf(part);
+    try {
+      for await (const part of abortable(parts, signal)) yield responseOf(part);
+    } finally {
+      left();
+    }
   }
 }
 
