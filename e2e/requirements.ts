@@ -1017,6 +1017,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a stream of what steps write is cut with the authority of who reads it, and ends with a run that is revoked',
   },
+  {
+    id: 'budget.under_faults',
+    promise: 'children are counted in the budget of their tree, each once, whatever is killed or paused meanwhile',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -26,6 +26,9 @@ interface RunEvent {
     child?: string;
     difference?: { text: string };
     error?: { code: string };
+    id?: string;
+    amount?: { children?: number };
+    budget?: { used?: { children?: number } };
   };
 }
 
@@ -47,7 +50,7 @@ export async function checkRuns(stage: Stage, ended: readonly Ended[]): Promise<
   );
   const performed = performedBy(stage.said());
   const broken = ended.flatMap((each) =>
-    [...checkOutcome(each), ...checkTree(each.model, each, record, performed)].map(
+    [...checkOutcome(each), ...checkTree(each.model, each, record, performed), ...checkBudget(each.model, record)].map(
       (what) => `seed ${each.case.seed}: ${what}`,
     ),
   );
@@ -73,6 +76,26 @@ function checkTree(
   const below = [...model.children.values()].flatMap((child) => checkTree(child, root, record, performed));
   if (!events) return below; // a child that was never reached
   return [...checkEvents(model.run, events), ...checkSteps(model, events, performed), ...below];
+}
+
+/** What a run with limits has counted is what was started below it, each once, whatever was killed meanwhile. */
+function checkBudget(model: Model, record: ReadonlyMap<string, readonly RunEvent[]>): string[] {
+  const events = record.get(model.run) ?? [];
+  if (!events.some(({ type, data }) => type === 'run.started.v1' && data.budget)) return [];
+  const counted = events.flatMap(({ type, data }) => (type === 'run.budget_reserved.v1' ? [data.id as string] : []));
+  const uncounted = startedBelow(model, record).filter((run) => !counted.includes(run));
+  const used = events.find(isEnd)?.data.budget?.used?.children ?? 0;
+  return [
+    ...(new Set(counted).size < counted.length ? [`${model.run} counted a child twice: ${counted.join(', ')}`] : []),
+    ...uncounted.map((run) => `${run} was started, and ${model.run} has not counted it`),
+    ...(used === counted.length
+      ? []
+      : [`${model.run} counted ${counted.length} children, and says ${used} at its end`]),
+  ];
+}
+
+function startedBelow({ children }: Model, record: ReadonlyMap<string, readonly RunEvent[]>): string[] {
+  return [...children].flatMap(([run, below]) => [...(record.has(run) ? [run] : []), ...startedBelow(below, record)]);
 }
 
 function checkEvents(run: string, events: readonly RunEvent[]): string[] {

@@ -74,7 +74,7 @@ async function play(writ: Writ, each: Case): Promise<Ended> {
   const handles = await Promise.all(
     Array.from({ length: each.starts }, () =>
       patiently(PATIENCE_MS, () =>
-        writ.start(program, { program: each.program }, { id: each.run, onConflict: 'attach' }),
+        writ.start(program, { program: each.program }, { id: each.run, onConflict: 'attach', ...limitsOf(each) }),
       ),
     ),
   );
@@ -83,6 +83,9 @@ async function play(writ: Writ, each: Case): Promise<Ended> {
   const [outcome] = await Promise.all([outcomeOf(run), ...outside]);
   return { case: each, model: Model.of(each), ...outcome };
 }
+
+/** Every second program has a budget that its children are counted in. */
+const limitsOf = ({ seed }: Case) => (seed % 2 === 0 ? { limits: { children: 10_000 } } : {});
 
 /** Every sending of it at once: the ledger is to count one. */
 async function send(run: Run, { name, data, afterMs, times }: Case['messages'][number]): Promise<void> {
