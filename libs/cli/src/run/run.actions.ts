@@ -26,6 +26,8 @@ interface StartOptions {
   priority?: number | undefined;
   agent?: string | undefined;
   at?: string | undefined;
+  send?: string | undefined;
+  data?: string | undefined;
   fork?: string | undefined;
   limits?: string | undefined;
   after?: string | undefined;
@@ -35,7 +37,7 @@ interface StartOptions {
 
 export async function start(call: Call, workflow: string, options: StartOptions): Promise<number> {
   const [api, settings] = await Promise.all([call.api(), call.settings()]);
-  const { input, queue, key, priority, onConflict, wait } = options;
+  const { input, queue, key, priority, onConflict, send, wait } = options;
   const startTime = timeOf(options.at, '--at');
   const agent = options.agent ?? settings.agent?.value;
   const body = await api.call(routes.startRun, {
@@ -48,6 +50,7 @@ export async function start(call: Call, workflow: string, options: StartOptions)
     ...(onConflict !== undefined && { onConflict }),
     ...(agent !== undefined && { agent }),
     ...(startTime !== undefined && { startTime }),
+    ...(send !== undefined && { send: await firstMessage(send, options) }),
     ...(options.limits !== undefined && { limits: limitsOf(options.limits, '--limits') as never }),
     ...(options.fork !== undefined && { fork: { run: options.fork, after: options.after ?? '' } }),
   });
@@ -59,6 +62,11 @@ export async function start(call: Call, workflow: string, options: StartOptions)
   const what = body.attached ? 'was there already' : 'started';
   call.out.receipt(body, body.id, `${what}; see it with \`writ run watch ${body.id}\``);
   return exit.ok;
+}
+
+async function firstMessage(message: string, { data }: StartOptions) {
+  const jsonData = data === undefined ? {} : { jsonData: (await jsonOf(data, '--data')) as never };
+  return { message, idempotencyKey: randomUUID(), ...jsonData };
 }
 
 export async function get(call: Call, id: string): Promise<void> {
@@ -88,6 +96,8 @@ export async function get(call: Call, id: string): Promise<void> {
       ['workflow', workflow],
       ['state', stateOf(state)],
       ['waiting on', waitingOn],
+      ['version', run.version && `${run.version}${run.pinnedTo === run.version ? ' (pinned)' : ''}`],
+      ['pinned to', run.pinnedTo !== run.version && run.pinnedTo],
       ['queue', queue],
       ['agent', agent],
       ['parent', parent],
@@ -115,7 +125,7 @@ export async function get(call: Call, id: string): Promise<void> {
     call.out.say(`Repair what the step needs, then \`writ run resume ${id}\`: it is tried anew.`);
   if (waitingOn.startsWith('person: diverged'))
     call.out.say(
-      `Nothing was performed by the changed code. Start workers whose code takes the way of the record, then ` +
+      `Nothing was performed by the changed code. Start workers whose code takes the way of the record (`writ run pin` names their version), then ` +
         `\`writ run resume ${id}\`; or do it anew from a step: \`writ run restart ${id} --from …\`; or end it: \`writ run cancel ${id} --reason …\`.`,
     );
 }
@@ -138,6 +148,11 @@ export async function pause(call: Call, id: string, reason: string): Promise<voi
 export async function resume(call: Call, id: string): Promise<void> {
   const body = await (await call.api()).call(routes.resumeRun, { id });
   call.out.receipt(body, id, `goes on; see it with \`writ run watch ${id}\``);
+}
+
+export async function pin(call: Call, id: string, version = ''): Promise<void> {
+  const body = await (await call.api()).call(routes.pinRun, { id, version });
+  call.out.receipt(body, id, version === '' ? 'goes to whichever workers there are' : `goes to workers of version ${version} alone`);
 }
 
 export async function restart(

@@ -37,6 +37,11 @@ export const run: Noun = {
         fork: text('<run>', 'begin with the record of this run; without --input, with its input'),
         after: text('<step>', 'with --fork: up to and with this step, call or wait, such as load/1; default: all'),
         file: text('<file>', 'start many: a file with one JSON object a line, or - for stdin'),
+        send: text(
+          '<message>',
+          'a message that goes with the start, also to the run that is there; --data is what it says',
+        ),
+        data: text('<json>', 'of --send: JSON, @file, or - for stdin'),
         wait: flag('wait for the end and print the result; exit 8 if it ended badly'),
         watch: flag('show what happens until the end; exit 8 if it ended badly'),
       },
@@ -48,11 +53,20 @@ export const run: Noun = {
       ],
       act: async (call, { workflow }, { file, ...options }) => {
         if (file !== undefined) {
-          const { id, input, wait, watch, fork, after, ...all } = options;
-          if (id !== undefined || input !== undefined || wait || watch || fork !== undefined || after !== undefined)
+          const { id, input, wait, watch, fork, after, send, data, ...all } = options;
+          if (
+            id !== undefined ||
+            input !== undefined ||
+            wait ||
+            watch ||
+            fork !== undefined ||
+            after !== undefined ||
+            send !== undefined ||
+            data !== undefined
+          )
             throw new Refused(
               'cli.usage',
-              '--id, --input, --fork, --wait and --watch are of one run, not of a --file of them',
+              '--id, --input, --fork, --send, --wait and --watch are of one run, not of a --file of them',
             );
           return (await import('./run.many.js')).startMany(call, workflow, file, all);
         }
@@ -166,6 +180,29 @@ export const run: Noun = {
       },
     }),
     verb({
+      name: 'query',
+      about: 'ask a run something that it answers at once; nothing is recorded',
+      more: 'It is answered where the run lives, else by a replay of its record, also when it has ended. That needs a worker with its code.',
+      arguments: { id, query: one('name of the query') },
+      options: { data: text('<json>', 'JSON, @file, or - for stdin') },
+      examples: ['run query run_… balance', 'run query run_… above --data 100'],
+      act: async (call, given, options) => (await import('./run.ask.js')).query(call, given.id, given.query, options),
+    }),
+    verb({
+      name: 'update',
+      about: 'have a run do something, and wait for its answer',
+      more:
+        'The code of the run accepts it or refuses it (exit 2) before anything is recorded. The same --idempotency-key is the same update, done once. ' +
+        'Exit 8 if it was accepted and failed.',
+      arguments: { id, update: one('name of the update') },
+      options: {
+        data: text('<json>', 'JSON, @file, or - for stdin'),
+        idempotencyKey: text('<key>', 'makes a repeat harmless'),
+      },
+      examples: ['run update run_… withdraw --data \'{"cents":80}\''],
+      act: async (call, given, options) => (await import('./run.ask.js')).update(call, given.id, given.update, options),
+    }),
+    verb({
       name: 'cancel',
       about: 'stop a run and all that it owns, or all runs that a filter finds',
       arguments: { id: maybe },
@@ -212,6 +249,14 @@ export const run: Noun = {
         if (oneOrMany(given.id, options) === 'many') return begin(call, 'resume', options);
         return (await actions()).resume(call, given.id as string);
       },
+    }),
+    verb({
+      name: 'pin',
+      about: 'give a run to workers of one version of its workflow alone',
+      more: 'It moves if another worker has it; what is under way there is made anew. A paused run also needs `writ run resume`.',
+      arguments: { id, version: optional('as the workers announce it; none: whichever workers there are') },
+      examples: ['run pin run_… 2026-11', 'run pin run_…'],
+      act: async (call, given) => (await actions()).pin(call, given.id, given.version),
     }),
     verb({
       name: 'restart',

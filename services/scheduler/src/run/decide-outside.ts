@@ -1,5 +1,5 @@
 import { refuse } from '@writ/ledger/domain';
-import { undoneOf } from './evolve.js';
+import { undoneOf } from './outcomes.js';
 import { kindRecorded } from './loops.js';
 import type { Message, Receipt, RunCommand } from './run.commands.js';
 import { exhaustedCode, isOutOfBudget } from './decide-budget.js';

@@ -4,7 +4,8 @@ import { budgetEvolvers, budgetEvolving, ended, resumed } from './evolve-budget.
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import { beginGeneration, file, kindRecorded, recorded } from './loops.js';
-import { failureOf, joinEnded, joinOf, joinOutcome, type Join } from './joins.js';
+import { joinEvolving, joinOf, joinOutcome, joinsOver } from './joins.js';
+import { contentOf, resultOf, undoneOf } from './outcomes.js';
 import type { RunIndex } from './run-index.js';
 import { admitted, givesSlot, wakes } from '../queue/evolve-holding.js';
 import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
@@ -64,6 +65,7 @@ function started(index: RunIndex, event: LedgerEvent, at: At): RunRecord {
   run.granted = data.ungranted !== true;
   if (data.budget) run.budget = budgetFrom(data.budget);
   if (data.ticket) index.queues.take(run, data.ticket, Math.max(run.startedMs, run.notBeforeMs));
+  if (data.pinned && data.version !== undefined) run.pin = index.intern(data.version);
   index.add(run);
   return run;
 }
@@ -213,6 +215,13 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     if (at.index.noting && !run.live && run.notBeforeMs <= at.timeMs)
       at.index.notes.push({ commit: at.commit, type: 'ready', run });
   },
+  'run.pinned.v1': (run, { version }, at) => {
+    run.pin = version === undefined ? undefined : at.index.intern(version);
+    if (run.paused || (run.idle && !run.live)) return;
+    evict(run, at, 'moved');
+    run.queued = false; // it stands in the line of another version
+    if (at.index.noting && run.notBeforeMs <= at.timeMs) at.index.notes.push({ commit: at.commit, type: 'ready', run });
+  },
   'run.restarted.v1': (run, _data, at) => end(run, at, 'cancelled', 'paused'),
   'run.watched.v1': (run, { by }) => {
     run.notify = added(run.notify, by);
@@ -305,10 +314,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     }
     for (const open of run.opens.filter(({ kind, on }) => kind === 'result' && on === data.child))
       settle(run, at, open, resultOf(data));
-    for (const open of run.opens.filter(({ join }) => join !== undefined && joinEnded(join, data))) {
-      const outcome = joinOutcome(run, open.join as Join, data);
-      if (outcome) settle(run, at, open, outcome);
-    }
+    for (const [open, outcome] of joinsOver(run, data)) settle(run, at, open, outcome);
   },
   'run.continued.v1': (run, data, at) => {
     beginGeneration(run, data, at.commit);
@@ -387,6 +393,7 @@ export const evolveVersion = fnv1a32(
     tryAnew,
     end,
     ...budgetEvolving,
+    ...joinEvolving,
     ...Object.values(evolvers),
   ]
     .map(String)
@@ -395,17 +402,3 @@ export const evolveVersion = fnv1a32(
 
 /** The types that are applied. */
 export const evolvedTypes = Object.keys(evolvers) as RunEventType[];
-
-function contentOf({ value, blob }: { value?: unknown; blob?: unknown }): { value?: never; blob?: never } {
-  return (blob !== undefined ? { blob } : value === undefined ? {} : { value }) as never;
-}
-
-/** What a child took back, as its parent says it. */
-export function undoneOf({ child, undone = [] }: { child: string; undone?: string[] | undefined }): string[] {
-  return undone.map((step) => (step.includes(': ') ? step : `${child}: ${step}`));
-}
-
-function resultOf(outcome: RunEventData<'run.child_ended.v1'>): EntryOutcome {
-  if (outcome.state === 'succeeded') return { type: 'completed', content: contentOf(outcome) };
-  return { type: 'failed', error: failureOf(outcome) };
-}

@@ -1,6 +1,6 @@
 import type { EntryOutcome } from './entry.js';
 import type { Failure, RunEventData } from './run.events.js';
-import type { RunRecord } from './run-record.js';
+import type { Open, RunRecord } from './run-record.js';
 
 /** A wait for several children, which is over once, whatever their number. */
 export interface Join {
@@ -21,12 +21,16 @@ export function joinOf({ children }: RunRecord, of: { children: string[]; need: 
   return { ...of, succeeded, failed };
 }
 
-/** Takes account of a child that has ended. @returns whether it is one of them */
-export function joinEnded(join: Join, { child, state }: Ended): boolean {
-  if (!join.children.includes(child)) return false;
-  if (state === 'succeeded') join.succeeded++;
-  else join.failed++;
-  return true;
+/** Takes account of a child that has ended. @returns the waits that are over by it */
+export function joinsOver(run: RunRecord, ended: Ended): [Open, EntryOutcome][] {
+  return run.opens.flatMap((open): [Open, EntryOutcome][] => {
+    const { join } = open;
+    if (!join?.children.includes(ended.child)) return [];
+    if (ended.state === 'succeeded') join.succeeded++;
+    else join.failed++;
+    const outcome = joinOutcome(run, join, ended);
+    return outcome ? [[open, outcome]] : [];
+  });
 }
 
 /** How the wait is over, if it is; `last` is the child whose end was heard of now. */
@@ -56,3 +60,6 @@ function lastFailed(children: RunRecord['children'], { children: wanted, need }:
   });
   return failed[wanted.length - need] ?? { child: wanted[0] ?? '' };
 }
+
+/** For the version of what evolves. */
+export const joinEvolving = [joinOf, joinsOver, joinOutcome, statesOf, lastFailed, failureOf];

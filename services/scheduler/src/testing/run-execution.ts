@@ -3,6 +3,8 @@ import type { LimitsSchema } from '@writ/proto/run/v1/budget';
 import {
   Kind,
   type Activate,
+  type Consult,
+  type ConsultResultSchema,
   type CommandSchema,
   type DivergenceSchema,
   type Entry,
@@ -42,6 +44,10 @@ export interface TestContext {
     },
   ): Promise<string>;
   result(child: string): Promise<unknown>;
+  /** How the children ended that it waited for together. */
+  join(children: readonly string[], need: number): Promise<(string | undefined)[]>;
+  /** Answers a query or, with `accept`, updates of this name. */
+  handle(name: string, answer: (data: unknown) => unknown, accept?: (data: unknown) => void): void;
   emit(name: string, data: unknown): Promise<void>;
 }
 export type TestWorkflow = (ctx: TestContext, input: never) => Promise<unknown>;
@@ -71,6 +77,7 @@ export class RunExecution {
   private readonly abort = new AbortController();
   private readonly entries: Entry[];
   private readonly inbox: Entry[] = [];
+  private readonly handlers = new Map<string, { answer(data: unknown): unknown; accept?(data: unknown): void }>();
   private seen = 0;
   private live = false;
   private performing = 0;
@@ -110,6 +117,49 @@ export class RunExecution {
     this.abort.abort();
   }
 
+  /** What it says to a question, when it has come to rest. */
+  async consult(
+    { id, name, update, data }: Consult,
+    copy = false,
+  ): Promise<MessageInitShape<typeof ConsultResultSchema>> {
+    do await rest();
+    while (!copy && !this.dropped && (!this.live || this.driving));
+    const { answer, accept } = this.handlers.get(name) ?? {};
+    if (this.dropped || !answer) return { id, result: { case: 'gone', value: true } };
+    try {
+      const value = update ? accept?.(valueOf(data)) : answer(valueOf(data));
+      return { id, result: { case: 'completed', value: wire(value) }, entries: this.seen };
+    } catch (error) {
+      return { id, result: { case: 'failed', value: failureOf(error) } };
+    }
+  }
+
+  /** The same of a copy. */
+  async consultCopy(question: Consult): Promise<MessageInitShape<typeof ConsultResultSchema>> {
+    this.call();
+    await this.replayJournal();
+    return this.consult(question, true);
+  }
+
+  /** An update was accepted: its handler begins, and its answer is a command of this name. */
+  private accepted({ name, outcome }: Entry): void {
+    if (outcome.case !== 'accepted') return;
+    const { answer } = this.handlers.get(outcome.value.update) ?? {};
+    const done = Promise.resolve(answer?.(valueOf(outcome.value.data)));
+    done.catch(() => undefined);
+    const go = (key: Key) =>
+      void done
+        .then(
+          (value) => ({ case: 'completed' as const, value: wire(value) }),
+          (error: unknown) => ({ case: 'failed' as const, value: { attempt: 1, error: failureOf(error) } }),
+        )
+        .then((what) => {
+          this.unrecorded++;
+          this.tell({ ...key, what });
+        });
+    this.issue(Kind.UPDATE, name, () => undefined, go).catch(() => undefined);
+  }
+
   /** Executes from the journal alone. */
   async replay(end: Replay['end']) {
     this.call();
@@ -133,7 +183,7 @@ export class RunExecution {
     for (const { name, occurrence, failures, due } of this.task.pending) {
       const command = this.issued.get(`${occurrence} ${name}`) as Issued;
       command.state = 'gone';
-      if (due) command.go(failures + 1);
+      if (due || command.kind === Kind.UPDATE) command.go(failures + 1);
     }
     await this.drive();
   }
@@ -149,6 +199,7 @@ export class RunExecution {
     for (const [position, entry] of this.entries.entries()) {
       await rest();
       if (entry.kind === Kind.CANCEL) this.cancel();
+      else if (entry.outcome.case === 'accepted') this.accepted(entry);
       else {
         const command = this.issued.get(`${entry.occurrence} ${entry.name}`);
         if (command?.kind !== entry.kind) return this.difference(position, entry, command);
@@ -202,10 +253,11 @@ export class RunExecution {
 
   private take(entry: Entry): void {
     if (entry.kind === Kind.CANCEL) return this.cancel();
+    if (entry.outcome.case === 'accepted') return this.accepted(entry);
     const command = this.issued.get(`${entry.occurrence} ${entry.name}`);
     if (!command || command.state !== 'gone') return;
     if (entry.outcome.case === 'retry') return command.go(entry.outcome.value);
-    if (entry.outcome.case === 'recorded') this.unrecorded--;
+    if (entry.outcome.case === 'recorded' || entry.kind === Kind.UPDATE) this.unrecorded--;
     command.state = 'settled';
     command.settle(entry);
   }
@@ -353,6 +405,11 @@ export class RunExecution {
         this.issue(Kind.RESULT, `${child}/result`, completed, (key) =>
           this.tell({ ...key, what: { case: 'result', value: { runId: child } } }),
         ),
+      join: (children, need) =>
+        this.issue(Kind.RESULT, 'join', joined, (key) =>
+          this.tell({ ...key, what: { case: 'join', value: { runIds: [...children], need } } }),
+        ),
+      handle: (name, answer, accept) => void this.handlers.set(name, { answer, ...(accept && { accept }) }),
       emit: (name, data) =>
         this.issue(
           Kind.EMIT,
@@ -385,6 +442,10 @@ function valueOf(value: Value | undefined): unknown {
 
 function completed({ outcome }: Entry): unknown {
   return outcome.case === 'completed' ? valueOf(outcome.value) : undefined;
+}
+
+function joined({ outcome }: Entry): (string | undefined)[] {
+  return outcome.case === 'joined' ? outcome.value.children.map(({ end }) => end.case) : [];
 }
 
 function answered({ outcome }: Entry) {

@@ -7,6 +7,7 @@ import {
   type CommandSchema,
   type ConnectRequestSchema,
   type ConnectResponse,
+  type Consult,
   type Evict,
   type Replay,
   type ReportSchema,
@@ -126,6 +127,9 @@ export class TestWorker {
         case 'replay':
           this.replay(task.value);
           break;
+        case 'consult':
+          void this.consult(task.value).then((result) => this.send({ consulted: [result] }));
+          break;
         case undefined:
           throw new Error('a task of an unknown kind');
       }
@@ -138,6 +142,15 @@ export class TestWorker {
     const run = new RunExecution(activate, workflow, (report) => this.report(report));
     this.runs.set(activate.attempt, run);
     run.start();
+  }
+
+  private async consult(question: Consult) {
+    const { id, attempt, run } = question;
+    if (run) {
+      const workflow = this.options.workflows[run.workflow] as TestWorkflow;
+      return new RunExecution(run, workflow, () => undefined).consultCopy(question);
+    }
+    return this.runs.get(attempt)?.consult(question) ?? { id, result: { case: 'gone' as const, value: true } };
   }
 
   private replay({ id, run, end }: Replay): void {

@@ -8,6 +8,7 @@ import {
   type Report,
   type StartChild,
   type StepFailure,
+  type WaitResults,
 } from '@writ/proto/worker/v1/worker';
 import { mostKey, mostPriority } from '../queue/ticket.js';
 import type { Beat, End, Receipt, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
@@ -99,18 +100,8 @@ function commandOf(command: Command, life: string): WorkerCommand {
     }
     case 'ask':
       return askOf(command, life);
-    case 'start': {
-      const { runId, workflow, input, queue, grant, attach, cancelWithParent, limits } = what.value;
-      const child = runId || derivedId('run', life, name, String(occurrence));
-      if (!isRunId(child)) throw bad(`'${child.slice(0, 80)}' cannot be the id of a run`);
-      return {
-        type: 'child', kind: agreed(command, 'child'), ...key, child, workflow, input: contentOf(input), attach, cancelWithParent,
-        ...(queue !== '' && { queue }),
-        ...inLine(what.value),
-        ...(grant && { grant: grantOf(grant) }),
-        ...(limits && { limits: boundedLimits(limits) }),
-      }; // prettier-ignore
-    }
+    case 'start':
+      return { type: 'child', kind: agreed(command, 'child'), ...key, ...childOf(key, what.value, life) };
     case 'result':
       return {
         type: 'result',
@@ -119,14 +110,8 @@ function commandOf(command: Command, life: string): WorkerCommand {
         child: what.value.runId,
         ...timeoutOf(what.value),
       };
-    case 'join': {
-      const { runIds: children, need } = what.value;
-      if (children.length > mostJoined || need > children.length || new Set(children).size < children.length)
-        throw bad(
-          `${name}/${occurrence} waits for ${need} of ${children.length} children, of at most ${mostJoined}, each once`,
-        );
-      return { type: 'join', kind: agreed(command, 'result'), ...key, children, need, ...timeoutOf(what.value) };
-    }
+    case 'join':
+      return { type: 'join', kind: agreed(command, 'result'), ...key, ...joinedOf(command, what.value) };
     case 'emit':
       return { type: 'emit', kind: agreed(command, 'emit'), ...key, content: contentOf(what.value) };
     case 'set':
@@ -145,6 +130,31 @@ function commandOf(command: Command, life: string): WorkerCommand {
     default:
       throw bad(`the command ${name}/${occurrence} says nothing`);
   }
+}
+
+/** Of the version of a workflow. */
+const mostVersion = 100;
+
+function childOf({ name, occurrence }: { name: string; occurrence: number }, start: StartChild, life: string) {
+  const { runId, workflow, input, queue, grant, attach, cancelWithParent, limits } = start;
+  const child = runId || derivedId('run', life, name, String(occurrence));
+  if (!isRunId(child)) throw bad(`'${child.slice(0, 80)}' cannot be the id of a run`);
+  return {
+    child, workflow, input: contentOf(input), attach, cancelWithParent,
+    ...(queue !== '' && { queue }),
+    ...(start.version !== '' && { version: start.version.slice(0, mostVersion), pinned: start.pinned }),
+    ...inLine(start),
+    ...(grant && { grant: grantOf(grant) }),
+    ...(limits && { limits: boundedLimits(limits) }),
+  }; // prettier-ignore
+}
+
+function joinedOf({ name, occurrence }: Command, { runIds: children, need, timeoutMs }: WaitResults) {
+  if (children.length > mostJoined || need > children.length || new Set(children).size < children.length)
+    throw bad(
+      `${name}/${occurrence} waits for ${need} of ${children.length} children, of at most ${mostJoined}, each once`,
+    );
+  return { children, need, ...timeoutOf({ timeoutMs }) };
 }
 
 const wrote = ({ streamed }: Command) => (streamed ? { streamed } : {});
