@@ -12,6 +12,7 @@ import { demoStack, type DemoStack } from '../demo/stack.js';
 
 const agentHolds = [
   'run.*',
+  'batch.*',
   'worker.connect',
   'event.read',
   'tool.*',
@@ -46,7 +47,8 @@ beforeAll(async () => {
     capabilities: [{ actions: agentHolds }],
   });
   agentId = agent.id;
-  const text = 'permit (principal is Writ::Agent, action, resource);';
+  const text = `permit (principal is Writ::Agent, action, resource);
+    permit (principal is Writ::Person, action == Writ::Action::"run.start", resource == Writ::Workflow::"holding");`;
   await person.put('/v1/policies', { files: [{ name: 'all.cedar', text }], mode: 'POLICY_MODE_ENFORCE' });
   agentKeyFile = path.join(folder, 'agent.key.json');
   writeFileSync(agentKeyFile, JSON.stringify(keyOf(agent.id, agentKey)), { mode: 0o600 });
@@ -134,22 +136,20 @@ test('13 spends what it was given, through the gateway, and goes on when a perso
   });
 });
 
-test('13 spends what it was given, through the gateway, and goes on when a person grants more', async () => {
-  verifies('budget.end_to_end');
-  const granted: Promise<unknown>[] = [];
-  const out = await example('13-budget', (line) => {
-    const [, run] = /writ run budget (run_\S+)/.exec(line) ?? [];
-    if (run) granted.push(person.post(`/v1/runs/${run}/budget:add`, { add: { toolCalls: '1' } }));
-  });
-  expect(await Promise.all(granted)).toHaveLength(1);
-  expect(out.split('\n').at(-1)).toBe('13 hits');
-  const [, id] = /writ run budget (run_\S+)/.exec(out) ?? [];
-  const { run } = await person.get<{ run: { budget: object } }>(`/v1/runs/${id}`);
-  expect(run.budget).toMatchObject({
-    account: id,
-    limits: { toolCalls: '3', tokens: '5000' },
-    used: { toolCalls: '3', tokens: '40', nanoUsd: '1000000', children: '1' },
-  });
+test('14 finds runs by their attributes, and pauses, messages and cancels them by a filter', async () => {
+  verifies('batch.durable');
+  const out = await example('14-batch');
+  expect(out).toContain("{ before: 10, sent: 10 }");
+  expect(out).toMatch(/state: 'done',\s+expected: 30,\s+done: 30,/);
+  expect(out).toContain("Set(1) { 'we have moved' }");
+});
+
+test('what no policy permits is not started, and not done to many', async () => {
+  verifies('scheduler.start_permitted');
+  const refused = { code: 'policy.denied' };
+  await expect(person.post('/v1/runs', { workflow: 'hello', agent: agentId })).rejects.toMatchObject(refused);
+  const batch = { action: 'cancel', filter: 'workflow = hello', reason: 'r' };
+  await expect(person.post('/v1/batches', batch)).rejects.toMatchObject(refused);
 });
 
 test('what a run owned ends with it, also where its worker was killed and nobody cleans up', async () => {
