@@ -1021,6 +1021,16 @@ export const requirements: readonly Requirement[] = [
     id: 'budget.under_faults',
     promise: 'children are counted in the budget of their tree, each once, whatever is killed or paused meanwhile',
   },
+  {
+    id: 'run.joined',
+    promise:
+      'a run that waits for several children goes on once, and a cancel of it reaches all below it and says so in the receipt',
+  },
+  {
+    id: 'sdk.on_parent_end',
+    promise:
+      'what becomes of a child whose parent ends first is what its start says: it goes on, is cancelled, or is awaited',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -18,6 +18,7 @@ import { research, searched, summarize } from './13-budget/main.js';
 import { invoice, sendAgain, sendTo } from './11-changed-code/main.js';
 import { deploy } from './12-queue/main.js';
 import { ticket } from './14-batch/main.js';
+import { shift } from './15-answers/main.js';
 
 test('01 greets, once for each name', async () => {
   await using t = testWrit({ workflows: [hello] });
@@ -201,4 +202,18 @@ test('14 sets its attributes, and can be paused while it waits', async () => {
     ['run.attributes_set.v1', { attributes: { stage: null, answered: true } }],
   ]);
   await expect(run.pause()).rejects.toMatchObject({ code: 'run.ended' });
+});
+
+test('15 takes what fits into a shift, refuses what does not, and says what is left', async () => {
+  await using t = testWrit({ workflows: [shift], alwaysReplay: true });
+  const run = await t.start(shift, { minutes: 60 });
+  const triage = { title: 'triage', minutes: 45 };
+  const answer = { done: 'triage: done', left: 15 };
+  expect(await run.update('take', triage, { idempotencyKey: 'ticket-1' })).toEqual(answer);
+  expect(await run.update('take', triage, { idempotencyKey: 'ticket-1' })).toEqual(answer);
+  await expect(run.update('take', { title: 'refund', minutes: 30 })).rejects.toMatchObject({ code: 'shift.full' });
+  expect(await run.query('left')).toBe(15);
+  const send = { message: 'over', data: {} } as const;
+  await t.start(shift, { minutes: 60 }, { id: run.id, onConflict: 'attach', send });
+  expect(await run.result()).toEqual({ unused: 15 });
 });

@@ -46,8 +46,18 @@ const flow = workflow({
   name: 'refund-flow',
   input: z.object({ order: z.string(), times: z.number().default(1) }),
   messages: { evidence: v.object({ url: v.string() }) },
+  queries: { progress: { output: z.number() }, line: { input: z.object({ n: z.number() }), output: z.string() } },
+  updates: { raise: { input: z.object({ cents: z.number().default(0) }), output: z.date() }, stop: {} },
   async run(ctx, { order, times }) {
     exactly<number>()(times);
+    ctx.handle('progress', () => 5);
+    ctx.handle('line', ({ n }) => `line ${n}`);
+    ctx.handle('raise', async ({ cents }) => new Date(cents), { accept: ({ cents }) => exactly<number>()(cents) });
+    ctx.handle('stop', () => {});
+    // @ts-expect-error a query is answered at once
+    ctx.handle('progress', async () => 5);
+    // @ts-expect-error unknown query or update
+    ctx.handle('nope', () => 5);
     const found = await ctx.call(lookup, { id: order });
     exactly<{ id: string; total: number }>()(found);
     const shipped = await ctx.step('shipping', async ({ signal }) => (await fetch('https://x', { signal })).status);
@@ -72,6 +82,10 @@ const flow = workflow({
     const child = await ctx.start(tell, 'the customer', { grant: [{ actions: ['tool.call'], resources: ['mail/*'] }] });
     const said = await child.result();
     exactly<number>()(said);
+    const both = await ctx.join([child, await ctx.start(untyped, undefined, { onParentEnd: 'wait' })]);
+    exactly<[number, number]>()(both);
+    const some = await ctx.join([child, child], { need: 1 });
+    exactly<[number | undefined, number | undefined]>()(some);
     const unknown = await ctx.call('tracker.create_issue', { title: 'x' });
     exactly<unknown>()(unknown);
     await using box = await ctx.sandbox({ network: 'none' });
@@ -103,6 +117,17 @@ async function program(): Promise<void> {
   const five = await (await writ.start(untyped, undefined)).result();
   exactly<number>()(five);
   await run.send('evidence', { url: 'https://…' });
+  exactly<number>()(await run.query('progress'));
+  exactly<string>()(await run.query('line', { n: 1 }));
+  exactly<Date>()(await run.update('raise', {}, { idempotencyKey: 'k', timeout: '1m' }));
+  exactly<unknown>()(await run.update('stop'));
+  await writ.start(flow, { order: 'o1' }, { send: { message: 'evidence', data: { url: 'https://…' } } });
+  // @ts-expect-error wrong message payload, with a start as well
+  void writ.start(flow, { order: 'o1' }, { send: { message: 'evidence', data: { url: 1 } } });
+  // @ts-expect-error wrong input of a query
+  void run.query('line', { n: 'x' });
+  // @ts-expect-error an update is no query
+  void run.query('raise', {});
   // @ts-expect-error wrong message payload
   void run.send('evidence', { url: 1 });
   // @ts-expect-error a run is no promise

@@ -19,7 +19,7 @@ export const survey = workflow({
       scouts.push(
         await ctx.start(scout, { word, text }, { grant: [{ actions: ['run.read'] }], id: `${ctx.runId}.${word}` }),
       );
-    const counts = await Promise.all(scouts.map((each) => each.result({ timeout: '1m' })));
+    const counts = await ctx.join(scouts, { timeout: '1m' }); // one wake-up for all of them
 
     const tooMuch = await ctx
       .start(scout, { word: 'x', text }, { grant: [{ actions: ['*'] }] })
