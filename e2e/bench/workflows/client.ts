@@ -24,6 +24,22 @@ export interface Took {
   readonly p99Ms: number;
 }
 
+export interface Following {
+  readonly runs: number;
+  readonly chunks: number;
+  /** Of each; 0: as fast as there is room. */
+  readonly perSecond: number;
+}
+
+export interface Followed {
+  readonly seconds: number;
+  readonly deltas: number;
+  readonly missed: number;
+  /** From the step to the reader. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
 const AT_ONCE = 512;
 const writ = connect();
 const waiting: string[] = [];
@@ -79,7 +95,25 @@ async function atRate(count: number, perSecond: number): Promise<Took> {
   return tookOf(times, began);
 }
 
+/** Runs that write, each with a reader of its own from its start to its end. */
+async function follow({ runs, chunks, perSecond }: Following): Promise<Followed> {
+  const [began, times] = [performance.now(), [] as number[]];
+  let missed = 0;
+  const one = async () => {
+    const run = await writ.start(flows.tokens, { chunks, perSecond });
+    for await (const delta of run.stream()) {
+      if (delta.type === 'data') times.push(performance.timeOrigin + performance.now() - (delta.data as number));
+      if (delta.type === 'missed') missed += delta.chunks;
+    }
+  };
+  await Promise.all(Array.from({ length: runs }, one));
+  const seconds = (performance.now() - began) / 1000;
+  times.sort((a, b) => a - b);
+  return { seconds, deltas: times.length, missed, p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) };
+}
+
 obey({
+  follow,
   ...loopTasks(threeStepsOnce),
   start: ({ flow, count, input }: Starting): Promise<Took> =>
     timed(count, AT_ONCE, async () => {

@@ -63,7 +63,22 @@ const ticker = workflow({
   },
 });
 
+/** One step that writes the time again and again: so many in a second, or as fast as there is room. */
+const tokens = workflow({
+  name: 'tokens',
+  input: z.object({ chunks: z.number(), perSecond: z.number() }),
+  run: (ctx, { chunks, perSecond }): Promise<void> =>
+    ctx.step('tokens', async ({ write }) => {
+      const began = performance.now();
+      for (let written = 0; written < chunks;) {
+        const due = perSecond === 0 ? written + 1 : Math.min(chunks, ((performance.now() - began) * perSecond) / 1000);
+        for (; written < due; written++) await write(performance.timeOrigin + performance.now());
+        if (perSecond > 0) await delay(5);
+      }
+    }),
+});
+
 /** Ends at once. */
 const nothing = workflow({ name: 'nothing', run: async (): Promise<void> => {} });
 
-export const flows = { threeSteps, listener, sleeper, ticker, nothing };
+export const flows = { threeSteps, listener, sleeper, ticker, tokens, nothing };
