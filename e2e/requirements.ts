@@ -65,6 +65,16 @@ export const requirements: readonly Requirement[] = [
     promise: 'what a function gives up in the moment in which it comes true settles once, by what the ledger had first',
   },
   {
+    id: 'run.joined',
+    promise:
+      'a run that waits for several children goes on once, and a cancel of it reaches all below it and says so in the receipt',
+  },
+  {
+    id: 'sdk.on_parent_end',
+    promise:
+      'what becomes of a child whose parent ends first is what its start says: it goes on, is cancelled, or is awaited',
+  },
+  {
     id: 'run.start_and_send',
     promise:
       'a message that goes with a start is in the same commit, once under its key, also where the run is there already',
@@ -875,6 +885,11 @@ export const requirements: readonly Requirement[] = [
       'a run can begin with the recorded part of another one, performs none of it, and goes its own way from there',
   },
   {
+    id: 'versions.pinned',
+    promise:
+      'a run that is pinned to a version goes to workers of that version alone, also when it is pinned to another',
+  },
+  {
     id: 'versions.check',
     promise:
       'writ run check replays recorded runs on changed code, performs nothing, and says which would diverge and where',
@@ -1020,16 +1035,6 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'budget.under_faults',
     promise: 'children are counted in the budget of their tree, each once, whatever is killed or paused meanwhile',
-  },
-  {
-    id: 'run.joined',
-    promise:
-      'a run that waits for several children goes on once, and a cancel of it reaches all below it and says so in the receipt',
-  },
-  {
-    id: 'sdk.on_parent_end',
-    promise:
-      'what becomes of a child whose parent ends first is what its start says: it goes on, is cancelled, or is awaited',
   },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },

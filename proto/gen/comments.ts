@@ -224,8 +224,10 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.run.v1.Run.budget": "Of GetRun only. Absent: no limits.",
   "writ.run.v1.Run.difference": "Of a run that is paused because its code went another way: the place as a diff, some lines, `-` the record, `+` the code.",
   "writ.run.v1.Run.entries": "Steps, calls, timers and messages recorded so far.",
+  "writ.run.v1.Run.pinned_to": "Only workers of this version get it; empty: whichever there are.",
   "writ.run.v1.Run.progress": "Of GetRun only: what steps under way said last about themselves. Not recorded; forgotten when the run goes to another scheduler.",
   "writ.run.v1.Run.receipt": "Of a run that was cancelled, or that failed and had something to take back.",
+  "writ.run.v1.Run.version": "Of the workflow, as its starter gave it.",
   "writ.run.v1.Run.waiting_on": "For example `timer until 2026-…`, `message triage`, `child run_…`, `approval apr_…`, `person: diverged at step …`.",
   "writ.run.v1.RunService": "Runs of durable workflows.",
   "writ.run.v1.RunService.AwaitRuns": "Waits for the ends of many runs over one stream: frames of the caller name runs, frames of the answer bring ends, each run once, as they come.\nThe stream lasts until the caller half-closes and all ends are told, or its token expires (`auth.token_expired`): then a new one goes on\nwith the runs that are left. Over REST an end is waited for with GetRunResult.",
@@ -236,6 +238,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.run.v1.RunService.GetRunResult": "Waits (bounded) for the end of a run and returns its result or its error.",
   "writ.run.v1.RunService.ListRuns": "Lists the runs of the tenant, newest first.",
   "writ.run.v1.RunService.PauseRun": "Stops handing a run to workers until it is resumed. What is under way is given up and made anew then; messages are kept, timers run on. A cancel\nof a paused run lets it go on, so that it can take back what it did.",
+  "writ.run.v1.RunService.PinRun": "Gives a run to workers of this version of its workflow alone, or with an empty one to whichever there are. Where a worker has it, it moves, and what is\nunder way is made anew. A run that is paused stays so until it is resumed.",
   "writ.run.v1.RunService.QueryRun": "Asks a run something that it answers at once and that changes nothing: nothing is recorded. It is answered where the run lives, else by a replay of\nits record, also when it has ended. Refused with `run.no_worker` where no worker has its code, `run.no_handler` where the code does not answer it.",
   "writ.run.v1.RunService.ReadRunResult": "The result of a run that succeeded, of any size and in the SDK's codec, in pieces; refused with `run.value_not_found` where there is none (yet).",
   "writ.run.v1.RunService.ReplayRun": "Re-executes a finished or waiting run from its recorded results, with no live call, and compares.",
@@ -263,6 +266,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.run.v1.StartRunRequest.limits": "Bounds of it and of all that it starts; with a parent they are reserved from the parent's.",
   "writ.run.v1.StartRunRequest.on_conflict": "`fail` (default) or `attach`: what to do when the id is taken by the same start.",
   "writ.run.v1.StartRunRequest.parent": "The run whose sub-agent this is.",
+  "writ.run.v1.StartRunRequest.pinned": "Only workers that announce `version` of the workflow get it.",
   "writ.run.v1.StartRunRequest.priority": "In a queue with limits the higher goes first.",
   "writ.run.v1.StartRunRequest.send": "Sent to the run in the same commit as its start; to a run that is there already, too. Needs `run.send` as well.",
   "writ.run.v1.StartRunsRequest.items": "Rules that one of them breaks are its own problem.",
@@ -604,6 +608,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.StartChild.limits": "Limits of its own, reserved from those of the parent: refused with `run.budget_exhausted` where there is not so much, and with\n`run.budget_incomplete` where they leave out what the parent's limit. Absent: it spends from the parent's.",
   "writ.worker.v1.StartChild.queue": "Empty: the parent's queue.",
   "writ.worker.v1.StartChild.run_id": "Empty: the scheduler derives it from the parent's id, name and occurrence.",
+  "writ.worker.v1.StartChild.version": "The version of the workflow that the parent's code knows, and whether the child is pinned to it.",
   "writ.worker.v1.StepFailure.attempt": "The attempt that failed, from 1; one more than the failures so far.",
   "writ.worker.v1.StepFailure.retry_after_ms": "Wait this long instead of what the policy says (the attempts still count). 0 is taken as not given.",
   "writ.worker.v1.StepFailure.retryable": "False: do not try again, whatever the policy says.",
@@ -631,5 +636,5 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.WorkerService.Connect": "Serves runs of the tenant of the token. See the narrative above.",
   "writ.worker.v1.WorkerService.ReadValue": "Reads a value by its reference. Refused with `run.value_not_found` for a value of another tenant, too.",
   "writ.worker.v1.WorkerService.UploadValue": "Stores one value that is too large for a frame; the chunks are concatenated. The reference is good only within the tenant.",
-  "writ.worker.v1.WorkflowCode.version": "As the author gave it; empty if he gave none. Shown when a run diverges."
+  "writ.worker.v1.WorkflowCode.version": "As the author gave it; empty if he gave none. Runs that are pinned to a version go to workers with exactly that one."
 };

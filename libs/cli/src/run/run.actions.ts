@@ -97,7 +97,7 @@ export async function get(call: Call, id: string): Promise<void> {
       ['state', stateOf(state)],
       ['waiting on', waitingOn],
       ['version', run.version && `${run.version}${run.pinnedTo === run.version ? ' (pinned)' : ''}`],
-      ['pinned to', run.pinnedTo !== run.version && run.pinnedTo],
+      ['pinned to', run.pinnedTo === run.version ? '' : run.pinnedTo],
       ['queue', queue],
       ['agent', agent],
       ['parent', parent],
@@ -125,7 +125,7 @@ export async function get(call: Call, id: string): Promise<void> {
     call.out.say(`Repair what the step needs, then \`writ run resume ${id}\`: it is tried anew.`);
   if (waitingOn.startsWith('person: diverged'))
     call.out.say(
-      `Nothing was performed by the changed code. Start workers whose code takes the way of the record (`writ run pin` names their version), then ` +
+      `Nothing was performed by the changed code. Start workers whose code takes the way of the record (\`writ run pin\` names their version), then ` +
         `\`writ run resume ${id}\`; or do it anew from a step: \`writ run restart ${id} --from …\`; or end it: \`writ run cancel ${id} --reason …\`.`,
     );
 }
@@ -152,7 +152,11 @@ export async function resume(call: Call, id: string): Promise<void> {
 
 export async function pin(call: Call, id: string, version = ''): Promise<void> {
   const body = await (await call.api()).call(routes.pinRun, { id, version });
-  call.out.receipt(body, id, version === '' ? 'goes to whichever workers there are' : `goes to workers of version ${version} alone`);
+  call.out.receipt(
+    body,
+    id,
+    version === '' ? 'goes to whichever workers there are' : `goes to workers of version ${version} alone`,
+  );
 }
 
 export async function restart(

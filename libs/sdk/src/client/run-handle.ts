@@ -75,6 +75,7 @@ export async function startRun(
     key: opts.key ?? '',
     priority: opts.priority ?? 0,
     version: def.version ?? '',
+    pinned: def.pinned ?? false,
     ...(data && { input: { data } }),
     ...(opts.send ? { send: await firstMessage(def, opts.send) } : {}),
     ...(opts.at ? { startTime: timestampFromDate(opts.at) } : {}),

@@ -55,6 +55,7 @@ export interface Workflow<
 export interface WorkflowDefinition {
   readonly name: string;
   readonly version?: string;
+  readonly pinned?: boolean;
   readonly input?: Schema;
   readonly output?: Schema;
   readonly messages?: Messages;
@@ -116,6 +117,8 @@ export function workflow<
   name: string;
   /** Of the code; recorded with the run. */
   version?: string;
+  /** Its runs stay with workers of this version, until `writ run pin` says otherwise. Default: whichever worker there is gets them. */
+  pinned?: boolean;
   input?: IS;
   output?: OS;
   /** What may be sent to a run, and is taken by `ctx.wait`. */
@@ -133,6 +136,8 @@ export function workflow<
   run(ctx: Context<M, Q, U>, input: [IS] extends [never] ? void : Out<IS>): Promise<[OS] extends [never] ? R : Out<OS>>;
 }): Workflow<[IS] extends [never] ? void : In<IS>, [OS] extends [never] ? R : Out<OS>, M, Q, U> {
   checkName('workflow', def.name);
+  if (def.pinned && !def.version)
+    throw new WritError(`the workflow '${def.name}' is pinned to its version, and has none`, { code: 'input.invalid' });
   checkAnswers(def);
   return define({ kind: 'workflow', name: def.name }, def);
 }

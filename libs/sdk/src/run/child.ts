@@ -43,6 +43,7 @@ export async function start(
       workflow: workflow.name,
       input: input === undefined ? undefined : encodeBytes(input),
       queue: opts.queue ?? '',
+      ...(def.version !== undefined && { version: def.version, pinned: def.pinned ?? false }),
       key: opts.key ?? '',
       priority: opts.priority ?? 0,
       ...(opts.grant ? { grant: opts.grant } : {}),

@@ -84,6 +84,9 @@ export type Wish =
       readonly workflow: string;
       readonly input: Bytes;
       readonly queue: string;
+      readonly version?: string;
+      /** Only workers of that version get it. */
+      readonly pinned?: boolean;
       /** Its place in a queue with limits. */
       readonly key: string;
       readonly priority: number;

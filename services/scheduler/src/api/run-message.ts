@@ -19,6 +19,8 @@ export function runOf(row: RunRow) {
     ...(row.error && { error: errorOf(row.error) }),
     entries: row.entries,
     difference: row.waits.diff ?? '',
+    version: row.version ?? '',
+    pinnedTo: row.waits.pin ?? '',
     ...(row.attributes && { attributes: { ...row.attributes } }),
     ...(row.waits.receipt && { receipt: row.waits.receipt }),
   };

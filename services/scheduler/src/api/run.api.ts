@@ -18,6 +18,7 @@ import {
   type QueryRunRequest,
   type ReplayRunRequest,
   type PauseRunRequest,
+  type PinRunRequest,
   type RestartRunRequest,
   type ResumeRunRequest,
   type SendMessageRequest,
@@ -216,6 +217,12 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
         actual: valueOf(json(difference.actual) as Json),
       }),
     };
+  }
+
+  async pinRun({ id, version }: PinRunRequest, caller: Caller) {
+    may(caller, 'run.cancel', id);
+    const { position } = await this.send(caller, id, { type: 'pin', version }, '');
+    return { position };
   }
 
   async restartRun(request: RestartRunRequest, caller: Caller) {

@@ -59,6 +59,8 @@ export class Starts {
     rules?.(request);
     const { workflow, id, version, startTime } = request;
     const queue = request.queue || 'default';
+    if (request.pinned && version === '')
+      throw refuse('run.bad_input', 'a run is pinned to a version of its workflow: give that, too');
     may(caller, 'run.start', workflow);
     if (id !== '' && !isRunId(id))
       throw refuse(
@@ -82,6 +84,7 @@ export class Starts {
       input,
       queue,
       ...(version !== '' && { version }),
+      ...(request.pinned && { pinned: true }),
       ...as,
       ...(parent && { depth: below(parent) }),
       ...(parent?.budget && { budget: spendsFrom(parent.budget) }),

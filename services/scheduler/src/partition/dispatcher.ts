@@ -1,5 +1,5 @@
 import { every } from '@writ/ledger';
-import { actorsOf, type RunRecord } from '../run/run-record.js';
+import { actorsOf, codeOf, type RunRecord } from '../run/run-record.js';
 
 /** Who hands a run over when there is a worker for it. */
 export interface Assigner {
@@ -7,7 +7,7 @@ export interface Assigner {
   assign(run: RunRecord, session: string): boolean;
 }
 
-/** Where runs are waited for, and what code they are of. */
+/** Where runs are waited for, and what code they are of: a workflow, or `workflow@version`. */
 interface Place {
   tenant: string;
   queue: string;
@@ -94,9 +94,10 @@ export class Dispatcher {
   /** The run must not stand in a line already. */
   enqueue(run: RunRecord, owner: Assigner): void {
     run.queued = true;
-    const { tenant, queue, workflow } = run;
+    const { tenant, queue } = run;
+    const workflow = codeOf(run.workflow, run.pin);
     const principals = actorsOf(run);
-    const [place, who] = [placeKey(run), principals.join('\n')];
+    const [place, who] = [placeKey({ tenant, queue, workflow }), principals.join('\n')];
     let lines = this.places.get(place);
     if (!lines) this.places.set(place, (lines = new Map()));
     let line = lines.get(who);
@@ -146,6 +147,7 @@ export class Dispatcher {
   /** @returns whether a run took the slot */
   private handOver(line: Line, session: string): boolean {
     for (let next = line.shift(); next; next = line.shift()) {
+      if (codeOf(next.run.workflow, next.run.pin) !== line.demand.workflow) continue; // it was pinned: it stands elsewhere
       next.run.queued = false;
       if (next.owner.assign(next.run, session)) return true;
     }

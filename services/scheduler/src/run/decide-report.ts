@@ -173,6 +173,8 @@ function take(draft: Draft, command: WorkerCommand): void {
       queue: command.queue ?? run.queue,
       agent: run.agent,
       depth: run.depth + 1,
+      ...(command.version !== undefined && { version: command.version }),
+      ...(command.pinned && { pinned: true }),
       ...(lineKey !== undefined && { key: lineKey }),
       ...(priority !== undefined && { priority }),
       ...(grant && { grant: grant as [] }),

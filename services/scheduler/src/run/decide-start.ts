@@ -84,6 +84,7 @@ function startedData(id: string, start: Omit<Start, 'type'>, nowMs: number, tick
     ...(grant && { grant: grant as [] }),
     ...(ungranted && { ungranted }),
     ...(notBeforeMs !== undefined && { notBefore: new Date(notBeforeMs).toISOString() }),
+    ...(start.pinned && version !== undefined && { pinned: true }),
     ...(start.attributes && { attributes: { ...start.attributes } }),
     ...(budget && { budget }),
     ...(ticket && { ticket }),

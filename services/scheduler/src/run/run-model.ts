@@ -33,6 +33,7 @@ import {
   existing,
 } from './decide-outside.js';
 import { decideLost, decideReport, markIdle } from './decide-report.js';
+import { decidePin } from './decide-pin.js';
 import { decideRestart } from './decide-restart.js';
 import { decideStart, decideStarts, ticketFor } from './decide-start.js';
 import { decideAdmit, decidePark, parked } from '../queue/decide-holding.js';
@@ -183,6 +184,8 @@ function decideOne(run: RunRecord, what: RunCommand, nowMs: number): RunEvent[] 
       return decidePause(run, what);
     case 'update':
       return decideUpdate(run, what, nowMs);
+    case 'pin':
+      return decidePin(run, what.version);
     case 'resume':
       return decideResume(run);
     case 'authorize':

@@ -161,6 +161,8 @@ export class RunRecord implements RunOrigin, Sleeper {
   cancel: Cancelling | undefined = undefined;
   /** What it may spend, and of what; most runs have none. */
   budget: Budget | undefined = undefined;
+  /** Only workers of this version of its workflow get it. */
+  pin: string | undefined = undefined;
   /** Identity has, or will have, a grant of it, to be closed at its end. */
   granted = true;
   endedMs = 0;
@@ -202,6 +204,11 @@ export function actorsOf({
   onBehalfOf?: readonly string[] | undefined;
 }): readonly string[] {
   return [agent, ...(onBehalfOf ?? [])];
+}
+
+/** What a worker must have for a run: its workflow, of the version to which it is pinned. */
+export function codeOf(workflow: string, version: string | undefined): string {
+  return version === undefined ? workflow : `${workflow}@${version}`;
 }
 
 /** The position of the open command with this name and occurrence, or -1. */

@@ -16,13 +16,13 @@ import {
 } from './run-record.js';
 
 /** Raise it when the rows change. */
-export const snapshotVersion = 5;
+export const snapshotVersion = 6;
 
 /** A run as a row; what is not set is null or an empty list. */
 type Row = [
   string, string, string, string, string, string, string | null, number, number, number,
   RunState, RunRecord['paused'], boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
-  boolean, BudgetRow | null, Loop[],
+  boolean, BudgetRow | null, Loop[], string | null,
 ]; // prettier-ignore
 type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null, join?: Join];
 /** How the attempts of a step went, as a row. */
@@ -57,7 +57,7 @@ function rowOf(run: RunRecord): Row {
     run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
     run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
     run.children.map((child) => ({ ...child })), [...run.notify], cancel ?? null, run.endedMs, [...run.onBehalfOf],
-    run.granted, run.budget ? budgetRow(run.budget) : null, structuredClone(run.loops),
+    run.granted, run.budget ? budgetRow(run.budget) : null, structuredClone(run.loops), run.pin ?? null,
   ]; // prettier-ignore
 }
 
@@ -89,6 +89,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
     granted,
     budget,
     loops,
+    pin,
   ] = row;
   const run = new RunRecord({
     tenant: index.intern(tenant),
@@ -116,6 +117,7 @@ function runOf(index: RunIndex, row: Row): RunRecord {
   run.endedMs = endedMs;
   run.granted = granted;
   run.loops = listOf(loops);
+  run.pin = pin === null ? undefined : index.intern(pin);
   if (budget) run.budget = budgetOfRow(budget);
   return run;
 }

@@ -38,6 +38,8 @@ export interface Start {
   /** Its place in its queue, if that has limits. */
   key?: string;
   priority?: number;
+  /** Only workers of its version get it. */
+  pinned?: boolean;
   /** The record that it begins with. */
   kept?: Kept[];
   /** Who, beside its parent, is to hear of its end: `schedule/` and an id. */
@@ -163,6 +165,8 @@ export type WorkerCommand =
       workflow: string;
       input: Content;
       queue?: string;
+      version?: string;
+      pinned?: boolean;
       key?: string;
       priority?: number;
       grant?: Capability[];
@@ -188,6 +192,7 @@ export type RunCommand =
   | { type: 'pause'; note: string }
   /** Of a run that the view knows to have ended. */
   | { type: 'delete'; reason: string }
+  | { type: 'pin'; version: string }
   /** Go on from a step. `seen`: the commit of the last event that was read of it. */
   | {
       type: 'restart';

@@ -101,6 +101,8 @@ export const runEvents = {
     /** Identity has no grant of it yet: it records one when somebody first has to act in the run. */
     ungranted: z.boolean().optional(),
     notBefore: time.optional(),
+    /** Only workers of its version get it. */
+    pinned: z.boolean().optional(),
     /** How often it was restarted. */
     restarts: z.number().int().optional(),
     attributes: Attributes.optional(),
@@ -135,6 +137,8 @@ export const runEvents = {
   }),
   /** Somebody has to act in the run and asks for its token: its grant is recorded now. */
   'run.authority_requested.v1': z.object({}),
+  /** Only workers of this version get it from now on; absent: whichever there are. */
+  'run.pinned.v1': z.object({ version: z.string().optional() }),
   /** Another run, not its parent, wants to hear of its end. */
   'run.watched.v1': z.object({ by: z.string() }),
   'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
@@ -206,6 +210,8 @@ export const runEvents = {
     /** The child acts as its parent's principal, by a grant of its own. */
     agent: z.string(),
     depth: z.number().int(),
+    version: z.string().optional(),
+    pinned: z.boolean().optional(),
     key: z.string().optional(),
     priority: z.number().int().optional(),
     grant: z.array(Capability).optional(),

@@ -138,6 +138,8 @@ class Reactions {
         onBehalfOf: [parent, ...(above ? [above.agent, ...above.onBehalfOf] : [])],
         cause: event.id,
         ...(grant && { grant: grant as [] }),
+        ...(wanted.version !== undefined && { version: wanted.version }),
+        ...(wanted.pinned && { pinned: true }),
         ...(wanted.key !== undefined && { key: wanted.key }),
         ...(wanted.priority !== undefined && { priority: wanted.priority }),
         ...(attach && { attach }),

@@ -7,7 +7,7 @@ import type { EndedBudget } from '../run/budget.events.js';
 import type { Failure, RunEventData } from '../run/run.events.js';
 import type { Join } from '../run/joins.js';
 import { RunIndex } from '../run/run-index.js';
-import { noneOf, RunRecord, type Open, type RunState, type Trying } from '../run/run-record.js';
+import { noneOf, RunRecord, type Child, type Open, type RunState, type Trying } from '../run/run-record.js';
 import { openRow, tryingOf, type TryingRow } from '../run/run-snapshot.js';
 import { withAttributes } from './run-attributes.js';
 import type { Attributes } from '../run/attributes.js';
@@ -54,10 +54,12 @@ interface Waits {
   ][];
   messages: string[];
   /** With the command that started it, in a run with loops. */
-  children: [id: string, ended: boolean, by?: string][];
+  children: [id: string, ended: boolean | 'badly', by?: string][];
   paused: string | null;
   /** Absent in rows that an older version wrote. */
   diff?: string;
+  /** The version to which it is pinned. */
+  pin?: string;
   /** Of a run that has ended. */
   receipt?: Receipt;
   /** Of a run that has ended and had limits of its own. */
@@ -150,6 +152,8 @@ function recordOf(row: RunRow): RunRecord {
   const origin = { tenant, id, workflow, queue, agent, digest, depth, startedMs: created_ms, notBeforeMs: 0 };
   const run = new RunRecord({ ...origin, parent: parent ?? undefined, onBehalfOf: [] });
   run.state = row.state;
+  run.pin = waits.pin;
+  run.pin = waits.pin;
   run.paused = waits.paused !== null && 'requested';
   if (waits.opens.length > 0)
     run.opens = waits.opens.map(([kind, name, occurrence, on, untilMs, trying, join]) => ({
@@ -161,9 +165,14 @@ function recordOf(row: RunRow): RunRecord {
       id: child,
       cancelWithParent: false,
       ...(by !== undefined && { by }),
-      outcome: ended ? { child, state: 'succeeded' } : undefined,
+      outcome: ended ? { child, state: ended === 'badly' ? 'failed' : 'succeeded' } : undefined,
     }));
   return run;
+}
+
+/** How a child ended, as far as waits for several of them ask. */
+function endedOf(outcome: Child['outcome']): boolean | 'badly' {
+  return outcome?.state === 'succeeded' || (outcome !== undefined && 'badly');
 }
 
 /** What the end of a run says that it left behind. */
@@ -182,10 +191,11 @@ function describe(row: RunRow, run: RunRecord): void {
     opens: run.opens.map(openRow),
     messages: run.messages.map(({ message }) => message),
     children: run.children.map(({ id, outcome, by }) =>
-      by === undefined ? [id, outcome !== undefined] : [id, outcome !== undefined, by],
+      by === undefined ? [id, endedOf(outcome)] : [id, endedOf(outcome), by],
     ),
     paused: run.ended ? null : paused,
     ...(diff && !run.ended && { diff }),
+    ...(run.pin !== undefined && !run.ended && { pin: run.pin }),
   };
   // The record is thrown away with the batch; what it remembers of outcomes is not needed.
   run.done = noneOf();

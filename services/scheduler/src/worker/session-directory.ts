@@ -12,6 +12,7 @@ import {
   type ReplayWanted,
 } from './remote-sessions.js';
 import type { ReplayReport } from './replays.js';
+import { codeOf } from '../run/run-record.js';
 import type { Session } from './session.js';
 import {
   availableSubject,
@@ -268,7 +269,11 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
 }
 
 function* offersOf({ tenant, queue, workflows, actor }: Session): Iterable<Offered> {
-  for (const workflow of workflows.keys()) yield { tenant, queue, workflow, principal: actor.principal };
+  const { principal } = actor;
+  for (const [workflow, version] of workflows) {
+    yield { tenant, queue, workflow, principal };
+    if (version !== '') yield { tenant, queue, workflow: codeOf(workflow, version), principal };
+  }
 }
 
 /** The offers to any of which a run may be given, its own agent's first. */

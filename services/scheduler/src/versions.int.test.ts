@@ -86,3 +86,28 @@ test('what goes on is not restarted, and a paused run is', async () => {
   await runs.sendMessage({ id, message: 'paid', data: json(1) });
   expect(await result(id)).toMatchObject({ value: 'loaded wasps, stamped, charged 1' });
 }, 60_000);
+
+test('a run that is pinned goes to workers of its version alone, and moves when it is pinned to another', async () => {
+  verifies('versions.pinned');
+  const by = (version: string): TestWorkflow => async (ctx) => {
+    await ctx.wait('go');
+    return ctx.step(`count ${version}`, () => version);
+  }; // prettier-ignore
+  const second = stack.worker({ count: by('2') }, { version: '2' });
+  const start = (more: object) => runs.startRun({ workflow: 'count', version: '1', ...more });
+  const { id } = await start({ pinned: true });
+  const { id: other } = await start({});
+  await eventually(async () => (await runs.getRun({ id: other })).run?.waitingOn === 'message go');
+  expect((await runs.getRun({ id })).run).toMatchObject({ state: RunState.QUEUED, version: '1', pinnedTo: '1' });
+  const first = stack.worker({ count: by('1') }, { version: '1' });
+  await eventually(() => first.activated.some(({ runId }) => runId === id));
+  await eventually(async () => (await runs.getRun({ id })).run?.waitingOn === 'message go');
+
+  await runs.pinRun({ id, version: '2' });
+  await eventually(() => second.activated.some(({ runId }) => runId === id));
+  expect((await runs.getRun({ id })).run).toMatchObject({ version: '1', pinnedTo: '2' });
+  await runs.sendMessage({ id, message: 'go', data: json(null) });
+  expect(await result(id)).toMatchObject({ value: '2' });
+  await expect(runs.pinRun({ id, version: '1' })).rejects.toMatchObject({ code: 'run.ended' });
+  await expect(runs.startRun({ workflow: 'count', pinned: true })).rejects.toMatchObject({ code: 'run.bad_input' });
+}, 60_000);
