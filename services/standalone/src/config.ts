@@ -9,7 +9,7 @@ this process. It stays up until Ctrl-C and leaves no process behind.
 
 Options:
   --data <folder>   where state is kept (default .writ, or WRIT_DATA)
-  --port <number>   port of the HTTP door (default: the one of last time, else a free one, or WRIT_PORT)
+  --port <number>   port of the HTTP door, 0 for a free one (default: that of last time, or WRIT_PORT)
   --processes       every service in a process of its own
   --log <level>     trace, debug, info, warn, error or silent (default warn, or WRIT_LOG_LEVEL)
   --json            one JSON line on stdout when ready, nothing else

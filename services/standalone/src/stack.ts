@@ -34,7 +34,7 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     const secrets = await secretsOf(config.dataDir);
     const [nats, postgres] = await Promise.all([natsOf(config, secrets, undo), postgresOf(config, undo)]);
     say(`nats-server ${nats.version} (durability ${nats.durability}), PostgreSQL ${postgres.version}`);
-    const port = config.port ?? (await sameOrFreePort(secrets.port, say));
+    const port = config.port === 0 ? await freePort() : (config.port ?? (await sameOrFreePort(secrets.port, say)));
     const url = `http://127.0.0.1:${port}`;
     const env = {
       ...config.forServices,
