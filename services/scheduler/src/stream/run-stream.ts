@@ -36,6 +36,8 @@ export async function* runStream(
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
   let state = end?.type;
+  // A space that was made anew counts from the start.
+  if (place.offset > ((await deltas.store.head(subject))?.seq ?? Infinity)) place = parseCursor('');
   if (state === undefined) {
     void endOf({ lookup, owners }, tenant, run, stop).then((type) => {
       state = type;
