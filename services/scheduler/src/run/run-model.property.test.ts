@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { emptyModel, FakePartition, startOf, testTenant } from '../testing/fake-partition.js';
 import { projectRuns, type RunRow } from '../view/run-view.js';
 import { journalOf } from './journal.js';
+import { joinOutcome } from './joins.js';
 import type { RunCommand, WorkerCommand } from './run.commands.js';
 import type { Content } from './run.events.js';
 import type { Open } from './run-record.js';
@@ -23,6 +24,8 @@ const said: fc.Arbitrary<WorkerCommand> = fc.oneof(
   fc.record({ type: fc.constant('wait' as const), kind: fc.constant('message' as const), ...key, message: name, timeoutMs: fc.integer({ min: 1, max: 300 }) }),
   fc.record({ type: fc.constant('child' as const), kind: fc.constant('child' as const), ...key, child: fc.constantFrom('c0', 'c1'), workflow: fc.constant('c'), input: content, attach: fc.boolean(), cancelWithParent: fc.boolean() }),
   fc.record({ type: fc.constant('result' as const), kind: fc.constant('result' as const), ...key, child: fc.constantFrom('c0', 'c1') }),
+  fc.constantFrom<string[]>(['c0', 'c1'], ['c1'], []).chain((children) => fc.record({ type: fc.constant('join' as const), kind: fc.constant('result' as const), ...key, children: fc.constant(children), need: fc.integer({ min: 0, max: children.length }) })),
+  fc.record({ type: fc.constant('answer' as const), kind: fc.constant('update' as const), name: fc.constantFrom('u/1', 'u/2'), occurrence: fc.constant(1), content }),
   fc.record({ type: fc.constant('abort' as const), kind: fc.constantFrom('step' as const, 'sleep' as const, 'message' as const, 'child' as const), ...key, error: fc.constant({ code: 'run.aborted', message: 'm' }) }),
   fc.record({ type: fc.constant('emit' as const), kind: fc.constant('emit' as const), ...key, content }),
 ); // prettier-ignore
@@ -49,6 +52,7 @@ const outside: fc.Arbitrary<RunCommand> = fc.oneof(
   fc.record({ type: fc.constant('message' as const), message: name, content }),
   fc.record({ type: fc.constant('cancel' as const), reason: fc.constant('x'), force: fc.boolean(), graceMs: fc.integer({ min: 0, max: 200 }) }),
   fc.constant({ type: 'resume' as const }),
+  fc.record({ type: fc.constant('update' as const), update: fc.constant('u'), name: fc.constantFrom('u/1', 'u/2'), content, seen: fc.constantFrom({ commit: -1 }, { attempt: '', entries: 0 }) }),
   fc.record({ type: fc.constant('child_started' as const), ...key, child: fc.constantFrom('c0', 'c1') }),
   fc.record({ type: fc.constant('child_refused' as const), ...key, child: fc.constantFrom('c0', 'c1'), error: fc.constant({ code: 'e', message: 'm' }) }),
   fc.record({ type: fc.constant('child_ended' as const), outcome: fc.record({ child: fc.constantFrom('c0', 'c1'), state: fc.constantFrom('succeeded' as const, 'failed' as const, 'cancelled' as const) }, { noNullPrototype: true }) }),
@@ -64,6 +68,15 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 60 },
 ); // prettier-ignore
 
+/** An update that was accepted in the state that the run has now; every other one in one that it never had. */
+function asSeen(command: RunCommand, partition: FakePartition, id: string): RunCommand {
+  if (command.type !== 'update' || 'attempt' in command.seen) return command;
+  const record = partition.model.index.get(testTenant, id);
+  const { live } = record ?? {};
+  const seen = live ? { attempt: live.token, entries: live.entries } : { commit: record?.commits.at(-1) ?? 0 };
+  return { ...command, seen };
+}
+
 /** Lets a partition live through a story; `each` looks at it after every step. */
 function live(story: readonly Step[], each: (partition: FakePartition) => void = () => undefined): FakePartition {
   const partition = new FakePartition();
@@ -71,7 +84,7 @@ function live(story: readonly Step[], each: (partition: FakePartition) => void =
   for (const step of story) {
     try {
       if (step.what === 'time') partition.nowMs += step.ms;
-      else if (step.what === 'command') partition.send(step.run, step.command);
+      else if (step.what === 'command') partition.send(step.run, asSeen(step.command, partition, step.run));
       else {
         const record = partition.model.index.get(testTenant, step.run);
         if (!record || record.ended || record.paused || record.cancel?.stopped) continue;
@@ -127,7 +140,8 @@ describe('whatever happens to runs', () => {
         for (const id of ids) {
           const record = partition.run(id);
           const journal = journalOf(partition.eventsOf(id));
-          const keys = (journal?.entries ?? []).map(({ name: of, occurrence }) => `${of}/${occurrence}`);
+          const outcomes = (journal?.entries ?? []).filter(({ outcome }) => outcome.type !== 'accepted');
+          const keys = outcomes.map(({ name: of, occurrence }) => `${of}/${occurrence}`);
           expect(new Set(keys).size).toBe(keys.length);
           if (record.ended || record.cancel?.stopped) continue;
           const facts = ({ kind, name: of, occurrence, trying }: Open) => {
@@ -149,7 +163,8 @@ describe('whatever happens to runs', () => {
           for (const record of partition.model.index.all()) {
             if (record.ended || record.paused || !record.idle || record.cancel?.stopped) continue;
             expect(record.opens.length).toBeGreaterThan(0);
-            for (const { kind, on } of record.opens) {
+            for (const { kind, on, join } of record.opens) {
+              if (join) expect(joinOutcome(record, join)).toBeUndefined();
               if (kind === 'message') expect(record.messages.some(({ message }) => message === on)).toBe(false);
               if (kind === 'result') expect(record.children.find(({ id }) => id === on)?.outcome).toBeUndefined();
             }
