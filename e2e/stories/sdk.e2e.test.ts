@@ -139,9 +139,14 @@ test('13 spends what it was given, through the gateway, and goes on when a perso
 test('14 finds runs by their attributes, and pauses, messages and cancels them by a filter', async () => {
   verifies('batch.durable');
   const out = await example('14-batch');
-  expect(out).toContain("{ before: 10, sent: 10 }");
+  expect(out).toContain('{ before: 10, sent: 10 }');
   expect(out).toMatch(/state: 'done',\s+expected: 30,\s+done: 30,/);
   expect(out).toContain("Set(1) { 'we have moved' }");
+});
+
+test('15 answers from a worker of its own: what fits is done once, what does not is refused with the code of the run', async () => {
+  const lines = (await example('15-answers')).split('\n');
+  expect(lines).toEqual(["{ done: 'triage: done', left: 15 }", 'only 15 minutes are left', '15', '{ unused: 15 }']);
 });
 
 test('what no policy permits is not started, and not done to many', async () => {
