@@ -243,6 +243,30 @@ describe('following what steps write', () => {
   });
 });
 
+describe('a run', () => {
+  test('is asked again under the same key until an update is done, and its answer is the output', async () => {
+    let asked = 0;
+    server.on('POST /v1/runs/run_1:update', (_request, response) => {
+      const body = ++asked === 1 ? { done: false } : { done: true, jsonAnswer: { left: 20 } };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
+    const { code, out, err } = await run('run', 'update', 'run_1', 'withdraw', '--data', '{"cents":80}');
+    expect({ code, out: JSON.parse(out) as unknown }).toEqual({ code: 0, out: { left: 20 } });
+    expect(err).toContain('accepted, and not done yet');
+    const [first, second] = server.seen.map(({ body }) => body as { idempotencyKey: string });
+    expect(first).toMatchObject({ update: 'withdraw', jsonData: { cents: 80 } });
+    expect(second).toEqual(first);
+  });
+
+  test('whose update fails makes it exit 8, and a query prints the answer', async () => {
+    const error = { code: 'wallet.frozen', message: 'it is frozen' };
+    server.json('POST /v1/runs/run_1:update', { done: true, error });
+    server.json('POST /v1/runs/run_1:query', { jsonAnswer: 100 });
+    expect(await run('run', 'update', 'run_1', 'withdraw')).toMatchObject({ code: 8, out: '' });
+    expect(await run('run', 'query', 'run_1', 'balance')).toMatchObject({ code: 0, out: '100\n' });
+  });
+});
+
 describe('sandbox exec', () => {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const ends = (end: object) =>
