@@ -27,9 +27,9 @@ const write = (of: TestWorker, attempt: string, from: number, words: string[], m
   const chunks = words.map((word) => Buffer.from(JSON.stringify(word)));
   of.send({ deltas: [{ attempt, name: 'draft', occurrence: 1, number: 1, making, from: BigInt(from), chunks }] });
 };
-const done = (of: TestWorker, attempt: string) => {
+const done = (of: TestWorker, attempt: string, chunks: number) => {
   const value = { value: { case: 'json' as const, value: Buffer.from('"done"') } };
-  const commands: OutgoingCommand[] = [{ ...key, what: { case: 'completed', value }, streamed: true }];
+  const commands: OutgoingCommand[] = [{ ...key, what: { case: 'completed', value }, streamed: BigInt(chunks) }];
   of.report({ attempt, commands, end: { case: 'completed', value } });
 };
 
@@ -65,7 +65,7 @@ describe('what a step writes', () => {
     write(one, attempt, 2, ['c']);
     const rest = follow(id, { after: cursor, at: 1 });
     write(one, attempt, 3, ['d']);
-    done(one, attempt);
+    done(one, attempt, 4);
     expect(await rest).toMatchObject({ heard: ['c', 'd', 'completed'], ended: RunState.SUCCEEDED });
     expect(await follow(id, { at: 1 })).toMatchObject({
       heard: ['started', 'a', 'b', 'c', 'd', 'completed'],
@@ -89,10 +89,10 @@ describe('what a step writes', () => {
     await eventually(async () => (await follow(id, { most: 4 })).heard.length === 4);
     const error = { code: 'model.broke', message: 'the model broke' };
     const failed = { attempt: 1, error, retryable: true, policy: constant(3, 1) };
-    two.report({ attempt: again, commands: [{ ...key, what: { case: 'failed', value: failed }, streamed: true }] });
+    two.report({ attempt: again, commands: [{ ...key, what: { case: 'failed', value: failed }, streamed: 1n }] });
     const all = follow(id);
     await eventually(async () => (await follow(id, { most: 5 })).heard.at(-1) === 'failed');
-    done(two, again);
+    done(two, again, 0);
     expect(await all).toMatchObject({
       heard: ['started', 'lost', 'started', 'a', 'failed'],
       ended: RunState.SUCCEEDED,
@@ -113,7 +113,7 @@ describe('what a step writes', () => {
     const elsewhere = stack.streams({ tenant: 'tnt_other' }).streamRun({ id, after: '' });
     await expect(elsewhere[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'run.not_found' });
     await expect(follow(id, { after: 'nonsense' })).rejects.toMatchObject({ code: 'run.bad_cursor' });
-    done(one, attempt);
+    done(one, attempt, 6);
   });
 
   test('goes on over a scheduler that is killed: its worker says again what may not have got through', async () => {
@@ -130,7 +130,7 @@ describe('what a step writes', () => {
     const two = worker();
     const again = await attemptOf(two, id);
     write(two, again, 0, ['a', 'b', 'c']); // as a worker does that had it under way
-    done(two, again);
+    done(two, again, 3);
     expect(await follow(id)).toMatchObject({
       heard: ['started', 'a', 'b', 'c', 'completed'],
       ended: RunState.SUCCEEDED,
@@ -168,7 +168,7 @@ describe('over the open protocol', () => {
     const offset = first.headers.get('stream-next-offset') as string;
     const live = ask(`runs/${id}?offset=${offset}&live=sse`).then((response) => response.text());
     write(one, attempt, 1, ['b']);
-    done(one, attempt);
+    done(one, attempt, 2);
     const told = events(await live);
     expect(told.filter(([event]) => event === 'data').flatMap(([, data]) => data)).toEqual([
       { ...of, data: 'b' },

@@ -74,7 +74,7 @@ function runCode(
   slot: Slot,
   perform: Performance,
   attempt: number,
-  { abort: { signal }, pulse, writing }: Omit<LiveAttempt, 'done'>,
+  { abort, pulse, writing }: Live,
 ): Promise<{ value: unknown } | AskFirst> {
   const ctx = {
     signal,
@@ -96,7 +96,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-const streamed = ({ wrote }: Writing) => (wrote ? { streamed: true as const } : {});
+const streamed = ({ count }: Writing) => (count > 0 ? { streamed: count } : {});
 
 const encodeValue = (value: unknown) => (value === undefined ? undefined : encodeBytes(value));
 

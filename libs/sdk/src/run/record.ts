@@ -106,11 +106,11 @@ export type Wish =
 
 /** What the worker did itself. */
 export type Done =
-  | { readonly type: 'completed'; readonly attempt: number; readonly value: Bytes; readonly streamed?: true }
+  | { readonly type: 'completed'; readonly attempt: number; readonly value: Bytes; readonly streamed?: number }
   | {
       readonly type: 'failed';
-      /** It has written for who watches. */
-      readonly streamed?: true;
+      /** How many chunks it has written for who watches. */
+      readonly streamed?: number;
       readonly attempt: number;
       readonly error: Failure;
       readonly retryable: boolean;

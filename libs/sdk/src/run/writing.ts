@@ -33,8 +33,8 @@ interface Batch extends Chunks {
  * have got through is sent again over the next one, and counted, so that nothing is there twice.
  */
 export class Writing {
-  /** Anything at all. */
-  wrote = false;
+  /** How many were written, also of those that are dropped. */
+  count = 0;
   readonly #making = Math.random().toString(36).slice(2, 10);
   #send: SendChunks | undefined;
   #waiting: Uint8Array[] = [];
@@ -61,7 +61,7 @@ export class Writing {
   write(chunk: unknown): Promise<void> {
     if (this.#over) return Promise.resolve();
     const bytes = small(encodeBytes(chunk));
-    this.wrote = true;
+    this.count++;
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
     while (this.#waitingBytes > waitingBytes) this.#drop();

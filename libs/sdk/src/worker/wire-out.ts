@@ -87,7 +87,7 @@ function sizeOf(what: Out['what']): number {
 async function commandOut({ kind, name, occurrence, what }: Command, place: Place): Promise<Out> {
   const key = { kind: kinds[kind], name, occurrence };
   try {
-    const streamed = 'streamed' in what ? { streamed: true } : {};
+    const streamed = 'streamed' in what && what.streamed ? { streamed: BigInt(what.streamed) } : {};
     return { ...key, what: await whatOut(what, place), ...streamed };
   } catch (error) {
     // Too large a result is an error of the step, and trying again makes it no smaller.

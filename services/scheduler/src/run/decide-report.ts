@@ -148,11 +148,12 @@ function take(draft: Draft, command: WorkerCommand): void {
   if (command.type === 'completed') {
     const attempt = failuresOf(open) + 1;
     events.push({ type: 'run.step_completed.v1', subject, data: { ...key, attempt, ...command.content } });
-    if (command.streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: true } });
+    const { streamed: chunks } = command;
+    if (chunks) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: true, chunks } });
   } else if (command.type === 'failed') {
     events.push(failed(draft, command, key));
-    const { streamed, attempt } = command;
-    if (streamed) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: false } });
+    const { streamed: chunks, attempt } = command;
+    if (chunks) events.push({ type: 'run.streamed.v1', subject, data: { ...key, attempt, completed: false, chunks } });
   } else if (command.type === 'answer') {
     const { content, error } = command;
     events.push({ type: 'run.update_answered.v1', subject, data: { ...key, ...content, ...(error && { error }) } });

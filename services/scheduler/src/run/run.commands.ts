@@ -134,7 +134,7 @@ export interface RetryPolicy {
 
 /** One command of a workflow, or the outcome of one that the worker performs itself. */
 export type WorkerCommand =
-  | (Key<'step' | 'call'> & { type: 'completed'; content: Content; streamed?: boolean })
+  | (Key<'step' | 'call'> & { type: 'completed'; content: Content; streamed?: number })
   | (Key<'step' | 'call'> & {
       type: 'failed';
       attempt: number;
@@ -142,7 +142,7 @@ export type WorkerCommand =
       retryable: boolean;
       policy: RetryPolicy;
       retryAfterMs?: number;
-      streamed?: boolean;
+      streamed?: number;
     })
   | (Key<'sleep'> & { type: 'sleep'; durationMs?: number; atMs?: number })
   | (Key<'message'> & { type: 'wait'; message: string; timeoutMs?: number })

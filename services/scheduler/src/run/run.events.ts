@@ -143,7 +143,7 @@ export const runEvents = {
   'run.watched.v1': z.object({ by: z.string() }),
   'run.step_completed.v1': z.object({ ...key, attempt: z.number().int(), ...content }),
   /** An attempt that wrote to the run's stream has ended: what it wrote counts where it is completed, else it is superseded. */
-  'run.streamed.v1': z.object({ ...key, attempt: z.number().int(), completed: z.boolean() }),
+  'run.streamed.v1': z.object({ ...key, attempt: z.number().int(), completed: z.boolean(), chunks: z.number().int() }),
   /** With neither `retryAt` nor `exhausted` the step has failed. */
   'run.step_failed.v1': z.object({
     ...key,

@@ -81,12 +81,8 @@ class Reactions {
         return this.cancel(event, children, reason, revoked);
       }
       case 'run.streamed.v1': {
-        const { name, occurrence, attempt, completed } = dataOf<'run.streamed.v1'>(event);
-        return this.parts.deltas.settle(event.tenant, event.subject, {
-          step: `${name}/${occurrence}`,
-          attempt,
-          completed,
-        });
+        const { name, occurrence, ...of } = dataOf<'run.streamed.v1'>(event);
+        return this.parts.deltas.settle(event.tenant, event.subject, { step: `${name}/${occurrence}`, ...of });
       }
       case 'run.aborted.v1':
       case 'run.stopped.v1':

@@ -11,7 +11,7 @@ function written(...all: (Deltas | Parameters<typeof settleStep>[1])[]): unknown
   let writer: DeltaWriter = newWriter;
   const messages: DeltaMessage[] = [];
   for (const one of all) {
-    const change = 'chunks' in one ? writeDeltas(writer, one) : settleStep(writer, one);
+    const change = 'token' in one ? writeDeltas(writer, one) : settleStep(writer, one);
     if (!change) continue;
     writer = change.writer;
     messages.push(...change.messages.map((text) => JSON.parse(text) as DeltaMessage));
@@ -21,7 +21,7 @@ function written(...all: (Deltas | Parameters<typeof settleStep>[1])[]): unknown
 }
 
 test('what a step writes comes in order, behind its start and before its end', () => {
-  const all = [deltas(['a']), deltas(['b', 'c'], { from: 1 }), { step, attempt: 1, completed: true }];
+  const all = [deltas(['a']), deltas(['b', 'c'], { from: 1 }), { step, attempt: 1, completed: true, chunks: 3 }];
   expect(written(...all)).toEqual([
     { started: true },
     { data: 'a' },
@@ -38,7 +38,7 @@ test('what comes twice is there once', () => {
     { data: 'b' },
     { data: 'c' },
   ]);
-  const end = { step, attempt: 1, completed: true };
+  const end = { step, attempt: 1, completed: true, chunks: 1 };
   expect(written(deltas(['a']), end, end)).toEqual([{ started: true }, { data: 'a' }, { completed: true }]);
 });
 
@@ -52,7 +52,7 @@ test('what was lost on the way is counted where it is missing', () => {
 });
 
 test('a failed attempt is superseded, and so is what the next one finds', () => {
-  const failed = { step, attempt: 1, completed: false };
+  const failed = { step, attempt: 1, completed: false, chunks: 1 };
   expect(written(deltas(['a']), failed, deltas(['x'], { attempt: 2, making: 'm2' }))).toEqual([
     { started: true },
     { data: 'a' },
@@ -81,9 +81,32 @@ test('a run that comes back to the worker that was at work goes on where it was,
 });
 
 test('an end that is told of another attempt than the one that writes changes nothing', () => {
-  const late = { step, attempt: 1, completed: false };
+  const late = { step, attempt: 1, completed: false, chunks: 1 };
   expect(written(deltas(['a'], { attempt: 2 }), late)).toEqual([
     { attempt: 2, started: true },
     { attempt: 2, data: 'a' },
+  ]);
+});
+
+test('what was lost at the end of an attempt is counted with it, also where that was all', () => {
+  expect(written(deltas(['a']), { step, attempt: 1, completed: true, chunks: 3 })).toEqual([
+    { started: true },
+    { data: 'a' },
+    { missed: 2 },
+    { completed: true },
+  ]);
+  const end = { step, attempt: 1, completed: true, chunks: 3 };
+  expect(written(end, end)).toEqual([{ started: true }, { missed: 3 }, { completed: true }]);
+});
+
+test('a step that is restarted, and makes its first attempt again, is heard again', () => {
+  const end = { step, attempt: 1, completed: true, chunks: 1 };
+  expect(written(deltas(['a']), end, deltas(['b'], { token: '3.1.b', making: 'm2' }), end)).toEqual([
+    { started: true },
+    { data: 'a' },
+    { completed: true },
+    { started: true },
+    { data: 'b' },
+    { completed: true },
   ]);
 });

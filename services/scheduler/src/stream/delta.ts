@@ -19,6 +19,8 @@ export interface Settled {
   readonly step: string;
   readonly attempt: number;
   readonly completed: boolean;
+  /** How many it wrote in all. */
+  readonly chunks: number;
 }
 
 /** One message of a run's stream, as it is stored. */
@@ -30,14 +32,19 @@ export type DeltaMessage = { readonly step: string; readonly attempt: number } &
   | { readonly failed: true }
 );
 
-/** What whoever writes a run's stream next has to know. Steps that have settled are forgotten. */
+/** What whoever writes a run's stream next has to know. */
 export interface DeltaWriter {
   /** Messages so far. */
   readonly sent: number;
   /** The newest assignment that wrote. */
   readonly token: string;
   readonly steps: Readonly<Record<string, readonly [attempt: number, making: string, chunks: number]>>;
+  /** Attempts that have settled lately, by step. */
+  readonly settled?: Readonly<Record<string, number>>;
 }
+
+/** An end that is told again is told soon. */
+const mostSettled = 64;
 
 export const newWriter: DeltaWriter = { sent: 0, token: '', steps: {} };
 
@@ -53,7 +60,6 @@ export function writeDeltas(writer: DeltaWriter, deltas: Deltas): Written | unde
   if (isOlder(token, writer.token)) return undefined;
   const known = writer.steps[step];
   const again = known?.[0] === attempt && known[1] === making;
-  if (known && !again && known[0] > attempt) return undefined;
   const there = again ? known[2] : 0;
   const fresh = chunks.slice(Math.max(0, there - from));
   if (again && fresh.length === 0) return undefined;
@@ -62,15 +68,27 @@ export function writeDeltas(writer: DeltaWriter, deltas: Deltas): Written | unde
   if (from > there) messages.push(`${head},"missed":${from - there}}`);
   for (const chunk of fresh) messages.push(`${head},"data":${chunk}}`);
   const steps = { ...writer.steps, [step]: [attempt, making, Math.max(there, from + chunks.length)] as const };
-  return { writer: { sent: writer.sent + messages.length, token, steps }, messages };
+  // A step that is restarted begins with its first attempt again.
+  const { [step]: _before, ...settled } = writer.settled ?? {};
+  return { writer: { sent: writer.sent + messages.length, token, steps, settled }, messages };
 }
 
-/** Pure: what the end of a step's attempt adds. Nothing, where that attempt is not the one that wrote last, or was settled before. */
-export function settleStep(writer: DeltaWriter, { step, attempt, completed }: Settled): Written | undefined {
-  if (writer.steps[step]?.[0] !== attempt) return undefined;
-  const { [step]: _settled, ...steps } = writer.steps;
-  const message: DeltaMessage = { step, attempt, ...(completed ? { completed: true } : { failed: true }) };
-  return { writer: { ...writer, sent: writer.sent + 1, steps }, messages: [JSON.stringify(message)] };
+/** Pure: what the end of a step's attempt adds. Nothing, where a later attempt writes, or it was told before. */
+export function settleStep(writer: DeltaWriter, { step, attempt, completed, chunks }: Settled): Written | undefined {
+  const { [step]: known, ...steps } = writer.steps;
+  if ((known?.[0] ?? attempt) > attempt || (writer.settled?.[step] ?? 0) >= attempt) return undefined;
+  const there = known?.[0] === attempt ? known[2] : undefined;
+  const messages: DeltaMessage[] = [
+    ...(there === undefined ? [{ step, attempt, started: true as const }] : []),
+    ...(chunks > (there ?? 0) ? [{ step, attempt, missed: chunks - (there ?? 0) }] : []),
+    { step, attempt, ...(completed ? { completed: true as const } : { failed: true as const }) },
+  ];
+  const others = Object.entries(writer.settled ?? {}).filter(([other]) => other !== step);
+  const settled = Object.fromEntries([...others.slice(-mostSettled + 1), [step, attempt]]);
+  return {
+    writer: { ...writer, sent: writer.sent + messages.length, steps, settled },
+    messages: messages.map((message) => JSON.stringify(message)),
+  };
 }
 
 /** Assignments of one run all come from one partition: the epoch of its owner counts, then the owner's count. */

@@ -47,8 +47,8 @@ export async function settleAll(
   if (open.size === 0) return;
   for (const { type, data } of (await lookup.record(tenant, run)).events) {
     if (type !== 'run.streamed.v1') continue;
-    const { name, occurrence, attempt, completed } = data as unknown as RunEventData<'run.streamed.v1'>;
+    const { name, occurrence, ...of } = data as unknown as RunEventData<'run.streamed.v1'>;
     const step = `${name}/${occurrence}`;
-    if (open.has(step)) await deltas.settle(tenant, run, { step, attempt, completed });
+    if (open.has(step)) await deltas.settle(tenant, run, { step, ...of });
   }
 }

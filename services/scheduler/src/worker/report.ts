@@ -157,7 +157,7 @@ function joinedOf({ name, occurrence }: Command, { runIds: children, need, timeo
   return { children, need, ...timeoutOf({ timeoutMs }) };
 }
 
-const wrote = ({ streamed }: Command) => (streamed ? { streamed } : {});
+const wrote = ({ streamed }: Command) => (streamed > 0n ? { streamed: Number(streamed) } : {});
 
 function keyOf({ name, occurrence }: Command): { name: string; occurrence: number } {
   if (name.length === 0 || name.length > 256) throw bad(`the name of a command has ${name.length} characters`);

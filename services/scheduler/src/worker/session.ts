@@ -273,7 +273,7 @@ export class Session {
         continue;
       }
       // Whoever hears of the step's end finds all that it wrote.
-      if (report.commands.some(({ streamed }) => streamed)) await this.links.deltasStored(this, held.run);
+      if (report.commands.some(({ streamed }) => streamed > 0n)) await this.links.deltasStored(this, held.run);
       const bytes = reportSize(report);
       const item = this.read(bytes > 0 ? await withClaims(report, this.links.claim, this.tenant) : report, held);
       if (item.beats) {
