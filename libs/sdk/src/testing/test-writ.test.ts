@@ -494,7 +494,7 @@ describe('starting', () => {
     await expect(soon).rejects.toMatchObject({ code: 'request.deadline_exceeded' });
     await t.advance('1h');
     expect(await run.result()).toBe('a');
-    await expect(t.start(echo, 'a', { fork: { run: 'x' } })).rejects.toMatchObject({ code: 'unsupported' });
+    await expect(t.start(echo, 'a', { onBehalfOf: 'psn_x' })).rejects.toMatchObject({ code: 'unsupported' });
   });
 });
 
