@@ -1036,6 +1036,11 @@ export const requirements: readonly Requirement[] = [
     id: 'budget.under_faults',
     promise: 'children are counted in the budget of their tree, each once, whatever is killed or paused meanwhile',
   },
+  {
+    id: 'sdk.too_large',
+    promise:
+      'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -31,7 +31,21 @@ export function decode(encoded: Encoded): unknown {
 
 /** UTF-8 bytes of the JSON of a value: what a frame carries. */
 export function encodeBytes(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(encode(value)));
+  return new TextEncoder().encode(textOf(encode(value)));
+}
+
+/** @throws WritError `run.value_too_large` beyond what a string of this engine holds, half a GiB */
+function textOf(encoded: Encoded): string {
+  try {
+    return JSON.stringify(encoded);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new WritError('the value has more than 512 MiB as JSON', {
+      code: 'run.value_too_large',
+      cause,
+      hint: 'let a step give it as a stream of bytes, or in parts',
+    });
+  }
 }
 
 /**

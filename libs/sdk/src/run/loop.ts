@@ -2,7 +2,8 @@ import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { LoopOptions, Turned } from '../define/context.js';
 import { WritError } from '../errors/errors.js';
 import { assertNotInStep, insideTurn, nameInTurn } from './inside.js';
-import { loopPrefix } from './record.js';
+import { keyText, loopPrefix } from './record.js';
+import { valueOf } from './steps.js';
 import type { RunScope } from './scope.js';
 
 /** How much was recorded since a loop began its generation, and how large its state was when somebody looked last. */
@@ -84,19 +85,13 @@ class Generations {
   async resumed<S>(begin: { at: number; state: S }): Promise<{ at: number; state: S }> {
     const { executor } = this.scope;
     const { name, occurrence } = this;
-    if (
-      !executor.activation.journal.some(
-        (entry) => entry.kind === 'loop' && entry.name === name && entry.occurrence === occurrence,
-      )
-    )
+    const { journal } = executor.activation;
+    if (!journal.some((entry) => entry.outcome.type === 'loop' && keyText(entry) === keyText(this)))
       return this.begun(begin);
-    const outcome = await executor.issue({
-      kind: 'loop',
-      name,
-      occurrence,
-      wish: { type: 'loop', turn: 0, value: undefined },
-    }).outcome;
-    if (outcome.type !== 'loop') return this.begun(begin);
+    const wish = { type: 'loop', turn: 0, value: undefined } as const; // the record has it: it is never told
+    const outcome = await executor.issue({ kind: 'loop', name, occurrence, wish }).outcome;
+    if (outcome.type !== 'loop')
+      throw new WritError(`the record has no state of the loop '${name}'`, { code: 'protocol.unknown' });
     this.stateBytes = outcome.value?.length ?? 0;
     return this.begun({ at: outcome.turn, state: decoded(outcome.value) as S });
   }
@@ -114,7 +109,8 @@ class Generations {
     if (!this.wanted && !this.scope.endsGeneration(this.written())) return state;
     this.wanted = false;
     const { name, occurrence } = this;
-    await executor.issue({ kind: 'loop', name, occurrence, wish: { type: 'loop', turn: turn + 1, value } }).outcome;
+    const wish = { type: 'loop', turn: turn + 1, value } as const;
+    valueOf(await executor.issue({ kind: 'loop', name, occurrence, wish }).outcome);
     executor.tally.forget(this.prefix);
     return this.begun(decoded(value) as S);
   }

@@ -1,4 +1,5 @@
 import { limitsOut } from '../define/limits.js';
+import { plain } from '../codec/plain.js';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   Kind,
@@ -90,15 +91,12 @@ async function commandOut({ kind, name, occurrence, what }: Command, place: Plac
     const streamed = 'streamed' in what && what.streamed ? { streamed: BigInt(what.streamed) } : {};
     return { ...key, what: await whatOut(what, place), ...streamed };
   } catch (error) {
-    // Too large a result is an error of the step, and trying again makes it no smaller.
-    if (what.type !== 'completed' || !WritError.is(error, 'run.value_too_large')) throw error;
-    const failed = {
-      type: 'failed',
-      attempt: what.attempt,
-      error: failureOf(error),
-      retryable: false,
-      policy: {},
-    } as const;
+    // Too large a value is an error of its command, and trying again makes it no smaller.
+    if (!WritError.is(error, 'run.value_too_large')) throw error;
+    const failed: Command['what'] =
+      what.type === 'completed'
+        ? { type: 'failed', attempt: what.attempt, error: failureOf(error), retryable: false, policy: {} }
+        : { type: 'abort', error: failureOf(error) };
     return { ...key, what: await whatOut(failed, place) };
   }
 }
@@ -162,7 +160,7 @@ async function whatOut(what: Command['what'], place: Place): Promise<NonNullable
 async function questionOut(asked: Extract<Command['what'], { type: 'ask' }>['question'], place: Place) {
   const { title, detail, schema, approvers, remindMs = [], escalate = [] } = asked;
   return {
-    title,
+    title: plain(title),
     approvers: [...approvers],
     remindMs: remindMs.map(ms),
     escalate: escalate.map(({ afterMs, to }) => ({ afterMs: ms(afterMs), to: [...to] })),
