@@ -1037,7 +1037,7 @@ export const requirements: readonly Requirement[] = [
     promise: 'children are counted in the budget of their tree, each once, whatever is killed or paused meanwhile',
   },
   {
-    id: 'sdk.too_large',
+    id: 'run.retention',
     promise:
       'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
   },

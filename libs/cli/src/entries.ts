@@ -11,6 +11,7 @@ import { memory } from './memory/memory.commands.js';
 import { policy } from './policy/policy.commands.js';
 import { project } from './project/project.commands.js';
 import { queue } from './queue/queue.commands.js';
+import { retention } from './retention/retention.commands.js';
 import { revoke } from './revoke/revoke.commands.js';
 import { run } from './run/run.commands.js';
 import { sandbox } from './sandbox/sandbox.commands.js';
@@ -35,6 +36,7 @@ export const entries: readonly Entry[] = [
   sandbox,
   memory,
   tool,
+  retention,
   project,
   backup,
   restore,

@@ -155,3 +155,40 @@ describe('attributes of a run', () => {
       });
   }, 30_000);
 });
+
+test('runs that are older than their rule allows are deleted, and no others', async () => {
+  verifies('run.retention');
+  const ended = async (workflow: string) => {
+    const [id = ''] = await startMany(workflow, 1, () => `kept-${newId('run')}`);
+    await stack.runs().cancelRun({ id, reason: 'enough' });
+    return id;
+  };
+  const [short, long, failing] = [await ended('short'), await ended('long'), await ended('other')];
+  const rules = [
+    { workflow: 'short', keep: seconds(1) },
+    { workflow: 'long', keep: seconds(3600) },
+    { states: ['failed'], keep: seconds(1) },
+  ];
+  await stack.retention().setRetention({ rules });
+  await eventually(async () => {
+    const error: unknown = await stack
+      .runs()
+      .getRun({ id: short })
+      .catch((problem: unknown) => problem);
+    return (error as { code?: string }).code === 'run.deleted';
+  });
+  for (const id of [long, failing]) expect((await stack.runs().getRun({ id })).run).toMatchObject({ id });
+  expect((await stack.batches().listBatches({})).batches[0]).toMatchObject({
+    by: 'scheduler',
+    action: 'delete',
+    reason: expect.stringContaining('retention'),
+  });
+  const { rules: read, by } = await stack.retention().getRetention({});
+  expect([by, read.map(({ workflow, states }) => [workflow, states.length])]).toEqual([
+    expect.any(String),
+    [['short', 3], ['long', 3], ['', 1]],
+  ]); // prettier-ignore
+  await stack.retention().setRetention({ rules: [] });
+  const clash = stack.retention().setRetention({ rules: [rules[2]!, { keep: seconds(9) }] });
+  await expect(clash).rejects.toMatchObject({ code: 'retention.bad_rules' });
+}, 60_000);

@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { BudgetApi } from './api/budget.api.js';
+import { RetentionApi } from './retention/retention.api.js';
 import { BatchApi } from './batch/batch.api.js';
 import { RunApi } from './api/run.api.js';
 import { RunStreamApi } from './stream/run-stream.api.js';
@@ -24,6 +25,7 @@ export class SchedulerModule {
         { provide: SCHEDULER_CONFIG, useValue: config },
         BudgetApi,
         BatchApi,
+        RetentionApi,
         RunApi,
         RunStreamApi,
         QueueApi,

@@ -10,6 +10,10 @@ import { batchErrors } from './batch/batch.errors.js';
 import { BatchPages } from './batch/batch-pages.js';
 import { BatchRunners } from './batch/batch-runner.js';
 import { BatchesTable, withBatches } from './batch/batch.view.js';
+import { retention } from './retention/retention.js';
+import { retentionErrors } from './retention/retention.errors.js';
+import { RetentionSweep } from './retention/retention-sweep.js';
+import { RetentionTable, withRetention } from './retention/retention.view.js';
 import { Answers } from './outside/answers.js';
 import { lostAuthority } from './outside/batch-authority.js';
 import { CedarBatchPolicy, everyBatch, type BatchPolicy } from './outside/batch-policy.js';
@@ -46,6 +50,7 @@ export class Scheduler {
   readonly table: RunsTable;
   readonly schedules: SchedulesTable;
   readonly batches: BatchesTable;
+  readonly retention: RetentionTable;
   readonly queues: QueuesTable;
   readonly values: Values;
   readonly owners: Owners;
@@ -61,6 +66,7 @@ export class Scheduler {
   private readonly answers: Answers;
   private readonly clocks: ScheduleClocks;
   private readonly batchRunners: BatchRunners;
+  private readonly sweep: RetentionSweep;
   private readonly grants: IdentityGrants;
   private readonly questions: PolicyQuestions;
 
@@ -87,6 +93,11 @@ export class Scheduler {
     this.schedules = new SchedulesTable(dataSource);
     this.queues = new QueuesTable(dataSource);
     this.batches = new BatchesTable(dataSource);
+    this.retention = new RetentionTable(dataSource);
+    this.sweep = new RetentionSweep({
+      runs: this.runs, table: this.table, retention: this.retention, log, everyMs: config.WRIT_RETENTION_SWEEP_MS,
+      owns: (partition) => [...this.owners.local].some((owner) => owner.partition === partition),
+    }); // prettier-ignore
     this.clocks = new ScheduleClocks(log);
     const pages = new BatchPages(this.runs, this.table, config.WRIT_CANCEL_GRACE_MS);
     this.batchRunners = new BatchRunners({
@@ -128,10 +139,17 @@ export class Scheduler {
     const { runs, starter, startPolicy, lookup, deltas, grants, questions } = this;
     const approvalAwaited = (tenant: string, approval: string) => this.answers.awaited(tenant, approval);
     return {
-      model: () => new RunModel(new ScheduleModel(new BatchModel(aggregates([actionAggregate as unknown as AnyAggregate])()))),
-      errors: { ...runErrors, ...scheduleErrors, ...batchErrors, ...queueErrors },
+      model: () =>
+        new RunModel(
+          new ScheduleModel(
+            new BatchModel(
+              aggregates([actionAggregate as unknown as AnyAggregate, retention as unknown as AnyAggregate])(),
+            ),
+          ),
+        ),
+      errors: { ...runErrors, ...scheduleErrors, ...batchErrors, ...retentionErrors, ...queueErrors },
       reactors: [runReactor({ runs, starter, startPolicy, lookup, deltas, grants, questions, approvalAwaited })],
-      projections: [withBatches(withQueues(withSchedules(runsProjection)))],
+      projections: [withRetention(withBatches(withQueues(withSchedules(runsProjection))))],
       onOwned: (_partition, handle) => {
         this.owners.take(handle, (owner) => {
           this.revoked.owned(owner);
@@ -159,9 +177,11 @@ export class Scheduler {
     if (enforcement) this.revoked.follow(enforcement, revoked);
     this.answers.start();
     this.batchRunners.start();
+    this.sweep.start();
   }
 
   async stop(): Promise<void> {
+    this.sweep.stop();
     this.revoked.stop();
     this.owners.ends.stop();
     await this.answers.stop();

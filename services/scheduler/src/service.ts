@@ -1,10 +1,12 @@
 import type { Authenticator } from '@writ/api';
 import { readConfig, startService, type RunningService, type ServiceContext, type ServiceSpec } from '@writ/platform';
+import { retentionErrors } from './retention/retention.errors.js';
 import { batchErrors } from './batch/batch.errors.js';
 import { SchedulerConfig } from './config.js';
 import { Scheduler0001 } from './migrations/scheduler-0001.js';
 import { Scheduler0002 } from './migrations/scheduler-0002.js';
 import { Scheduler0003 } from './migrations/scheduler-0003.js';
+import { Scheduler0006 } from './migrations/scheduler-0006.js';
 import { Scheduler0005 } from './migrations/scheduler-0005.js';
 import { Scheduler0004 } from './migrations/scheduler-0004.js';
 import { queueErrors } from './queue/queue.errors.js';
@@ -32,8 +34,8 @@ export function schedulerService(
     name: 'scheduler',
     config,
     entities: [],
-    migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004, Scheduler0005],
-    errors: [runErrors, scheduleErrors, batchErrors, queueErrors, streamErrors, grantErrors],
+    migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004, Scheduler0005, Scheduler0006],
+    errors: [runErrors, scheduleErrors, batchErrors, retentionErrors, queueErrors, streamErrors, grantErrors],
     enforcement,
     host: (context) => (scheduler = new Scheduler(context, enforcement === 'follow')).host(),
     module: (context) => {

@@ -6,6 +6,7 @@ import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/polic
 import type { QueueService } from '@writ/proto/queue/v1/queue';
 import type { BatchService } from '@writ/proto/run/v1/batch';
 import type { BudgetService } from '@writ/proto/run/v1/budget';
+import type { RetentionService } from '@writ/proto/run/v1/retention';
 import type { RunService } from '@writ/proto/run/v1/run';
 import type { RunStreamService } from '@writ/proto/run/v1/stream';
 import type { WhyService } from '@writ/proto/run/v1/why';
@@ -16,6 +17,7 @@ import { routesOf } from './route.js';
 
 const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityService');
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
+const retention = routesOf<typeof RetentionService>('writ.run.v1.RetentionService');
 const batches = routesOf<typeof BatchService>('writ.run.v1.BatchService');
 const runStreams = routesOf<typeof RunStreamService>('writ.run.v1.RunStreamService');
 const budgets = routesOf<typeof BudgetService>('writ.run.v1.BudgetService');
@@ -72,6 +74,9 @@ export const routes = {
   stopBatch: batches('stopBatch', 'POST', '/v1/batches/{id}:stop'),
 
   addBudget: budgets('addBudget', 'POST', '/v1/runs/{id}/budget:add'),
+
+  getRetention: retention('getRetention', 'GET', '/v1/retention'),
+  setRetention: retention('setRetention', 'PUT', '/v1/retention'),
 
   createSchedule: schedules('createSchedule', 'POST', '/v1/schedules'),
   getSchedule: schedules('getSchedule', 'GET', '/v1/schedules/{id}'),

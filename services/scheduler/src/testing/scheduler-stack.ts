@@ -13,6 +13,7 @@ import {
 import { readConfig, startService, type RunningService } from '@writ/platform';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
+import { RetentionService } from '@writ/proto/run/v1/retention';
 import { BudgetService } from '@writ/proto/run/v1/budget';
 import { RunService } from '@writ/proto/run/v1/run';
 import { RunStreamService } from '@writ/proto/run/v1/stream';
@@ -102,6 +103,7 @@ export class SchedulerStack implements AsyncDisposable {
       WRIT_LOG_LEVEL: process.env['WRIT_TEST_LOG'] ?? 'error',
       WRIT_GRACE_MS: '500',
       WRIT_CANCEL_GRACE_MS: '3000',
+      WRIT_RETENTION_SWEEP_MS: '500',
     };
   }
 
@@ -143,6 +145,12 @@ export class SchedulerStack implements AsyncDisposable {
     const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
     this.channels.push(channel);
     return clientOf(BudgetService, channel);
+  }
+
+  retention(token: FakeToken = {}, at = 0): GrpcClient<typeof RetentionService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(RetentionService, channel);
   }
 
   schedules(token: FakeToken = {}, at = 0): GrpcClient<typeof ScheduleService> {
