@@ -5,7 +5,7 @@ import type { Writing } from './writing.js';
 /** One attempt of a step or call that is being made, or was made and is not recorded yet. */
 export interface LiveAttempt {
   readonly done: Promise<Done | AskFirst>;
-  readonly abort: AbortController;
+  readonly abort: Pick<AbortController, 'abort' | 'signal'>;
   readonly pulse: Pulse;
   readonly writing: Writing;
 }

@@ -1,10 +1,11 @@
 import { CancelledError, type WritError } from '../errors/errors.js';
 import type { Receipt } from './record.js';
 import type { Slot } from './slot.js';
+import { Stopping } from './stopping.js';
 
 /** Whether and why a run is to stop, and what that reached. */
 export class Cancellation {
-  readonly #controller = new AbortController();
+  readonly #stopping = new Stopping();
   /** Steps and calls that were under way and were aborted. */
   readonly stopped = new Set<Slot>();
   /** Steps and calls that were begun by someone who did not live to tell. */
@@ -13,7 +14,7 @@ export class Cancellation {
 
   /** `ctx.signal` */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#stopping.signal;
   }
 
   get requested(): boolean {
@@ -28,12 +29,12 @@ export class Cancellation {
   /** The first reason stays. */
   request(error: WritError): void {
     this.#error ??= error;
-    this.#controller.abort(this.#error);
+    this.#stopping.abort(this.#error);
   }
 
   /** The run goes away from here: whoever listens to `ctx.signal` stops, without the function being told. */
   abort(reason: WritError): void {
-    this.#controller.abort(reason);
+    this.#stopping.abort(reason);
   }
 
   /** @param open what has no end now that the function has ended */

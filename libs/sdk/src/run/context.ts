@@ -19,7 +19,9 @@ export function contextOf(scope: RunScope): Context<Messages> {
   const crypto = seededCrypto(() => executor.lives.seed);
   const context = {
     runId: executor.runId,
-    signal: executor.cancellation.signal,
+    get signal() {
+      return executor.cancellation.signal;
+    },
     log: scope.log,
     get now() {
       return new Date(executor.now);

@@ -10,6 +10,7 @@ import { Pulse } from './pulse.js';
 import type { Done, Failure, Outcome } from './record.js';
 import { deniedBy } from './refusal.js';
 import { verdictOf, type Verdict } from './retry.js';
+import { Stopping } from './stopping.js';
 import type { Performance, Slot } from './slot.js';
 import { Writing } from './writing.js';
 
@@ -24,13 +25,15 @@ export interface Performer {
   spend(amount: Amount): Promise<Spending>;
 }
 
+type Live = Omit<LiveAttempt, 'done'> & { readonly abort: Stopping };
+
 /** The same for every attempt, so that whoever is called can tell a repeat. */
 export const idempotencyKey = (life: string, slot: { name: string; occurrence: number }) =>
   `${life}/${slot.name}#${slot.occurrence}`;
 
 /** Begins one attempt of a step or a call. */
 export function beginAttempt(by: Performer, slot: Slot, perform: Performance, attempt: number): LiveAttempt {
-  const abort = new AbortController();
+  const abort = new Stopping();
   const silenceMs = perform.silenceMs ?? 0;
   const pulse = new Pulse(by.timers, silenceMs, () => abort.abort(silent(slot, silenceMs)));
   const writing = new Writing();
@@ -46,7 +49,7 @@ async function makeAttempt(
   slot: Slot,
   perform: Performance,
   attempt: number,
-  live: Omit<LiveAttempt, 'done'>,
+  live: Live,
 ): Promise<Done | AskFirst> {
   const { abort, pulse, writing } = live;
   const stopTimer =
@@ -56,11 +59,11 @@ async function makeAttempt(
   pulse.listen();
   try {
     const code = runCode(by, slot, perform, attempt, live);
-    const result = await Promise.race([code, aborted(abort.signal)]);
+    const result = await Promise.race([code, abort.rejected()]);
     if ('type' in result) return result;
     return { type: 'completed', attempt, value: encodeValue(result.value), ...streamed(writing) };
   } catch (error) {
-    const outcome = failed(by, slot, perform, attempt, abort.signal.aborted ? abort.signal.reason : error);
+    const outcome = failed(by, slot, perform, attempt, abort.aborted ? abort.reason : error);
     return { ...outcome, ...streamed(writing) };
   } finally {
     stopTimer();
@@ -77,7 +80,9 @@ function runCode(
   { abort, pulse, writing }: Live,
 ): Promise<{ value: unknown } | AskFirst> {
   const ctx = {
-    signal,
+    get signal() {
+      return abort.signal;
+    },
     attempt,
     idempotencyKey: idempotencyKey(by.life, slot),
     log: by.log(slot, attempt),
@@ -86,14 +91,14 @@ function runCode(
     write: (chunk: unknown) => writing.write(chunk),
     spend: (amount: Amount) => by.spend(amount),
   };
-  return insideStep({ runId: by.runId, step: slot.name, signal }, () => perform.attempt(ctx, slot));
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
+  const about = {
+    runId: by.runId,
+    step: slot.name,
+    get signal() {
+      return abort.signal;
+    },
+  };
+  return insideStep(about, () => perform.attempt(ctx, slot));
 }
 
 const streamed = ({ count }: Writing) => (count > 0 ? { streamed: count } : {});

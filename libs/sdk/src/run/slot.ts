@@ -70,7 +70,7 @@ export class Slot implements Key {
   approval: string | undefined;
   /** The approval ended without a yes: this is how the call ends. */
   refusal: Done | undefined;
-  abort: AbortController | undefined;
+  abort: Pick<AbortController, 'abort' | 'signal'> | undefined;
   /** How an update came out, as soon as its handler has ended. */
   answer: Done | undefined;
   #settle!: (outcome: Outcome) => void;
