@@ -91,7 +91,12 @@ async function startReplica(like: number): Promise<{ pid: number; kill: () => vo
   return { pid: replica.pid as number, kill: () => void replica.kill('SIGKILL') };
 }
 
-async function peopleOf(stack: OwnStack, folder: string): Promise<{ person: Rest; keyFile: string }> {
+/** A tenant with a person who may do everything, and an agent's key. @param holds what the agent may do */
+export async function peopleOf(
+  stack: OwnStack,
+  folder: string,
+  holds: readonly string[] = ['run.*', 'worker.connect'],
+): Promise<{ person: Rest; keyFile: string }> {
   const operator = new Rest(stack.url, stack.operator);
   const { id: tenant } = await operator.post<{ id: string }>('/v1/tenants', { name: 'bench' });
   const [personKey, agentKey] = [newKeyPair(), newKeyPair()];
@@ -105,7 +110,7 @@ async function peopleOf(stack: OwnStack, folder: string): Promise<{ person: Rest
   const { agent } = await person.post<{ agent: { id: string } }>('/v1/agents', {
     name: 'bench',
     jwk: JSON.stringify(agentKey.publicJwk),
-    capabilities: [{ actions: ['run.*', 'worker.connect'] }],
+    capabilities: [{ actions: holds }],
   });
   const keyFile = path.join(folder, 'agent.key.json');
   await writeFile(keyFile, JSON.stringify({ client_id: agent.id, jwk: agentKey.jwk }), { mode: 0o600 });

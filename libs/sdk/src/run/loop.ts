@@ -3,6 +3,7 @@ import type { LoopOptions, Turned } from '../define/context.js';
 import { WritError } from '../errors/errors.js';
 import { assertNotInStep, insideTurn, nameInTurn } from './inside.js';
 import { keyText, loopPrefix } from './record.js';
+import { rest } from './rest.js';
 import { valueOf } from './steps.js';
 import type { RunScope } from './scope.js';
 
@@ -102,8 +103,11 @@ class Generations {
     if (turn === 1) encodeBytes(state); // what cannot be kept is told now, and not a thousand turns later
     const { executor } = this.scope;
     // What goes on beside the turns is still to be settled: another time.
-    if (executor.open().some(({ name }) => name.startsWith(this.prefix))) return state;
+    if (this.leftOpen()) return state;
     if (!this.wanted && !(this.isCaughtUp() && this.scope.endsGeneration(this.written()))) return state;
+    // What a turn left behind may have come to its next command with the same entry: it goes first.
+    await rest();
+    if (this.leftOpen()) return state;
     const value = state === undefined ? undefined : encodeBytes(state);
     this.stateBytes = value?.length ?? 0;
     if (!this.wanted && !this.scope.endsGeneration(this.written())) return state;
@@ -113,6 +117,10 @@ class Generations {
     valueOf(await executor.issue({ kind: 'loop', name, occurrence, wish }).outcome);
     executor.tally.forget(this.prefix);
     return this.begun(decoded(value) as S);
+  }
+
+  private leftOpen(): boolean {
+    return this.scope.executor.open().some(({ name }) => name.startsWith(this.prefix));
   }
 
   /** What the function asks for next is in no record, also not as something that it waits for. */
