@@ -1,3 +1,4 @@
+import { isPlain } from '../codec/plain.js';
 import { WritError } from '../errors/errors.js';
 
 /** Small values by which a run is found: text of at most 200 characters, numbers, true or false. Names: a letter, then letters, digits, `_` and `-`. */
@@ -13,7 +14,7 @@ export function checkAttributes(given: AttributeChanges, clearing: boolean): voi
   if (entries.length > 16) throw bad(`there are ${entries.length} attributes; at most 16 are set at once`);
   for (const [key, value] of entries) {
     if (!name.test(key)) throw bad(`'${key.slice(0, 80)}' cannot be the name of an attribute`);
-    const short = typeof value === 'string' && value.length <= 200;
+    const short = typeof value === 'string' && value.length <= 200 && isPlain(value);
     if (!short && typeof value !== 'boolean' && !Number.isFinite(value) && !(value === null && clearing))
       throw bad(`the attribute '${key}' must be text of at most 200 characters, a number, true or false`);
   }

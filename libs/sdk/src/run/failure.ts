@@ -1,18 +1,19 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
+import { plain } from '../codec/plain.js';
 import { DeniedError, WritError } from '../errors/errors.js';
 import { errorOf } from '../errors/error-of.js';
 import type { Failure } from './record.js';
 
 /** What is kept of anything that was thrown. */
 export function failureOf(error: unknown): Failure {
-  if (!(error instanceof Error) && !WritError.is(error)) return { code: 'error', message: describe(error) };
+  if (!(error instanceof Error) && !WritError.is(error)) return { code: 'error', message: plain(describe(error)) };
   const details = WritError.is(error) ? detailsOf(error) : foreignDetails(error);
   const encoded = Object.keys(details).length > 0 ? tryEncode(details) : undefined;
   return {
-    code: WritError.is(error) ? error.code : 'error',
-    message: error.message,
+    code: WritError.is(error) ? plain(error.code) : 'error',
+    message: plain(error.message),
     ...(encoded ? { details: encoded } : {}),
-    ...(error.stack ? { stack: error.stack } : {}),
+    ...(error.stack ? { stack: plain(error.stack) } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { StepContext } from '../define/context.js';
 import type { Retry } from '../define/workflow.js';
+import { isPlain } from '../codec/plain.js';
 import { WritError } from '../errors/errors.js';
 import { keyText, type Bytes, type Done, type Key, type Outcome, type RetryPolicy, type Wish } from './record.js';
 import type { AskFirst } from './attempts.js';
@@ -43,6 +44,10 @@ const maxNameLength = 256;
 function checkName(name: string): void {
   if (typeof name !== 'string' || name.length === 0 || name.length > maxNameLength)
     throw new WritError(`a name has 1 to ${maxNameLength} characters, not '${String(name).slice(0, 20)}'`, {
+      code: 'input.invalid',
+    });
+  if (!isPlain(name))
+    throw new WritError(`a name is text: ${JSON.stringify(name).slice(0, 40)} holds U+0000, or half of a character`, {
       code: 'input.invalid',
     });
 }
