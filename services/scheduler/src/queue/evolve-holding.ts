@@ -27,7 +27,9 @@ export function givesSlot(run: RunRecord, { index, commit, timeMs }: At, standin
   holding.sinceMs = timeMs;
   if (standing === 'gone') index.queues.drop(run);
   const given = holding.admitted ? standing : 'gone';
-  if (index.noting) index.notes.push({ commit, type: 'gives', run, holding, standing: given });
+  if (!index.noting) return;
+  holding.giving = true;
+  index.notes.push({ commit, type: 'gives', run, holding, standing: given });
 }
 
 /** Something that it waited for came true. */

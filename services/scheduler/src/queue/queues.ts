@@ -17,6 +17,8 @@ export interface Holding {
   slot: boolean;
   /** Since when it has not had the slot that it needs. */
   sinceMs: number;
+  /** Not recorded: that it gave its slot back is not in the ledger yet. */
+  giving: boolean;
 }
 
 /** A queue as a partition knows it. */
@@ -76,7 +78,7 @@ export class Queues {
   }
 
   take(run: RunRecord, { key, cost = 1, priority = 0 }: Ticket, sinceMs: number): void {
-    this.holdings.set(run, { key, cost, priority, admitted: false, slot: false, sinceMs });
+    this.holdings.set(run, { key, cost, priority, admitted: false, slot: false, sinceMs, giving: false });
   }
 
   drop(run: RunRecord): void {
@@ -120,10 +122,10 @@ export class Queues {
   }
 
   snapshot(): Json {
-    const rows = Array.from(this.holdings, ([{ tenant, id }, holding]) => [tenant, id, holding]);
+    const rows = Array.from(this.holdings, ([{ tenant, id }, holding]) => [tenant, id, { ...holding, giving: false }]);
     return {
       queues: Array.from(this.known.values(), (queue) => ({ ...queue })),
-      holdings: rows.map(([tenant, id, holding]) => [tenant, id, { ...(holding as Holding) }]),
+      holdings: rows,
       spent: Array.from(this.spent, ([name, spent]) => [name, [...spent]]),
     } as unknown as Json;
   }

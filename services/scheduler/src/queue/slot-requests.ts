@@ -43,6 +43,8 @@ type Said = readonly [run: RunRecord, holding: Holding | undefined, standing: St
 /** What one partition asks of the homes of its runs' queues, and what it does with what it gets. Nothing of it is state. */
 export class SlotRequests {
   private readonly wanting = new Set<RunRecord>();
+  /** Those that will, once it is in the ledger that they gave back what they had. */
+  private readonly later = new Set<RunRecord>();
   /** Admitted, and not yet recorded. */
   private readonly admitting = new Set<RunRecord>();
   private readonly talks = new Map<number, Talk>();
@@ -63,14 +65,19 @@ export class SlotRequests {
   /** The run could go on. */
   want(run: RunRecord): void {
     if (this.wanting.has(run) || this.admitting.has(run)) return;
+    const holding = this.parts.index.queues.of(run);
+    if (holding?.giving) return void this.later.add(run);
     this.wanting.add(run);
-    this.tell(run, this.parts.index.queues.of(run)?.admitted ? 'resumes' : 'wants');
+    this.tell(run, holding?.admitted ? 'resumes' : 'wants');
   }
 
   /** It has less than before, or does not want to go on any more. */
   gives(run: RunRecord, standing: 'parked' | 'gone'): void {
+    const holding = this.parts.index.queues.of(run);
+    if (holding) holding.giving = false;
     this.wanting.delete(run);
     this.tell(run, standing);
+    if (this.later.delete(run) && holding) this.want(run);
   }
 
   /** It goes on without a slot: what stops does not stand in line. */

@@ -156,6 +156,11 @@ class Node {
     return { partition, epoch, model, commit: () => this.acked, execute } as unknown as PartitionHandle;
   }
 
+  /** A timer of a run is due, whatever is in the ledger by now. */
+  due(run: RunRecord): void {
+    if (!run.live && run.idle) this.dispatch(run);
+  }
+
   /** As its worker would report it. */
   step(run: RunRecord, what: 'end' | 'park'): void {
     if (!run.live) this.fake.assign(run.id);
@@ -229,6 +234,7 @@ async function life(seed: number): Promise<void> {
     for (const parked of node.runs())
       if (parked.idle && parked.opens.length > 0 && dice.upTo(2))
         void node.send(parked.id, { type: 'message', message: 'm', content: {} }).catch(() => undefined);
+    for (const parked of node.runs()) if (dice.upTo(3) === 0) node.due(parked);
     if (dice.upTo(3)) node.ack();
   };
   for (let i = 0; i < 120; i++) {
