@@ -1041,6 +1041,25 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
   },
+  {
+    id: 'run.not_deterministic',
+    promise:
+      'code that takes the clock, chance or a changing order is paused with the place, and ctx.now and ctx.crypto are not',
+  },
+  {
+    id: 'run.names',
+    promise:
+      'steps of one name are told apart by their turn, a name may be any text, and what is no text is refused where it is given',
+  },
+  {
+    id: 'run.unfit_words',
+    promise: 'an error whose words are no text ends its step like any other, and holds up no worker',
+  },
+  { id: 'run.many_children', promise: 'a run may have a thousand children, and not one more than its limits say' },
+  {
+    id: 'run.ended_takes_nothing',
+    promise: 'a run that was to start in the past starts at once, and one that has ended takes no message',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {
