@@ -5,6 +5,7 @@ import type { Model, Outcome } from './model.js';
 import type { Case } from './program.js';
 import type { Stage } from './stage.js';
 
+import { checkStreams } from './streams.js';
 /** A program that is over for who awaited it. */
 export interface Ended {
   readonly case: Case;
@@ -55,7 +56,8 @@ export async function checkRuns(stage: Stage, ended: readonly Ended[]): Promise<
     ),
   );
   const events = [...record.values()].reduce((sum, { length }) => sum + length, 0);
-  return { broken: [...missing, ...broken], events };
+  const streams = await checkStreams(stage.people.person, record);
+  return { broken: [...missing, ...broken, ...checkNarrow(record), ...streams.broken], events };
 }
 
 function checkOutcome({ case: each, model, state, outcome }: Ended): string[] {

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { FatalError, TimeoutError, WritError, workflow, type Context, type StepContext } from '@writ/sdk';
 import { childOf } from './model.js';
 import type { Program } from './program.js';
+import { written } from './streams.js';
 
 const input = z.object({ program: z.custom<Program>() });
 
@@ -53,7 +54,8 @@ async function interpret(ctx: Inside, part: Program): Promise<unknown> {
 
 /** Own code with an effect that is counted outside, by its idempotency key. */
 function perform({ name, failures, ms }: Extract<Program, { op: 'step' }>) {
-  return async ({ attempt, idempotencyKey, signal }: StepContext): Promise<string> => {
+  return async ({ attempt, idempotencyKey, signal, write }: StepContext): Promise<string> => {
+    for (const chunk of written(name)) void write(chunk);
     process.stdout.write(`performed ${attempt} ${idempotencyKey}\n`);
     if (ms > 0) await delay(ms, undefined, { signal });
     if (attempt <= failures) throw new WritError('as the program says', { code: 'planned.step', retryable: true });
