@@ -1060,6 +1060,10 @@ export const requirements: readonly Requirement[] = [
     id: 'run.ended_takes_nothing',
     promise: 'a run that was to start in the past starts at once, and one that has ended takes no message',
   },
+  {
+    id: 'run.unknown_message',
+    promise: 'a message of a name that the code of all workers here does not take is refused, and says which it takes',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -569,6 +569,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.Kind.KIND_SET": "Attributes of the run. Name: `attributes`.",
   "writ.worker.v1.Kind.KIND_STEP": "Own code: `ctx.step`.",
   "writ.worker.v1.Kind.KIND_UPDATE": "An update that the run accepted.",
+  "writ.worker.v1.MessageNames": "Names of the messages that a workflow takes.",
   "writ.worker.v1.Pending.due": "Step or call: the next attempt is due now; no `retry` entry will come for it.",
   "writ.worker.v1.Pending.failures": "Step or call: attempts that failed so far; the next is one more.",
   "writ.worker.v1.Progress": "What an earlier attempt of a step or call said last about itself.",
@@ -645,5 +646,6 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.WorkerService.Connect": "Serves runs of the tenant of the token. See the narrative above.",
   "writ.worker.v1.WorkerService.ReadValue": "Reads a value by its reference. Refused with `run.value_not_found` for a value of another tenant, too.",
   "writ.worker.v1.WorkerService.UploadValue": "Stores one value that is too large for a frame; the chunks are concatenated. The reference is good only within the tenant.",
+  "writ.worker.v1.WorkflowCode.messages": "What is sent to its runs is held against these; absent: it may be anything.",
   "writ.worker.v1.WorkflowCode.version": "As the author gave it; empty if he gave none. Runs that are pinned to a version go to workers with exactly that one."
 };

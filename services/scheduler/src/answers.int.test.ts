@@ -115,6 +115,18 @@ describe('a run that answers', () => {
   });
 });
 
+test('a message that no code takes, or that is too large, is refused', async () => {
+  stack.worker({ wallet }, { messages: ['close'] });
+  const id = await started();
+  expect(await query(id)).toBe(100);
+  const unknown = { code: 'run.unknown_message' };
+  await expect(runs.sendMessage({ id, message: 'clsoe' })).rejects.toMatchObject(unknown);
+  await expect(runs.startRun({ workflow: 'wallet', send: { message: 'clsoe' } })).rejects.toMatchObject(unknown);
+  const data = json('x'.repeat(5 * 1024 * 1024));
+  await expect(runs.sendMessage({ id, message: 'close', data })).rejects.toMatchObject({ code: 'request.too_large' });
+  expect(await close(id)).toBe(100);
+});
+
 test('a message goes with a start, in one commit, and once under its key', async () => {
   stack.worker({ wallet });
   const send = { message: 'close', idempotencyKey: 'once' };

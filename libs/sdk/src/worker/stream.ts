@@ -91,7 +91,11 @@ export class WorkerStream implements Stream {
   /** Serves until the stream ends. @throws WritError where the server ended it with one */
   async serve(): Promise<void> {
     const { queue, concurrency, tools, workflows } = this.offer;
-    const code = [...workflows.values()].map(({ name, version }) => ({ name, version: version ?? '' }));
+    const code = [...workflows.values()].map(({ name, version, messages = {} }) => ({
+      name,
+      version: version ?? '',
+      messages: { names: Object.keys(messages) },
+    }));
     const hello = {
       worker: `${hostname()}/${process.pid}`,
       queue,

@@ -2,7 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { checkerOf, type Caller } from '@writ/api';
 import type { CommandResult } from '@writ/ledger';
 import { SendMessageRequestSchema, type SendMessageRequest } from '@writ/proto/run/v1/run';
+import { refuse } from '@writ/ledger/domain';
 import type { RunCommand } from '../run/run.commands.js';
+import type { RunRecord } from '../run/run-record.js';
 import type { Scheduler } from '../scheduler.js';
 import { may } from './may.js';
 import { readPayload } from './payload.js';
@@ -19,7 +21,7 @@ type Send = (caller: Caller, run: string, command: RunCommand, key: string) => P
 /** Messages that callers send: one, or many of which each is sent or refused by itself. */
 export class Sends {
   constructor(
-    private readonly scheduler: Pick<Scheduler, 'values' | 'log'>,
+    private readonly scheduler: Pick<Scheduler, 'values' | 'log' | 'owners' | 'sessions'>,
     private readonly send: Send,
   ) {}
 
@@ -58,7 +60,23 @@ export class Sends {
     rules?.(request);
     may(caller, 'run.send', request.id);
     const { message, data, jsonData } = request;
+    const run = this.scheduler.owners.find(caller.tenant, request.id);
+    if (run) refuseUnknown(this.scheduler, run, message);
     const content = await readPayload(this.scheduler.values, caller.tenant, data, jsonData);
     return { type: 'message', message, content };
   }
+}
+
+/** As far as is known here: of runs whose partition is here, and of code that workers here have. @throws DomainError `run.unknown_message` */
+export function refuseUnknown(
+  { sessions }: Pick<Scheduler, 'sessions'>,
+  { tenant, queue, workflow }: Pick<RunRecord, 'tenant' | 'queue' | 'workflow'>,
+  message: string,
+): void {
+  const others = sessions.declared.others(tenant, queue, workflow, message);
+  if (!others) return;
+  const takes = others.length > 0 ? `only ${others.join(', ')}` : 'none at all';
+  throw refuse('run.unknown_message', `the workflow '${workflow}' takes no message '${message}', ${takes}`, {
+    message,
+  });
 }

@@ -15,6 +15,7 @@ import type { Scheduler } from '../scheduler.js';
 import { limitsOf } from './limits.js';
 import { may } from './may.js';
 import { readPayload } from './payload.js';
+import { refuseUnknown } from './sends.js';
 import type { Restarts } from './restarts.js';
 import { problemOf } from './problem.js';
 import { startAs } from './start-as.js';
@@ -95,13 +96,15 @@ export class Starts {
       ...(request.priority !== 0 && { priority: request.priority }),
       ...(request.onConflict === 'attach' && { attach: true }),
       ...(fork && { kept: fork.kept }),
-      ...(request.send && { send: await this.message(request.send, run, caller) }),
+      ...(request.send && { send: await this.message(request.send, { run, queue, workflow }, caller) }),
       ...(trace !== undefined && { trace }),
     };
   }
 
-  private async message({ message, data, jsonData, idempotencyKey: key }: FirstMessage, run: string, caller: Caller) {
+  private async message({ message, data, jsonData, idempotencyKey: key }: FirstMessage, to: Sent, caller: Caller) {
+    const { run, queue, workflow } = to;
     may(caller, 'run.send', run);
+    refuseUnknown(this.scheduler, { tenant: caller.tenant, queue, workflow }, message);
     const content = await readPayload(this.scheduler.values, caller.tenant, data, jsonData);
     return { message, content, key };
   }
@@ -129,6 +132,12 @@ function below({ depth, budget }: RunFacts): number {
   const most = Math.min(mostDepth, budget?.maxDepth ?? mostDepth);
   if (depth < most) return depth + 1;
   throw refuse('run.too_deep', `its parent stands ${depth} levels below the first run, and ${most} is the most`);
+}
+
+interface Sent {
+  run: string;
+  queue: string;
+  workflow: string;
 }
 
 function problem(reason: unknown, log: Logger) {

@@ -93,6 +93,12 @@ export class Owners {
     return Array.from(this.owned.values(), ({ owner }) => owner);
   }
 
+  /** A run of a partition that is here. */
+  find(tenant: string, run: string): RunRecord | undefined {
+    const owned = this.owned.get(schedulerPartition(tenant, run));
+    return owned && recordOf(owned.owner, { tenant, run });
+  }
+
   sessionGone(session: string): void {
     for (const { owner } of this.owned.values()) owner.sessionGone(session);
   }

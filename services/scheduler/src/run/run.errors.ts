@@ -46,6 +46,11 @@ export const runErrors = {
     hint: 'start a worker that serves the workflow on the queue of the run',
   },
   'run.replay_failed': { status: 502, title: 'The worker did not report on the replay', retry: true },
+  'run.unknown_message': {
+    status: 409,
+    title: 'The workflow takes no message of this name',
+    hint: 'its code declares what may be sent to its runs; start workers with newer code first',
+  },
   'run.no_handler': { status: 409, title: 'The run does not handle this' },
   'run.no_answer': {
     status: 503,

@@ -27,6 +27,8 @@ export interface TestWorkerOptions {
   queue?: string;
   concurrency?: number;
   version?: string;
+  /** Which messages its workflows take; by default it does not say. */
+  messages?: string[];
 }
 
 /** The smallest worker that speaks the protocol by the book. It shares no code with the SDK, so that the two check each other. */
@@ -56,7 +58,11 @@ export class TestWorker {
         worker: 'test',
         queue: options.queue ?? '',
         concurrency: options.concurrency ?? 0,
-        workflows: Object.keys(options.workflows).map((name) => ({ name, version: options.version ?? '' })),
+        workflows: Object.keys(options.workflows).map((name) => ({
+          name,
+          version: options.version ?? '',
+          ...(options.messages && { messages: { names: options.messages } }),
+        })),
       },
     });
     this.closed = this.listen();

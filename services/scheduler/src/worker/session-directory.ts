@@ -4,6 +4,7 @@ import type { Demand, Dispatcher, Offered, WorkerDirectory } from '../partition/
 import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Journal } from '../run/journal.js';
 import type { Question } from './consults.js';
+import { Declared } from './declared.js';
 import {
   RemoteSessions,
   type Consulted,
@@ -65,6 +66,8 @@ interface Copied extends ReplayTask {
 export class SessionDirectory implements WorkerDirectory, Outlet {
   private readonly sessions = new Map<string, { session: Session; subscriptions: Subscription[] }>();
   private readonly offers = new Map<string, Offer>();
+  /** Which messages the code of the workers here takes. */
+  readonly declared = new Declared();
   private readonly announced = new Set<string>();
   private readonly remote: RemoteSessions;
   private readonly available: Subscription;
@@ -101,6 +104,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
       },
     });
     this.sessions.set(session.id, { session, subscriptions: [subscription, questions] });
+    this.declared.add(session);
     for (const offered of offersOf(session)) this.offer(offered).sessions.push(session);
     this.roomy(session);
   }
@@ -109,6 +113,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   close(session: Session): void {
     for (const subscription of this.sessions.get(session.id)?.subscriptions ?? []) subscription.unsubscribe();
     this.sessions.delete(session.id);
+    this.declared.remove(session);
     for (const offered of offersOf(session)) this.withdraw(offered, session);
     this.links.gone(session.id);
     if (!this.nc.isClosed()) this.nc.publish(goneSubject, session.id);
@@ -270,7 +275,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
 
 function* offersOf({ tenant, queue, workflows, actor }: Session): Iterable<Offered> {
   const { principal } = actor;
-  for (const [workflow, version] of workflows) {
+  for (const [workflow, { version }] of workflows) {
     yield { tenant, queue, workflow, principal };
     if (version !== '') yield { tenant, queue, workflow: codeOf(workflow, version), principal };
   }

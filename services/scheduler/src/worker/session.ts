@@ -8,6 +8,7 @@ import type {
   Hello,
   Report,
   TaskSchema,
+  WorkflowCode,
 } from '@writ/proto/worker/v1/worker';
 import type { ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Beat, ReportItem } from '../run/run.commands.js';
@@ -80,7 +81,7 @@ export class Session {
   private readonly links: SessionLinks;
   private readonly log: Logger;
   readonly queue: string;
-  readonly workflows: ReadonlyMap<string, string>;
+  readonly workflows: ReadonlyMap<string, WorkflowCode>;
   readonly worker: string;
   /** Somebody looked here for a slot and found none: they are told when there is one. */
   wanted = false;
@@ -108,7 +109,7 @@ export class Session {
     this.tenant = tenant;
     this.actor = actor;
     this.queue = hello.queue || 'default';
-    this.workflows = new Map(hello.workflows.map(({ name, version }) => [name, version]));
+    this.workflows = new Map(hello.workflows.map((code) => [code.name, code]));
     this.worker = hello.worker;
     this.concurrency = hello.concurrency || 100;
     this.token = token;
@@ -153,17 +154,14 @@ export class Session {
       case 'unused':
         this.unreserve();
         return this.roomy();
-      case 'activate':
+      case 'activate': {
         if (this.reserved > 0) this.reserved--;
         else if (this.leased > 0) this.leased--;
-        this.held.set(task.attempt, {
-          partition: task.partition,
-          run: task.run,
-          life: lifeOf(task.run, task.started),
-          active: true,
-        });
+        const { partition, run } = task;
+        this.held.set(task.attempt, { partition, run, life: lifeOf(run, task.started), active: true });
         this.active++;
         break;
+      }
       case 'entry': {
         const held = this.held.get(task.attempt);
         if (!held) return; // released, and its owner will hear of it

@@ -139,7 +139,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/worker/v1/worker.proto.
  */
 export const file_writ_worker_v1_worker: GenFile = /*@__PURE__*/
-  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIp4CCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCRImCgZkZWx0YXMYKCADKAsyFi53cml0Lndvcmtlci52MS5EZWx0YXMSMAoJY29uc3VsdGVkGAcgAygLMh0ud3JpdC53b3JrZXIudjEuQ29uc3VsdFJlc3VsdCKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiLQoMV29ya2Zsb3dDb2RlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSLmAgoGUmVwb3J0Eg8KB2F0dGVtcHQYASABKAkSKQoIY29tbWFuZHMYAiADKAsyFy53cml0Lndvcmtlci52MS5Db21tYW5kEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEjIKCWNhbmNlbGxlZBgFIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRIABIuCghkaXZlcmdlZBgGIAEoCzIaLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2VIABIMCgRpZGxlGAcgASgIEg8KB2VudHJpZXMYCCABKA0SDwoHdW5kb2luZxgJIAMoCRIuCgdyZWNlaXB0GAogASgLMh0ud3JpdC53b3JrZXIudjEuQ2FuY2VsUmVjZWlwdEIFCgNlbmQiywUKB0NvbW1hbmQSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEioKCWNvbXBsZXRlZBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASLQoGZmFpbGVkGAUgASgLMhsud3JpdC53b3JrZXIudjEuU3RlcEZhaWx1cmVIABIuCgloZWFydGJlYXQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUICGAFIABImCgVzbGVlcBgHIAEoCzIVLndyaXQud29ya2VyLnYxLlNsZWVwSAASKwoEd2FpdBgIIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRNZXNzYWdlSAASIgoDYXNrGAkgASgLMhMud3JpdC53b3JrZXIudjEuQXNrSAASKwoFc3RhcnQYCiABKAsyGi53cml0Lndvcmtlci52MS5TdGFydENoaWxkSAASLAoGcmVzdWx0GAsgASgLMhoud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdEgAEiUKBGVtaXQYDCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEiQKBGJlYXQYDSABKAsyFC53cml0Lndvcmtlci52MS5CZWF0SAASKAoFYWJvcnQYDiABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFcGF0Y2gYDyABKAhIABIrCgRqb2luGBAgASgLMhsud3JpdC53b3JrZXIudjEuV2FpdFJlc3VsdHNIABImCgNzZXQYMiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoEbG9vcBgUIAEoCzIULndyaXQud29ya2VyLnYxLlR1cm5IABIQCghzdHJlYW1lZBgoIAEoBEIGCgR3aGF0IjoKBFR1cm4SDAoEdHVybhgBIAEoDRIkCgVzdGF0ZRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlInkKBkRlbHRhcxIPCgdhdHRlbXB0GAEgASgJEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIOCgZudW1iZXIYBCABKA0SDgoGbWFraW5nGAUgASgJEgwKBGZyb20YBiABKAQSDgoGY2h1bmtzGAcgAygMIn8KBEJlYXQSDwoHYXR0ZW1wdBgBIAEoDRIQCghsZWFzZV9tcxgCIAEoBBIrCgZwb2xpY3kYAyABKAsyGy53cml0Lndvcmtlci52MS5SZXRyeVBvbGljeRInCghwcm9ncmVzcxgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIp4BCgtTdGVwRmFpbHVyZRIPCgdhdHRlbXB0GAEgASgNEiYKBWVycm9yGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZRIRCglyZXRyeWFibGUYAyABKAgSKwoGcG9saWN5GAQgASgLMhsud3JpdC53b3JrZXIudjEuUmV0cnlQb2xpY3kSFgoOcmV0cnlfYWZ0ZXJfbXMYBSABKAQingEKC1JldHJ5UG9saWN5EhAKCGF0dGVtcHRzGAEgASgNEhAKCGRlbGF5X21zGAIgASgEEg4KBmZhY3RvchgDIAEoARIUCgxtYXhfZGVsYXlfbXMYBCABKAQSDgoGaml0dGVyGAUgASgBEhQKDGluY3JlbWVudF9tcxgGIAEoBBIQCgh0b3RhbF9tcxgHIAEoBBINCgVwYXVzZRgIIAEoCCI4CgVTbGVlcBIVCgtkdXJhdGlvbl9tcxgBIAEoBEgAEg8KBWF0X21zGAIgASgDSABCBwoFdW50aWwiMgoLV2FpdE1lc3NhZ2USDwoHbWVzc2FnZRgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEImcKA0FzaxIsCghxdWVzdGlvbhgBIAEoCzIYLndyaXQud29ya2VyLnYxLlF1ZXN0aW9uSAASFQoLYXBwcm92YWxfaWQYAiABKAlIABISCgp0aW1lb3V0X21zGAMgASgEQgcKBWFib3V0IrsBCghRdWVzdGlvbhINCgV0aXRsZRgBIAEoCRIlCgZkZXRhaWwYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIlCgZzY2hlbWEYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRIRCglhcHByb3ZlcnMYBCADKAkSEQoJcmVtaW5kX21zGAUgAygEEiwKCGVzY2FsYXRlGAYgAygLMhoud3JpdC53b3JrZXIudjEuRXNjYWxhdGlvbiIqCgpFc2NhbGF0aW9uEhAKCGFmdGVyX21zGAEgASgEEgoKAnRvGAIgAygJIpoCCgpTdGFydENoaWxkEg4KBnJ1bl9pZBgBIAEoCRIQCgh3b3JrZmxvdxgCIAEoCRIkCgVpbnB1dBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXF1ZXVlGAQgASgJEiQKBWdyYW50GAUgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDgoGYXR0YWNoGAYgASgIEhoKEmNhbmNlbF93aXRoX3BhcmVudBgHIAEoCBIPCgd2ZXJzaW9uGDwgASgJEg4KBnBpbm5lZBg9IAEoCBILCgNrZXkYKCABKAkSEAoIcHJpb3JpdHkYKSABKAUSIwoGbGltaXRzGB4gASgLMhMud3JpdC5ydW4udjEuTGltaXRzIjAKCldhaXRSZXN1bHQSDgoGcnVuX2lkGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKAQiQAoLV2FpdFJlc3VsdHMSDwoHcnVuX2lkcxgBIAMoCRIMCgRuZWVkGAIgASgNEhIKCnRpbWVvdXRfbXMYAyABKAQibwoPQ29ubmVjdFJlc3BvbnNlEigKB3dlbGNvbWUYASABKAsyFy53cml0Lndvcmtlci52MS5XZWxjb21lEiMKBXRhc2tzGAIgAygLMhQud3JpdC53b3JrZXIudjEuVGFzaxINCgVkcmFpbhgDIAEoCCJNCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAkSGAoQbWF4X2lubGluZV9ieXRlcxgCIAEoBBIXCg9tYXhfdmFsdWVfYnl0ZXMYAyABKAQilAIKBFRhc2sSLAoIYWN0aXZhdGUYASABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZUgAEi4KB2pvdXJuYWwYAiABKAsyGy53cml0Lndvcmtlci52MS5Kb3VybmFsUGFydEgAEigKBnJlc3VtZRgDIAEoCzIWLndyaXQud29ya2VyLnYxLlJlc3VtZUgAEiYKBWV2aWN0GAQgASgLMhUud3JpdC53b3JrZXIudjEuRXZpY3RIABIoCgZyZXBsYXkYBSABKAsyFi53cml0Lndvcmtlci52MS5SZXBsYXlIABIqCgdjb25zdWx0GAYgASgLMhcud3JpdC53b3JrZXIudjEuQ29uc3VsdEgAQgYKBHRhc2si6QIKCEFjdGl2YXRlEg8KB2F0dGVtcHQYASABKAkSDgoGcnVuX2lkGAIgASgJEhAKCHdvcmtmbG93GAMgASgJEiQKBWlucHV0GAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSFQoNc3RhcnRlZF9hdF9tcxgFIAEoAxImCgdqb3VybmFsGAYgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnkSFgoOam91cm5hbF9sZW5ndGgYByABKA0SKAoHcGVuZGluZxgIIAMoCzIXLndyaXQud29ya2VyLnYxLlBlbmRpbmcSJQoEaW5mbxgJIAEoCzIXLndyaXQud29ya2VyLnYxLlJ1bkluZm8SKgoIcHJvZ3Jlc3MYCiADKAsyGC53cml0Lndvcmtlci52MS5Qcm9ncmVzcxIiCgRrZXB0GAsgAygLMhQud3JpdC53b3JrZXIudjEuS2VwdBIMCgRsaWZlGAwgASgJIjcKBEtlcHQSDAoEbGlmZRgBIAEoCRIPCgdlbnRyaWVzGAIgASgNEhAKCHVudGlsX21zGAMgASgDIlIKCFByb2dyZXNzEgwKBG5hbWUYASABKAkSEgoKb2NjdXJyZW5jZRgCIAEoDRIkCgV2YWx1ZRgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIpUBCgdSdW5JbmZvEg0KBXF1ZXVlGAEgASgJEhEKCXByaW5jaXBhbBgCIAEoCRIUCgxvbl9iZWhhbGZfb2YYAyADKAkSDgoGcGFyZW50GAQgASgJEg0KBWRlcHRoGAUgASgNEiQKBWdyYW50GAYgASgLMhUud3JpdC53b3JrZXIudjEuR3JhbnQSDQoFdHJhY2UYByABKAkiOwoFR3JhbnQSMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwud3JpdC5pZGVudGl0eS52MS5DYXBhYmlsaXR5IkYKC0pvdXJuYWxQYXJ0Eg8KB2F0dGVtcHQYASABKAkSJgoHZW50cmllcxgCIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5IkEKBlJlc3VtZRIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSLaAwoFRW50cnkSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg8KB3RpbWVfbXMYBCABKAMSEgoIcmVjb3JkZWQYBSABKAhIABIqCgljb21wbGV0ZWQYBiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgHIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIPCgVmaXJlZBgIIAEoCEgAEhMKCXRpbWVkX291dBgJIAEoCEgAEg8KBXJldHJ5GAogASgNSAASEQoHc3RhcnRlZBgLIAEoCUgAEioKCGFuc3dlcmVkGAwgASgLMhYud3JpdC53b3JrZXIudjEuQW5zd2VySAASEAoGY2FuY2VsGA0gASgJSAASLAoIYWNjZXB0ZWQYDiABKAsyGC53cml0Lndvcmtlci52MS5BY2NlcHRlZEgAEigKBmpvaW5lZBgPIAEoCzIWLndyaXQud29ya2VyLnYxLkpvaW5lZEgAEiQKBGxvb3AYFCABKAsyFC53cml0Lndvcmtlci52MS5UdXJuSABCCQoHb3V0Y29tZSI/CghBY2NlcHRlZBIOCgZ1cGRhdGUYASABKAkSIwoEZGF0YRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlIjQKBkpvaW5lZBIqCghjaGlsZHJlbhgBIAMoCzIYLndyaXQud29ya2VyLnYxLkNoaWxkRW5kImgKCENoaWxkRW5kEioKCWNvbXBsZXRlZBgBIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAIgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAQgUKA2VuZCKAAQoGQW5zd2VyEhAKCGFwcHJvdmVkGAEgASgIEiQKBXZhbHVlGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSCgoCYnkYAyABKAkSDQoFYXRfbXMYBCABKAMSEwoLYXBwcm92YWxfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJIm4KB1BlbmRpbmcSIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEhAKCGZhaWx1cmVzGAQgASgNEgsKA2R1ZRgFIAEoCCLtAQoFRXZpY3QSDwoHYXR0ZW1wdBgBIAEoCRIsCgZyZWFzb24YAiABKA4yHC53cml0Lndvcmtlci52MS5FdmljdC5SZWFzb24SDgoGZGV0YWlsGAMgASgJIpQBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEAoMUkVBU09OX0VOREVEEAESEAoMUkVBU09OX1NUQUxFEAISEQoNUkVBU09OX1BBVVNFRBADEhUKEVJFQVNPTl9CQURfUkVQT1JUEAQSEAoMUkVBU09OX01PVkVEEAUSEgoOUkVBU09OX1JFVk9LRUQQBiKuAQoGUmVwbGF5EgoKAmlkGAEgASgJEiUKA3J1bhgCIAEoCzIYLndyaXQud29ya2VyLnYxLkFjdGl2YXRlEioKCWNvbXBsZXRlZBgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlSAASKQoGZmFpbGVkGAQgASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEhMKCWNhbmNlbGxlZBgFIAEoCEgAQgUKA2VuZCKQAQoHQ29uc3VsdBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnVwZGF0ZRgDIAEoCBIjCgRkYXRhGAQgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDwoHYXR0ZW1wdBgFIAEoCRIlCgNydW4YBiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZSKdAQoNQ29uc3VsdFJlc3VsdBIKCgJpZBgBIAEoCRIqCgljb21wbGV0ZWQYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgDIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIOCgRnb25lGAQgASgISAASDwoHZW50cmllcxgFIAEoDUIICgZyZXN1bHQigwEKDFJlcGxheVJlc3VsdBIKCgJpZBgBIAEoCRIMCgRzYW1lGAIgASgIEjQKEGZpcnN0X2RpZmZlcmVuY2UYAyABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlEg8KB2VudHJpZXMYBCABKA0SEgoKbGl2ZV9jYWxscxgFIAEoDSL8AQoKRGl2ZXJnZW5jZRIQCghwb3NpdGlvbhgBIAEoDRIxCghleHBlY3RlZBgCIAEoCzIfLndyaXQud29ya2VyLnYxLkRpdmVyZ2VuY2UuU3RlcBIvCgZhY3R1YWwYAyABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASDAoEdGV4dBgEIAEoCRIMCgRkaWZmGAUgASgJGlwKBFN0ZXASIgoEa2luZBgBIAEoDjIULndyaXQud29ya2VyLnYxLktpbmQSDAoEbmFtZRgCIAEoCRISCgpvY2N1cnJlbmNlGAMgASgNEg4KBmRldGFpbBgEIAEoCSJGCgVWYWx1ZRIOCgRqc29uGAEgASgMSAASJAoEYmxvYhgCIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2JIAEIHCgV2YWx1ZSIoCgRCbG9iEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBCJfCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRImCgdkZXRhaWxzGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSDQoFc3RhY2sYBCABKAkiSQoNQ2FuY2VsUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIOCgZ1bmRvbmUYAyADKAkiIwoSVXBsb2FkVmFsdWVSZXF1ZXN0Eg0KBWNodW5rGAEgASgMIjkKE1VwbG9hZFZhbHVlUmVzcG9uc2USIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiNgoQUmVhZFZhbHVlUmVxdWVzdBIiCgRibG9iGAEgASgLMhQud3JpdC53b3JrZXIudjEuQmxvYiIiChFSZWFkVmFsdWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCruAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9TVEVQEAESDQoJS0lORF9DQUxMEAISDgoKS0lORF9TTEVFUBADEhAKDEtJTkRfTUVTU0FHRRAEEhEKDUtJTkRfQVBQUk9WQUwQBRIOCgpLSU5EX0NISUxEEAYSDwoLS0lORF9SRVNVTFQQBxINCglLSU5EX0VNSVQQCBIPCgtLSU5EX0NBTkNFTBAJEg4KCktJTkRfUEFUQ0gQChIMCghLSU5EX1NFVBAQEg8KC0tJTkRfVVBEQVRFEAsSDQoJS0lORF9MT09QEA8yyQIKDVdvcmtlclNlcnZpY2USYgoHQ29ubmVjdBIeLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXF1ZXN0Gh8ud3JpdC53b3JrZXIudjEuQ29ubmVjdFJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QoATABEmwKC1VwbG9hZFZhbHVlEiIud3JpdC53b3JrZXIudjEuVXBsb2FkVmFsdWVSZXF1ZXN0GiMud3JpdC53b3JrZXIudjEuVXBsb2FkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAESZgoJUmVhZFZhbHVlEiAud3JpdC53b3JrZXIudjEuUmVhZFZhbHVlUmVxdWVzdBohLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlc3BvbnNlIhLixxgOd29ya2VyLmNvbm5lY3QwAWIGcHJvdG8z", [file_google_protobuf_struct, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
+  fileDesc("Cht3cml0L3dvcmtlci92MS93b3JrZXIucHJvdG8SDndyaXQud29ya2VyLnYxIp4CCg5Db25uZWN0UmVxdWVzdBIkCgVoZWxsbxgBIAEoCzIVLndyaXQud29ya2VyLnYxLkhlbGxvEicKB3JlcG9ydHMYAiADKAsyFi53cml0Lndvcmtlci52MS5SZXBvcnQSDwoHcmVsZWFzZRgDIAMoCRItCgdyZXBsYXlzGAQgAygLMhwud3JpdC53b3JrZXIudjEuUmVwbGF5UmVzdWx0Eg0KBWRyYWluGAUgASgIEhQKDGFjY2Vzc190b2tlbhgGIAEoCRImCgZkZWx0YXMYKCADKAsyFi53cml0Lndvcmtlci52MS5EZWx0YXMSMAoJY29uc3VsdGVkGAcgAygLMh0ud3JpdC53b3JrZXIudjEuQ29uc3VsdFJlc3VsdCKIAQoFSGVsbG8SDgoGd29ya2VyGAEgASgJEg0KBXF1ZXVlGAIgASgJEi8KCXdvcmtmbG93cxgDIAMoCzIcLndyaXQud29ya2VyLnYxLldvcmtmbG93Q29kZRINCgV0b29scxgEIAMoCRITCgtjb25jdXJyZW5jeRgFIAEoDRILCgNzZGsYBiABKAkiHQoMTWVzc2FnZU5hbWVzEg0KBW5hbWVzGAEgAygJIl0KDFdvcmtmbG93Q29kZRIuCghtZXNzYWdlcxgDIAEoCzIcLndyaXQud29ya2VyLnYxLk1lc3NhZ2VOYW1lcxIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAki5gIKBlJlcG9ydBIPCgdhdHRlbXB0GAEgASgJEikKCGNvbW1hbmRzGAIgAygLMhcud3JpdC53b3JrZXIudjEuQ29tbWFuZBIqCgljb21wbGV0ZWQYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgEIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABIyCgljYW5jZWxsZWQYBSABKAsyHS53cml0Lndvcmtlci52MS5DYW5jZWxSZWNlaXB0SAASLgoIZGl2ZXJnZWQYBiABKAsyGi53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlSAASDAoEaWRsZRgHIAEoCBIPCgdlbnRyaWVzGAggASgNEg8KB3VuZG9pbmcYCSADKAkSLgoHcmVjZWlwdBgKIAEoCzIdLndyaXQud29ya2VyLnYxLkNhbmNlbFJlY2VpcHRCBQoDZW5kIssFCgdDb21tYW5kEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIqCgljb21wbGV0ZWQYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEi0KBmZhaWxlZBgFIAEoCzIbLndyaXQud29ya2VyLnYxLlN0ZXBGYWlsdXJlSAASLgoJaGVhcnRiZWF0GAYgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVCAhgBSAASJgoFc2xlZXAYByABKAsyFS53cml0Lndvcmtlci52MS5TbGVlcEgAEisKBHdhaXQYCCABKAsyGy53cml0Lndvcmtlci52MS5XYWl0TWVzc2FnZUgAEiIKA2FzaxgJIAEoCzITLndyaXQud29ya2VyLnYxLkFza0gAEisKBXN0YXJ0GAogASgLMhoud3JpdC53b3JrZXIudjEuU3RhcnRDaGlsZEgAEiwKBnJlc3VsdBgLIAEoCzIaLndyaXQud29ya2VyLnYxLldhaXRSZXN1bHRIABIlCgRlbWl0GAwgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIkCgRiZWF0GA0gASgLMhQud3JpdC53b3JrZXIudjEuQmVhdEgAEigKBWFib3J0GA4gASgLMhcud3JpdC53b3JrZXIudjEuRmFpbHVyZUgAEg8KBXBhdGNoGA8gASgISAASKwoEam9pbhgQIAEoCzIbLndyaXQud29ya2VyLnYxLldhaXRSZXN1bHRzSAASJgoDc2V0GDIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiQKBGxvb3AYFCABKAsyFC53cml0Lndvcmtlci52MS5UdXJuSAASEAoIc3RyZWFtZWQYKCABKARCBgoEd2hhdCI6CgRUdXJuEgwKBHR1cm4YASABKA0SJAoFc3RhdGUYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSJ5CgZEZWx0YXMSDwoHYXR0ZW1wdBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCm9jY3VycmVuY2UYAyABKA0SDgoGbnVtYmVyGAQgASgNEg4KBm1ha2luZxgFIAEoCRIMCgRmcm9tGAYgASgEEg4KBmNodW5rcxgHIAMoDCJ/CgRCZWF0Eg8KB2F0dGVtcHQYASABKA0SEAoIbGVhc2VfbXMYAiABKAQSKwoGcG9saWN5GAMgASgLMhsud3JpdC53b3JrZXIudjEuUmV0cnlQb2xpY3kSJwoIcHJvZ3Jlc3MYBCABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSKeAQoLU3RlcEZhaWx1cmUSDwoHYXR0ZW1wdBgBIAEoDRImCgVlcnJvchgCIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmUSEQoJcmV0cnlhYmxlGAMgASgIEisKBnBvbGljeRgEIAEoCzIbLndyaXQud29ya2VyLnYxLlJldHJ5UG9saWN5EhYKDnJldHJ5X2FmdGVyX21zGAUgASgEIp4BCgtSZXRyeVBvbGljeRIQCghhdHRlbXB0cxgBIAEoDRIQCghkZWxheV9tcxgCIAEoBBIOCgZmYWN0b3IYAyABKAESFAoMbWF4X2RlbGF5X21zGAQgASgEEg4KBmppdHRlchgFIAEoARIUCgxpbmNyZW1lbnRfbXMYBiABKAQSEAoIdG90YWxfbXMYByABKAQSDQoFcGF1c2UYCCABKAgiOAoFU2xlZXASFQoLZHVyYXRpb25fbXMYASABKARIABIPCgVhdF9tcxgCIAEoA0gAQgcKBXVudGlsIjIKC1dhaXRNZXNzYWdlEg8KB21lc3NhZ2UYASABKAkSEgoKdGltZW91dF9tcxgCIAEoBCJnCgNBc2sSLAoIcXVlc3Rpb24YASABKAsyGC53cml0Lndvcmtlci52MS5RdWVzdGlvbkgAEhUKC2FwcHJvdmFsX2lkGAIgASgJSAASEgoKdGltZW91dF9tcxgDIAEoBEIHCgVhYm91dCK7AQoIUXVlc3Rpb24SDQoFdGl0bGUYASABKAkSJQoGZGV0YWlsGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSJQoGc2NoZW1hGAMgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWUSEQoJYXBwcm92ZXJzGAQgAygJEhEKCXJlbWluZF9tcxgFIAMoBBIsCghlc2NhbGF0ZRgGIAMoCzIaLndyaXQud29ya2VyLnYxLkVzY2FsYXRpb24iKgoKRXNjYWxhdGlvbhIQCghhZnRlcl9tcxgBIAEoBBIKCgJ0bxgCIAMoCSKaAgoKU3RhcnRDaGlsZBIOCgZydW5faWQYASABKAkSEAoId29ya2Zsb3cYAiABKAkSJAoFaW5wdXQYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZRINCgVxdWV1ZRgEIAEoCRIkCgVncmFudBgFIAEoCzIVLndyaXQud29ya2VyLnYxLkdyYW50Eg4KBmF0dGFjaBgGIAEoCBIaChJjYW5jZWxfd2l0aF9wYXJlbnQYByABKAgSDwoHdmVyc2lvbhg8IAEoCRIOCgZwaW5uZWQYPSABKAgSCwoDa2V5GCggASgJEhAKCHByaW9yaXR5GCkgASgFEiMKBmxpbWl0cxgeIAEoCzITLndyaXQucnVuLnYxLkxpbWl0cyIwCgpXYWl0UmVzdWx0Eg4KBnJ1bl9pZBgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgEIkAKC1dhaXRSZXN1bHRzEg8KB3J1bl9pZHMYASADKAkSDAoEbmVlZBgCIAEoDRISCgp0aW1lb3V0X21zGAMgASgEIm8KD0Nvbm5lY3RSZXNwb25zZRIoCgd3ZWxjb21lGAEgASgLMhcud3JpdC53b3JrZXIudjEuV2VsY29tZRIjCgV0YXNrcxgCIAMoCzIULndyaXQud29ya2VyLnYxLlRhc2sSDQoFZHJhaW4YAyABKAgiTQoHV2VsY29tZRIPCgdzZXNzaW9uGAEgASgJEhgKEG1heF9pbmxpbmVfYnl0ZXMYAiABKAQSFwoPbWF4X3ZhbHVlX2J5dGVzGAMgASgEIpQCCgRUYXNrEiwKCGFjdGl2YXRlGAEgASgLMhgud3JpdC53b3JrZXIudjEuQWN0aXZhdGVIABIuCgdqb3VybmFsGAIgASgLMhsud3JpdC53b3JrZXIudjEuSm91cm5hbFBhcnRIABIoCgZyZXN1bWUYAyABKAsyFi53cml0Lndvcmtlci52MS5SZXN1bWVIABImCgVldmljdBgEIAEoCzIVLndyaXQud29ya2VyLnYxLkV2aWN0SAASKAoGcmVwbGF5GAUgASgLMhYud3JpdC53b3JrZXIudjEuUmVwbGF5SAASKgoHY29uc3VsdBgGIAEoCzIXLndyaXQud29ya2VyLnYxLkNvbnN1bHRIAEIGCgR0YXNrIukCCghBY3RpdmF0ZRIPCgdhdHRlbXB0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIQCgh3b3JrZmxvdxgDIAEoCRIkCgVpbnB1dBgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEhUKDXN0YXJ0ZWRfYXRfbXMYBSABKAMSJgoHam91cm5hbBgGIAMoCzIVLndyaXQud29ya2VyLnYxLkVudHJ5EhYKDmpvdXJuYWxfbGVuZ3RoGAcgASgNEigKB3BlbmRpbmcYCCADKAsyFy53cml0Lndvcmtlci52MS5QZW5kaW5nEiUKBGluZm8YCSABKAsyFy53cml0Lndvcmtlci52MS5SdW5JbmZvEioKCHByb2dyZXNzGAogAygLMhgud3JpdC53b3JrZXIudjEuUHJvZ3Jlc3MSIgoEa2VwdBgLIAMoCzIULndyaXQud29ya2VyLnYxLktlcHQSDAoEbGlmZRgMIAEoCSI3CgRLZXB0EgwKBGxpZmUYASABKAkSDwoHZW50cmllcxgCIAEoDRIQCgh1bnRpbF9tcxgDIAEoAyJSCghQcm9ncmVzcxIMCgRuYW1lGAEgASgJEhIKCm9jY3VycmVuY2UYAiABKA0SJAoFdmFsdWUYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSKVAQoHUnVuSW5mbxINCgVxdWV1ZRgBIAEoCRIRCglwcmluY2lwYWwYAiABKAkSFAoMb25fYmVoYWxmX29mGAMgAygJEg4KBnBhcmVudBgEIAEoCRINCgVkZXB0aBgFIAEoDRIkCgVncmFudBgGIAEoCzIVLndyaXQud29ya2VyLnYxLkdyYW50Eg0KBXRyYWNlGAcgASgJIjsKBUdyYW50EjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLndyaXQuaWRlbnRpdHkudjEuQ2FwYWJpbGl0eSJGCgtKb3VybmFsUGFydBIPCgdhdHRlbXB0GAEgASgJEiYKB2VudHJpZXMYAiADKAsyFS53cml0Lndvcmtlci52MS5FbnRyeSJBCgZSZXN1bWUSDwoHYXR0ZW1wdBgBIAEoCRImCgdlbnRyaWVzGAIgAygLMhUud3JpdC53b3JrZXIudjEuRW50cnki2gMKBUVudHJ5EiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIPCgd0aW1lX21zGAQgASgDEhIKCHJlY29yZGVkGAUgASgISAASKgoJY29tcGxldGVkGAYgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIpCgZmYWlsZWQYByABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDwoFZmlyZWQYCCABKAhIABITCgl0aW1lZF9vdXQYCSABKAhIABIPCgVyZXRyeRgKIAEoDUgAEhEKB3N0YXJ0ZWQYCyABKAlIABIqCghhbnN3ZXJlZBgMIAEoCzIWLndyaXQud29ya2VyLnYxLkFuc3dlckgAEhAKBmNhbmNlbBgNIAEoCUgAEiwKCGFjY2VwdGVkGA4gASgLMhgud3JpdC53b3JrZXIudjEuQWNjZXB0ZWRIABIoCgZqb2luZWQYDyABKAsyFi53cml0Lndvcmtlci52MS5Kb2luZWRIABIkCgRsb29wGBQgASgLMhQud3JpdC53b3JrZXIudjEuVHVybkgAQgkKB291dGNvbWUiPwoIQWNjZXB0ZWQSDgoGdXBkYXRlGAEgASgJEiMKBGRhdGEYAiABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZSI0CgZKb2luZWQSKgoIY2hpbGRyZW4YASADKAsyGC53cml0Lndvcmtlci52MS5DaGlsZEVuZCJoCghDaGlsZEVuZBIqCgljb21wbGV0ZWQYASABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgCIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIAEIFCgNlbmQigAEKBkFuc3dlchIQCghhcHByb3ZlZBgBIAEoCBIkCgV2YWx1ZRgCIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEgoKAmJ5GAMgASgJEg0KBWF0X21zGAQgASgDEhMKC2FwcHJvdmFsX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCSJuCgdQZW5kaW5nEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIQCghmYWlsdXJlcxgEIAEoDRILCgNkdWUYBSABKAgi7QEKBUV2aWN0Eg8KB2F0dGVtcHQYASABKAkSLAoGcmVhc29uGAIgASgOMhwud3JpdC53b3JrZXIudjEuRXZpY3QuUmVhc29uEg4KBmRldGFpbBgDIAEoCSKUAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhAKDFJFQVNPTl9FTkRFRBABEhAKDFJFQVNPTl9TVEFMRRACEhEKDVJFQVNPTl9QQVVTRUQQAxIVChFSRUFTT05fQkFEX1JFUE9SVBAEEhAKDFJFQVNPTl9NT1ZFRBAFEhIKDlJFQVNPTl9SRVZPS0VEEAYirgEKBlJlcGxheRIKCgJpZBgBIAEoCRIlCgNydW4YAiABKAsyGC53cml0Lndvcmtlci52MS5BY3RpdmF0ZRIqCgljb21wbGV0ZWQYAyABKAsyFS53cml0Lndvcmtlci52MS5WYWx1ZUgAEikKBmZhaWxlZBgEIAEoCzIXLndyaXQud29ya2VyLnYxLkZhaWx1cmVIABITCgljYW5jZWxsZWQYBSABKAhIAEIFCgNlbmQikAEKB0NvbnN1bHQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZ1cGRhdGUYAyABKAgSIwoEZGF0YRgEIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg8KB2F0dGVtcHQYBSABKAkSJQoDcnVuGAYgASgLMhgud3JpdC53b3JrZXIudjEuQWN0aXZhdGUinQEKDUNvbnN1bHRSZXN1bHQSCgoCaWQYASABKAkSKgoJY29tcGxldGVkGAIgASgLMhUud3JpdC53b3JrZXIudjEuVmFsdWVIABIpCgZmYWlsZWQYAyABKAsyFy53cml0Lndvcmtlci52MS5GYWlsdXJlSAASDgoEZ29uZRgEIAEoCEgAEg8KB2VudHJpZXMYBSABKA1CCAoGcmVzdWx0IoMBCgxSZXBsYXlSZXN1bHQSCgoCaWQYASABKAkSDAoEc2FtZRgCIAEoCBI0ChBmaXJzdF9kaWZmZXJlbmNlGAMgASgLMhoud3JpdC53b3JrZXIudjEuRGl2ZXJnZW5jZRIPCgdlbnRyaWVzGAQgASgNEhIKCmxpdmVfY2FsbHMYBSABKA0i/AEKCkRpdmVyZ2VuY2USEAoIcG9zaXRpb24YASABKA0SMQoIZXhwZWN0ZWQYAiABKAsyHy53cml0Lndvcmtlci52MS5EaXZlcmdlbmNlLlN0ZXASLwoGYWN0dWFsGAMgASgLMh8ud3JpdC53b3JrZXIudjEuRGl2ZXJnZW5jZS5TdGVwEgwKBHRleHQYBCABKAkSDAoEZGlmZhgFIAEoCRpcCgRTdGVwEiIKBGtpbmQYASABKA4yFC53cml0Lndvcmtlci52MS5LaW5kEgwKBG5hbWUYAiABKAkSEgoKb2NjdXJyZW5jZRgDIAEoDRIOCgZkZXRhaWwYBCABKAkiRgoFVmFsdWUSDgoEanNvbhgBIAEoDEgAEiQKBGJsb2IYAiABKAsyFC53cml0Lndvcmtlci52MS5CbG9iSABCBwoFdmFsdWUiKAoEQmxvYhIMCgRoYXNoGAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAQiXwoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSJgoHZGV0YWlscxgDIAEoCzIVLndyaXQud29ya2VyLnYxLlZhbHVlEg0KBXN0YWNrGAQgASgJIkkKDUNhbmNlbFJlY2VpcHQSDwoHc3RvcHBlZBgBIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAiADKAkSDgoGdW5kb25lGAMgAygJIiMKElVwbG9hZFZhbHVlUmVxdWVzdBINCgVjaHVuaxgBIAEoDCI5ChNVcGxvYWRWYWx1ZVJlc3BvbnNlEiIKBGJsb2IYASABKAsyFC53cml0Lndvcmtlci52MS5CbG9iIjYKEFJlYWRWYWx1ZVJlcXVlc3QSIgoEYmxvYhgBIAEoCzIULndyaXQud29ya2VyLnYxLkJsb2IiIgoRUmVhZFZhbHVlUmVzcG9uc2USDQoFY2h1bmsYASABKAwq7gEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfU1RFUBABEg0KCUtJTkRfQ0FMTBACEg4KCktJTkRfU0xFRVAQAxIQCgxLSU5EX01FU1NBR0UQBBIRCg1LSU5EX0FQUFJPVkFMEAUSDgoKS0lORF9DSElMRBAGEg8KC0tJTkRfUkVTVUxUEAcSDQoJS0lORF9FTUlUEAgSDwoLS0lORF9DQU5DRUwQCRIOCgpLSU5EX1BBVENIEAoSDAoIS0lORF9TRVQQEBIPCgtLSU5EX1VQREFURRALEg0KCUtJTkRfTE9PUBAPMskCCg1Xb3JrZXJTZXJ2aWNlEmIKB0Nvbm5lY3QSHi53cml0Lndvcmtlci52MS5Db25uZWN0UmVxdWVzdBofLndyaXQud29ya2VyLnYxLkNvbm5lY3RSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0KAEwARJsCgtVcGxvYWRWYWx1ZRIiLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVxdWVzdBojLndyaXQud29ya2VyLnYxLlVwbG9hZFZhbHVlUmVzcG9uc2UiEuLHGA53b3JrZXIuY29ubmVjdCgBEmYKCVJlYWRWYWx1ZRIgLndyaXQud29ya2VyLnYxLlJlYWRWYWx1ZVJlcXVlc3QaIS53cml0Lndvcmtlci52MS5SZWFkVmFsdWVSZXNwb25zZSIS4scYDndvcmtlci5jb25uZWN0MAFiBnByb3RvMw", [file_google_protobuf_struct, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
 
 /**
  * One frame of the worker.
@@ -268,9 +268,35 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
   messageDesc(file_writ_worker_v1_worker, 1);
 
 /**
+ * Names of the messages that a workflow takes.
+ *
+ * @generated from message writ.worker.v1.MessageNames
+ */
+export type MessageNames = Message<"writ.worker.v1.MessageNames"> & {
+  /**
+   * @generated from field: repeated string names = 1;
+   */
+  names: string[];
+};
+
+/**
+ * Describes the message writ.worker.v1.MessageNames.
+ * Use `create(MessageNamesSchema)` to create a new message.
+ */
+export const MessageNamesSchema: GenMessage<MessageNames> = /*@__PURE__*/
+  messageDesc(file_writ_worker_v1_worker, 2);
+
+/**
  * @generated from message writ.worker.v1.WorkflowCode
  */
 export type WorkflowCode = Message<"writ.worker.v1.WorkflowCode"> & {
+  /**
+   * What is sent to its runs is held against these; absent: it may be anything.
+   *
+   * @generated from field: writ.worker.v1.MessageNames messages = 3;
+   */
+  messages?: MessageNames | undefined;
+
   /**
    * @generated from field: string name = 1;
    */
@@ -289,7 +315,7 @@ export type WorkflowCode = Message<"writ.worker.v1.WorkflowCode"> & {
  * Use `create(WorkflowCodeSchema)` to create a new message.
  */
 export const WorkflowCodeSchema: GenMessage<WorkflowCode> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 2);
+  messageDesc(file_writ_worker_v1_worker, 3);
 
 /**
  * What happened in one run, in order.
@@ -382,7 +408,7 @@ export type Report = Message<"writ.worker.v1.Report"> & {
  * Use `create(ReportSchema)` to create a new message.
  */
 export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 3);
+  messageDesc(file_writ_worker_v1_worker, 4);
 
 /**
  * One command, or news about it.
@@ -552,7 +578,7 @@ export type Command = Message<"writ.worker.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 4);
+  messageDesc(file_writ_worker_v1_worker, 5);
 
 /**
  * Where a loop begins a generation.
@@ -580,7 +606,7 @@ export type Turn = Message<"writ.worker.v1.Turn"> & {
  * Use `create(TurnSchema)` to create a new message.
  */
 export const TurnSchema: GenMessage<Turn> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 5);
+  messageDesc(file_writ_worker_v1_worker, 6);
 
 /**
  * What one attempt of a step or call wrote, in order.
@@ -639,7 +665,7 @@ export type Deltas = Message<"writ.worker.v1.Deltas"> & {
  * Use `create(DeltasSchema)` to create a new message.
  */
 export const DeltasSchema: GenMessage<Deltas> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 6);
+  messageDesc(file_writ_worker_v1_worker, 7);
 
 /**
  * A sign of life of an attempt. With a lease the scheduler takes the run away from a worker that is silent for longer: the attempt has then failed with
@@ -681,7 +707,7 @@ export type Beat = Message<"writ.worker.v1.Beat"> & {
  * Use `create(BeatSchema)` to create a new message.
  */
 export const BeatSchema: GenMessage<Beat> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 7);
+  messageDesc(file_writ_worker_v1_worker, 8);
 
 /**
  * @generated from message writ.worker.v1.StepFailure
@@ -724,7 +750,7 @@ export type StepFailure = Message<"writ.worker.v1.StepFailure"> & {
  * Use `create(StepFailureSchema)` to create a new message.
  */
 export const StepFailureSchema: GenMessage<StepFailure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 8);
+  messageDesc(file_writ_worker_v1_worker, 9);
 
 /**
  * Delay before attempt n+1: min(delay_ms * factor^(n-1) + increment_ms * (n-1), max_delay_ms), less what the jitter takes. Zero values mean the
@@ -797,7 +823,7 @@ export type RetryPolicy = Message<"writ.worker.v1.RetryPolicy"> & {
  * Use `create(RetryPolicySchema)` to create a new message.
  */
 export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 9);
+  messageDesc(file_writ_worker_v1_worker, 10);
 
 /**
  * @generated from message writ.worker.v1.Sleep
@@ -830,7 +856,7 @@ export type Sleep = Message<"writ.worker.v1.Sleep"> & {
  * Use `create(SleepSchema)` to create a new message.
  */
 export const SleepSchema: GenMessage<Sleep> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 10);
+  messageDesc(file_writ_worker_v1_worker, 11);
 
 /**
  * @generated from message writ.worker.v1.WaitMessage
@@ -856,7 +882,7 @@ export type WaitMessage = Message<"writ.worker.v1.WaitMessage"> & {
  * Use `create(WaitMessageSchema)` to create a new message.
  */
 export const WaitMessageSchema: GenMessage<WaitMessage> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 11);
+  messageDesc(file_writ_worker_v1_worker, 12);
 
 /**
  * @generated from message writ.worker.v1.Ask
@@ -896,7 +922,7 @@ export type Ask = Message<"writ.worker.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 12);
+  messageDesc(file_writ_worker_v1_worker, 13);
 
 /**
  * @generated from message writ.worker.v1.Question
@@ -946,7 +972,7 @@ export type Question = Message<"writ.worker.v1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 13);
+  messageDesc(file_writ_worker_v1_worker, 14);
 
 /**
  * When nobody has decided by then it comes to these, beside the approvers.
@@ -970,7 +996,7 @@ export type Escalation = Message<"writ.worker.v1.Escalation"> & {
  * Use `create(EscalationSchema)` to create a new message.
  */
 export const EscalationSchema: GenMessage<Escalation> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 14);
+  messageDesc(file_writ_worker_v1_worker, 15);
 
 /**
  * @generated from message writ.worker.v1.StartChild
@@ -1059,7 +1085,7 @@ export type StartChild = Message<"writ.worker.v1.StartChild"> & {
  * Use `create(StartChildSchema)` to create a new message.
  */
 export const StartChildSchema: GenMessage<StartChild> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 15);
+  messageDesc(file_writ_worker_v1_worker, 16);
 
 /**
  * @generated from message writ.worker.v1.WaitResult
@@ -1085,7 +1111,7 @@ export type WaitResult = Message<"writ.worker.v1.WaitResult"> & {
  * Use `create(WaitResultSchema)` to create a new message.
  */
 export const WaitResultSchema: GenMessage<WaitResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 16);
+  messageDesc(file_writ_worker_v1_worker, 17);
 
 /**
  * Wait for several children with one answer, and not one for each.
@@ -1120,7 +1146,7 @@ export type WaitResults = Message<"writ.worker.v1.WaitResults"> & {
  * Use `create(WaitResultsSchema)` to create a new message.
  */
 export const WaitResultsSchema: GenMessage<WaitResults> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 17);
+  messageDesc(file_writ_worker_v1_worker, 18);
 
 /**
  * One frame of the scheduler.
@@ -1153,7 +1179,7 @@ export type ConnectResponse = Message<"writ.worker.v1.ConnectResponse"> & {
  * Use `create(ConnectResponseSchema)` to create a new message.
  */
 export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 18);
+  messageDesc(file_writ_worker_v1_worker, 19);
 
 /**
  * @generated from message writ.worker.v1.Welcome
@@ -1186,7 +1212,7 @@ export type Welcome = Message<"writ.worker.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 19);
+  messageDesc(file_writ_worker_v1_worker, 20);
 
 /**
  * @generated from message writ.worker.v1.Task
@@ -1243,7 +1269,7 @@ export type Task = Message<"writ.worker.v1.Task"> & {
  * Use `create(TaskSchema)` to create a new message.
  */
 export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 20);
+  messageDesc(file_writ_worker_v1_worker, 21);
 
 /**
  * Here is a run: call its function.
@@ -1333,7 +1359,7 @@ export type Activate = Message<"writ.worker.v1.Activate"> & {
  * Use `create(ActivateSchema)` to create a new message.
  */
 export const ActivateSchema: GenMessage<Activate> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 21);
+  messageDesc(file_writ_worker_v1_worker, 22);
 
 /**
  * Entries that an earlier life of a run recorded, or another run.
@@ -1368,7 +1394,7 @@ export type Kept = Message<"writ.worker.v1.Kept"> & {
  * Use `create(KeptSchema)` to create a new message.
  */
 export const KeptSchema: GenMessage<Kept> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 22);
+  messageDesc(file_writ_worker_v1_worker, 23);
 
 /**
  * What an earlier attempt of a step or call said last about itself.
@@ -1397,7 +1423,7 @@ export type Progress = Message<"writ.worker.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 23);
+  messageDesc(file_writ_worker_v1_worker, 24);
 
 /**
  * On whose behalf a run acts.
@@ -1459,7 +1485,7 @@ export type RunInfo = Message<"writ.worker.v1.RunInfo"> & {
  * Use `create(RunInfoSchema)` to create a new message.
  */
 export const RunInfoSchema: GenMessage<RunInfo> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 24);
+  messageDesc(file_writ_worker_v1_worker, 25);
 
 /**
  * @generated from message writ.worker.v1.Grant
@@ -1476,7 +1502,7 @@ export type Grant = Message<"writ.worker.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 25);
+  messageDesc(file_writ_worker_v1_worker, 26);
 
 /**
  * @generated from message writ.worker.v1.JournalPart
@@ -1498,7 +1524,7 @@ export type JournalPart = Message<"writ.worker.v1.JournalPart"> & {
  * Use `create(JournalPartSchema)` to create a new message.
  */
 export const JournalPartSchema: GenMessage<JournalPart> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 26);
+  messageDesc(file_writ_worker_v1_worker, 27);
 
 /**
  * Something came true in the ledger, in its order.
@@ -1522,7 +1548,7 @@ export type Resume = Message<"writ.worker.v1.Resume"> & {
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 27);
+  messageDesc(file_writ_worker_v1_worker, 28);
 
 /**
  * One thing that came true, of the command with this key.
@@ -1651,7 +1677,7 @@ export type Entry = Message<"writ.worker.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 28);
+  messageDesc(file_writ_worker_v1_worker, 29);
 
 /**
  * An update that the run accepted.
@@ -1675,7 +1701,7 @@ export type Accepted = Message<"writ.worker.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 29);
+  messageDesc(file_writ_worker_v1_worker, 30);
 
 /**
  * The children of a `join`, in its order.
@@ -1694,7 +1720,7 @@ export type Joined = Message<"writ.worker.v1.Joined"> & {
  * Use `create(JoinedSchema)` to create a new message.
  */
 export const JoinedSchema: GenMessage<Joined> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 30);
+  messageDesc(file_writ_worker_v1_worker, 31);
 
 /**
  * @generated from message writ.worker.v1.ChildEnd
@@ -1725,7 +1751,7 @@ export type ChildEnd = Message<"writ.worker.v1.ChildEnd"> & {
  * Use `create(ChildEndSchema)` to create a new message.
  */
 export const ChildEndSchema: GenMessage<ChildEnd> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 31);
+  messageDesc(file_writ_worker_v1_worker, 32);
 
 /**
  * What a person said.
@@ -1773,7 +1799,7 @@ export type Answer = Message<"writ.worker.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 32);
+  messageDesc(file_writ_worker_v1_worker, 33);
 
 /**
  * @generated from message writ.worker.v1.Pending
@@ -1814,7 +1840,7 @@ export type Pending = Message<"writ.worker.v1.Pending"> & {
  * Use `create(PendingSchema)` to create a new message.
  */
 export const PendingSchema: GenMessage<Pending> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 33);
+  messageDesc(file_writ_worker_v1_worker, 34);
 
 /**
  * Drop the run: abort its signal, forget its coroutine, report nothing more under this attempt.
@@ -1845,7 +1871,7 @@ export type Evict = Message<"writ.worker.v1.Evict"> & {
  * Use `create(EvictSchema)` to create a new message.
  */
 export const EvictSchema: GenMessage<Evict> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 34);
+  messageDesc(file_writ_worker_v1_worker, 35);
 
 /**
  * @generated from enum writ.worker.v1.Evict.Reason
@@ -1903,7 +1929,7 @@ export enum Evict_Reason {
  * Describes the enum writ.worker.v1.Evict.Reason.
  */
 export const Evict_ReasonSchema: GenEnum<Evict_Reason> = /*@__PURE__*/
-  enumDesc(file_writ_worker_v1_worker, 34, 0);
+  enumDesc(file_writ_worker_v1_worker, 35, 0);
 
 /**
  * Execute a finished or running run again from its journal alone: every promise settles by the journal, nothing is performed, nothing is reported but
@@ -1955,7 +1981,7 @@ export type Replay = Message<"writ.worker.v1.Replay"> & {
  * Use `create(ReplaySchema)` to create a new message.
  */
 export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 35);
+  messageDesc(file_writ_worker_v1_worker, 36);
 
 /**
  * A question to a run.
@@ -2009,7 +2035,7 @@ export type Consult = Message<"writ.worker.v1.Consult"> & {
  * Use `create(ConsultSchema)` to create a new message.
  */
 export const ConsultSchema: GenMessage<Consult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 36);
+  messageDesc(file_writ_worker_v1_worker, 37);
 
 /**
  * @generated from message writ.worker.v1.ConsultResult
@@ -2062,7 +2088,7 @@ export type ConsultResult = Message<"writ.worker.v1.ConsultResult"> & {
  * Use `create(ConsultResultSchema)` to create a new message.
  */
 export const ConsultResultSchema: GenMessage<ConsultResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 37);
+  messageDesc(file_writ_worker_v1_worker, 38);
 
 /**
  * @generated from message writ.worker.v1.ReplayResult
@@ -2107,7 +2133,7 @@ export type ReplayResult = Message<"writ.worker.v1.ReplayResult"> & {
  * Use `create(ReplayResultSchema)` to create a new message.
  */
 export const ReplayResultSchema: GenMessage<ReplayResult> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 38);
+  messageDesc(file_writ_worker_v1_worker, 39);
 
 /**
  * The code does not take the way of the record.
@@ -2156,7 +2182,7 @@ export type Divergence = Message<"writ.worker.v1.Divergence"> & {
  * Use `create(DivergenceSchema)` to create a new message.
  */
 export const DivergenceSchema: GenMessage<Divergence> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 39);
+  messageDesc(file_writ_worker_v1_worker, 40);
 
 /**
  * @generated from message writ.worker.v1.Divergence.Step
@@ -2190,7 +2216,7 @@ export type Divergence_Step = Message<"writ.worker.v1.Divergence.Step"> & {
  * Use `create(Divergence_StepSchema)` to create a new message.
  */
 export const Divergence_StepSchema: GenMessage<Divergence_Step> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 39, 0);
+  messageDesc(file_writ_worker_v1_worker, 40, 0);
 
 /**
  * A JSON value, see the narrative. Unset means `undefined`: nothing was returned.
@@ -2225,7 +2251,7 @@ export type Value = Message<"writ.worker.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 40);
+  messageDesc(file_writ_worker_v1_worker, 41);
 
 /**
  * @generated from message writ.worker.v1.Blob
@@ -2249,7 +2275,7 @@ export type Blob = Message<"writ.worker.v1.Blob"> & {
  * Use `create(BlobSchema)` to create a new message.
  */
 export const BlobSchema: GenMessage<Blob> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 41);
+  messageDesc(file_writ_worker_v1_worker, 42);
 
 /**
  * @generated from message writ.worker.v1.Failure
@@ -2289,7 +2315,7 @@ export type Failure = Message<"writ.worker.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 42);
+  messageDesc(file_writ_worker_v1_worker, 43);
 
 /**
  * @generated from message writ.worker.v1.CancelReceipt
@@ -2322,7 +2348,7 @@ export type CancelReceipt = Message<"writ.worker.v1.CancelReceipt"> & {
  * Use `create(CancelReceiptSchema)` to create a new message.
  */
 export const CancelReceiptSchema: GenMessage<CancelReceipt> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 43);
+  messageDesc(file_writ_worker_v1_worker, 44);
 
 /**
  * @generated from message writ.worker.v1.UploadValueRequest
@@ -2341,7 +2367,7 @@ export type UploadValueRequest = Message<"writ.worker.v1.UploadValueRequest"> & 
  * Use `create(UploadValueRequestSchema)` to create a new message.
  */
 export const UploadValueRequestSchema: GenMessage<UploadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 44);
+  messageDesc(file_writ_worker_v1_worker, 45);
 
 /**
  * @generated from message writ.worker.v1.UploadValueResponse
@@ -2358,7 +2384,7 @@ export type UploadValueResponse = Message<"writ.worker.v1.UploadValueResponse"> 
  * Use `create(UploadValueResponseSchema)` to create a new message.
  */
 export const UploadValueResponseSchema: GenMessage<UploadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 45);
+  messageDesc(file_writ_worker_v1_worker, 46);
 
 /**
  * @generated from message writ.worker.v1.ReadValueRequest
@@ -2375,7 +2401,7 @@ export type ReadValueRequest = Message<"writ.worker.v1.ReadValueRequest"> & {
  * Use `create(ReadValueRequestSchema)` to create a new message.
  */
 export const ReadValueRequestSchema: GenMessage<ReadValueRequest> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 46);
+  messageDesc(file_writ_worker_v1_worker, 47);
 
 /**
  * @generated from message writ.worker.v1.ReadValueResponse
@@ -2392,7 +2418,7 @@ export type ReadValueResponse = Message<"writ.worker.v1.ReadValueResponse"> & {
  * Use `create(ReadValueResponseSchema)` to create a new message.
  */
 export const ReadValueResponseSchema: GenMessage<ReadValueResponse> = /*@__PURE__*/
-  messageDesc(file_writ_worker_v1_worker, 47);
+  messageDesc(file_writ_worker_v1_worker, 48);
 
 /**
  * The kind of a command; part of what is compared on replay.
