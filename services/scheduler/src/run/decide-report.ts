@@ -165,27 +165,7 @@ function take(draft: Draft, command: WorkerCommand): void {
   } else if (command.type === 'child' && run.depth >= Math.min(mostDepth, run.budget?.maxDepth ?? mostDepth)) {
     events.push(tooDeep(run, key, command.child));
   } else if (command.type === 'child') {
-    const { child, workflow, input, key: lineKey, priority, grant, attach, cancelWithParent, limits } = command;
-    const data = {
-      ...key,
-      child,
-      workflow,
-      ...input,
-      queue: command.queue ?? run.queue,
-      agent: run.agent,
-      depth: run.depth + 1,
-      ...(command.version !== undefined && { version: command.version }),
-      ...(command.pinned && { pinned: true }),
-      ...(lineKey !== undefined && { key: lineKey }),
-      ...(priority !== undefined && { priority }),
-      ...(grant && { grant: grant as [] }),
-      ...(attach && { attach }),
-      ...(cancelWithParent && { cancelWithParent }),
-      ...(!run.granted && { ungranted: true }),
-      ...(limits && { limits }),
-      ...(run.budget && { budget: inherited(run.budget) }),
-    };
-    events.push({ type: 'run.child_requested.v1', subject, data });
+    events.push(childRequested(run, key, command));
   } else if (command.type === 'loop') {
     const { turn, content } = command;
     const data = { ...key, turn, ...content, ...bufferedAfter(draft) };
@@ -205,6 +185,35 @@ function take(draft: Draft, command: WorkerCommand): void {
 /** What a wait that is given up had asked people. */
 function askedBy(open: Open | undefined): { approvals?: string[] } {
   return open?.kind === 'approval' && open.on !== undefined ? { approvals: [open.on] } : {};
+}
+
+function childRequested(
+  run: RunRecord,
+  key: { name: string; occurrence: number },
+  command: Extract<WorkerCommand, { type: 'child' }>,
+): RunEvent {
+  const { child, workflow, input, key: lineKey, priority, grant, attach, cancelWithParent, limits } = command;
+  const data = {
+    ...key,
+    kind: 'child' as const,
+    child,
+    workflow,
+    ...input,
+    queue: command.queue ?? run.queue,
+    agent: run.agent,
+    depth: run.depth + 1,
+    ...(command.version !== undefined && { version: command.version }),
+    ...(command.pinned && { pinned: true }),
+    ...(lineKey !== undefined && { key: lineKey }),
+    ...(priority !== undefined && { priority }),
+    ...(grant && { grant: grant as [] }),
+    ...(attach && { attach }),
+    ...(cancelWithParent && { cancelWithParent }),
+    ...(!run.granted && { ungranted: true }),
+    ...(limits && { limits }),
+    ...(run.budget && { budget: inherited(run.budget) }),
+  };
+  return { type: 'run.child_requested.v1', subject: run.id, data };
 }
 
 /** Most often a workflow that starts itself for ever. */
