@@ -1,6 +1,7 @@
 import { fnv1a32, type Capability, type LedgerEvent } from '@writ/ledger/domain';
 import { budgetFrom } from './budget.js';
 import { budgetEvolvers, budgetEvolving, ended, resumed } from './evolve-budget.js';
+import { goesOn } from './evolve-kept.js';
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
 import { beginGeneration, file, kindRecorded, recorded } from './loops.js';
@@ -205,16 +206,8 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     givesSlot(run, at, 'parked');
     evict(run, at, 'moved');
   },
-  'run.kept.v1': (run, { events }, at) => {
-    const { granted } = run; // what it holds now says its start
-    for (const { type, time, data } of events) {
-      const apply = evolvers[type as RunEventType] as Evolver<RunEventType> | undefined;
-      apply?.(run, data as never, { ...at, timeMs: Date.parse(time) });
-    }
-    Object.assign(run, { granted, idle: false, untouched: false });
-    if (at.index.noting && !run.live && run.notBeforeMs <= at.timeMs)
-      at.index.notes.push({ commit: at.commit, type: 'ready', run });
-  },
+  'run.kept.v1': (run, data, at) =>
+    goesOn(run, data, at, (type, ...applied) => evolvers[type as 'run.watched.v1']?.(...applied)),
   'run.pinned.v1': (run, { version }, at) => {
     run.pin = version === undefined ? undefined : at.index.intern(version);
     if (run.paused || (run.idle && !run.live)) return;
@@ -390,6 +383,7 @@ export const evolveVersion = fnv1a32(
     begin,
     tryAgain,
     takeAway,
+    goesOn,
     tryAnew,
     end,
     ...budgetEvolving,

@@ -115,7 +115,12 @@ export class RunModel implements PartitionModel {
   }
 
   snapshot(): Json {
-    return { runs: runsSnapshot(this.index), youngest: this.index.youngest(), queues: this.index.queues.snapshot(), others: this.others.snapshot() };
+    return {
+      runs: runsSnapshot(this.index),
+      youngest: this.index.youngest(),
+      queues: this.index.queues.snapshot(),
+      others: this.others.snapshot(),
+    };
   }
 
   restore(snapshot: Json): void {
