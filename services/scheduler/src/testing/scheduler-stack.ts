@@ -109,7 +109,14 @@ export class SchedulerStack implements AsyncDisposable {
 
   worker(
     workflows: Record<string, TestWorkflow>,
-    more: { token?: FakeToken; queue?: string; concurrency?: number; version?: string; messages?: string[]; at?: number } = {},
+    more: {
+      token?: FakeToken;
+      queue?: string;
+      concurrency?: number;
+      version?: string;
+      messages?: string[];
+      at?: number;
+    } = {},
   ): TestWorker {
     const { token = {}, at = 0, ...rest } = more;
     const worker = new TestWorker({ address: this.address(at), token: fakeToken(token), workflows, ...rest });
