@@ -1064,6 +1064,11 @@ export const requirements: readonly Requirement[] = [
     id: 'run.unknown_message',
     promise: 'a message of a name that the code of all workers here does not take is refused, and says which it takes',
   },
+  {
+    id: 'sdk.too_large',
+    promise:
+      'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -2,10 +2,11 @@
 import { eventually } from '@writ/testkit';
 import type { Rest } from '../../demo/rest.js';
 import type { Model, Outcome } from './model.js';
+import { checkNarrow } from './narrow.js';
 import type { Case } from './program.js';
 import type { Stage } from './stage.js';
-
 import { checkStreams } from './streams.js';
+
 /** A program that is over for who awaited it. */
 export interface Ended {
   readonly case: Case;
@@ -18,6 +19,7 @@ export interface Ended {
 interface RunEvent {
   readonly type: string;
   readonly subject: string;
+  readonly time: string;
   readonly data: {
     name?: string;
     occurrence?: number;
@@ -25,6 +27,7 @@ interface RunEvent {
     retryAt?: string;
     message?: string;
     child?: string;
+    queue?: string;
     difference?: { text: string };
     error?: { code: string };
     id?: string;
@@ -124,7 +127,7 @@ function checkSteps(
 ): string[] {
   const cancelled = events.some(({ type }) => type === 'run.cancel_requested.v1');
   return [...steps].flatMap(([name, { attempts, completes }]) => {
-    const of = events.filter(({ type, data }) => type.startsWith('run.step_') && data.name === name);
+    const of = events.filter(({ type, data }) => type.startsWith('run.step_') && outsideLoops(data.name) === name);
     const made = performed.get(`${run}/${name}#1`) ?? new Set();
     const numbers = of.map(({ data }) => data.attempt);
     const finished = of.some(({ type, data }) => type === 'run.step_completed.v1' || data.retryAt === undefined);
@@ -138,13 +141,17 @@ function checkSteps(
   });
 }
 
+/** `step 7` of `loop[2]/step 7`. */
+const outsideLoops = (name = ''): string => name.replace(/^.*\]\//, '');
+
 /** Attempts that workers made, by idempotency key. */
 function performedBy(lines: readonly string[]): Map<string, Set<number>> {
   const made = new Map<string, Set<number>>();
   for (const line of lines) {
     const [, attempt, key] = /^performed (\d+) (.+)$/.exec(line) ?? [];
     if (key === undefined) continue;
-    made.set(key, (made.get(key) ?? new Set()).add(Number(attempt)));
+    const of = key.replace(/\/.*\]\//, '/');
+    made.set(of, (made.get(of) ?? new Set()).add(Number(attempt)));
   }
   return made;
 }

@@ -9,16 +9,31 @@ import { written } from './streams.js';
 const input = z.object({ program: z.custom<Program>() });
 
 const MOST_NAMES = 300;
-const NEVER_SENT = `message ${MOST_NAMES - 1}`;
-const messages = Object.fromEntries(Array.from({ length: MOST_NAMES }, (_, at) => [`message ${at}`, z.number()]));
+/** Nobody sends `never 7`. Each wait has its own: a loop and what stands beside it do not wait for one message. */
+const messages = Object.fromEntries(
+  Array.from({ length: MOST_NAMES }, (_, at) => [`message ${at}`, `never ${at}`]).flatMap((names) =>
+    names.map((name) => [name, z.number()]),
+  ),
+);
 type Inside = Context<typeof messages>;
 
 export const program = workflow({
   name: 'program',
   input,
   messages,
-  run: (ctx, { program: whole }) => interpret(ctx, whole),
+  run: (ctx, { program: whole }) => {
+    nameWaits(whole, { next: 0 });
+    return interpret(ctx, whole);
+  },
 });
+
+const never = new WeakMap<Program, string>();
+
+/** In the order of the program, so that every replay names them alike. */
+function nameWaits(part: Program, count: { next: number }): void {
+  if (part.op === 'timeout') never.set(part, `never ${count.next++ % MOST_NAMES}`);
+  if ('of' in part && part.op !== 'child') for (const each of [part.of].flat()) nameWaits(each, count);
+}
 
 async function interpret(ctx: Inside, part: Program): Promise<unknown> {
   switch (part.op) {
@@ -29,16 +44,13 @@ async function interpret(ctx: Inside, part: Program): Promise<unknown> {
     case 'message':
       return ctx.wait(part.name);
     case 'timeout':
-      return timedOut(ctx, part.ms);
+      return timedOut(ctx, part.ms, never.get(part) ?? 'never 0');
     case 'emit':
       return ctx.emit(part.name, part.name).then(() => 'emitted');
     case 'fail':
       throw new FatalError('as the program says', { code: part.code });
-    case 'sequence': {
-      const values: unknown[] = [];
-      for (const each of part.of) values.push(await interpret(ctx, each));
-      return values;
-    }
+    case 'sequence':
+      return part.of.length % 2 === 0 ? inTurns(ctx, part.of) : oneByOne(ctx, part.of);
     case 'all':
       return Promise.all(part.of.map((each) => interpret(ctx, each)));
     case 'race':
@@ -52,6 +64,20 @@ async function interpret(ctx: Inside, part: Program): Promise<unknown> {
   }
 }
 
+async function oneByOne(ctx: Inside, parts: readonly Program[]): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for (const each of parts) values.push(await interpret(ctx, each));
+  return values;
+}
+
+/** The same as a loop that begins a generation with every turn. */
+function inTurns(ctx: Inside, parts: readonly Program[]): Promise<unknown[]> {
+  return ctx.loop([] as unknown[], async (before) => {
+    const values = [...before, await interpret(ctx, parts[before.length] as Program)];
+    return values.length === parts.length ? { done: values } : { next: values, checkpoint: true };
+  });
+}
+
 /** Own code with an effect that is counted outside, by its idempotency key. */
 function perform({ name, failures, ms }: Extract<Program, { op: 'step' }>) {
   return async ({ attempt, idempotencyKey, signal, write }: StepContext): Promise<string> => {
@@ -63,9 +89,9 @@ function perform({ name, failures, ms }: Extract<Program, { op: 'step' }>) {
   };
 }
 
-async function timedOut(ctx: Inside, ms: number): Promise<string> {
+async function timedOut(ctx: Inside, ms: number, message: string): Promise<string> {
   try {
-    await ctx.wait(NEVER_SENT, { timeout: ms });
+    await ctx.wait(message, { timeout: ms });
     return 'a message came that nobody sent';
   } catch (error) {
     if (error instanceof TimeoutError) return 'timed out';
