@@ -75,6 +75,10 @@ export const requirements: readonly Requirement[] = [
       'what becomes of a child whose parent ends first is what its start says: it goes on, is cancelled, or is awaited',
   },
   {
+    id: 'run.unknown_message',
+    promise: 'a message of a name that the code of all workers here does not take is refused, and says which it takes',
+  },
+  {
     id: 'run.start_and_send',
     promise:
       'a message that goes with a start is in the same commit, once under its key, also where the run is there already',
@@ -100,6 +104,11 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'scheduler.generations_bounded',
     promise: 'what the scheduler remembers of a run with a loop, and reads to rebuild it, does not grow with its age',
+  },
+  {
+    id: 'sdk.too_large',
+    promise:
+      'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
   },
   {
     id: 'sdk.stored_streams',
@@ -1039,7 +1048,7 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'run.retention',
     promise:
-      'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
+      'runs that are older than the rule of their workflow and state allows are deleted, with their record kept, and no others',
   },
   {
     id: 'run.not_deterministic',
@@ -1059,15 +1068,6 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'run.ended_takes_nothing',
     promise: 'a run that was to start in the past starts at once, and one that has ended takes no message',
-  },
-  {
-    id: 'run.unknown_message',
-    promise: 'a message of a name that the code of all workers here does not take is refused, and says which it takes',
-  },
-  {
-    id: 'sdk.too_large',
-    promise:
-      'a value that is too large is an error of the step, question, child or run that has it, and never a wedged run',
   },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
