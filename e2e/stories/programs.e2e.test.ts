@@ -5,6 +5,7 @@ import { soakPrograms } from '../faults/programs/soak.js';
 test('100 random workflows end as a model says, whatever is killed or paused under them', async () => {
   verifies('programs.random');
   verifies('budget.under_faults');
+  verifies('queue.concurrency');
   const options = {
     cases: 100,
     seed: 20_261_123,

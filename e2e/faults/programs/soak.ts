@@ -3,6 +3,7 @@ import { connect, WritError, type Run, type Writ } from '@writ/sdk';
 import { patiently } from '../patiently.js';
 import { checkRuns, type Ended } from './checks.js';
 import { Model } from './model.js';
+import { placeOf } from './narrow.js';
 import { caseOf, type Case } from './program.js';
 import { setStage } from './stage.js';
 import { startStorm } from './storm.js';
@@ -74,7 +75,11 @@ async function play(writ: Writ, each: Case): Promise<Ended> {
   const handles = await Promise.all(
     Array.from({ length: each.starts }, () =>
       patiently(PATIENCE_MS, () =>
-        writ.start(program, { program: each.program }, { id: each.run, onConflict: 'attach', ...limitsOf(each) }),
+        writ.start(
+          program,
+          { program: each.program },
+          { id: each.run, onConflict: 'attach', ...placeOf(each), ...limitsOf(each) },
+        ),
       ),
     ),
   );

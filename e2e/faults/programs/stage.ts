@@ -6,6 +6,7 @@ import { startNats, type NatsServer } from '@writ/servers';
 import { startProcess, type ProjectProcess } from '@writ/testkit';
 import { peopleOf, type People } from '../stack/people.js';
 import { startFaultStack, type FaultStack } from '../stack/stack.js';
+import { narrow } from './narrow.js';
 
 const policies = `permit (principal, action, resource);`;
 const WORKERS = 2;
@@ -35,6 +36,7 @@ export async function setStage(): Promise<Stage> {
       files: [{ name: 'all.cedar', text: policies }],
       mode: 'POLICY_MODE_ENFORCE',
     });
+    await people.person.put(`/v1/queues/${narrow.name}`, { limits: { concurrency: narrow.concurrency } });
     const startWorker = (): ProjectProcess =>
       startProcess('e2e/faults/programs/worker.ts', {
         env: { WRIT_URL: stack.url, WRIT_KEY_FILE: people.agentKeyFile },
