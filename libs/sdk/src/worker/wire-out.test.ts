@@ -16,7 +16,16 @@ test('what is too large fails its own command, and never the stream that its run
   const commands = [
     command('step', { type: 'completed', attempt: 2, value: large }),
     command('emit', { type: 'emit', value: large }),
-    command('child', { type: 'start', runId: '', workflow: 'w', input: large, queue: '', attach: false }),
+    command('child', {
+      type: 'start',
+      runId: '',
+      workflow: 'w',
+      input: large,
+      queue: '',
+      key: '',
+      priority: 0,
+      attach: false,
+    }),
     command('approval', { type: 'ask', timeoutMs: 0, question }),
     command('loop', { type: 'loop', turn: 2, value: large }),
   ];
