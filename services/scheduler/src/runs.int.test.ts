@@ -337,7 +337,8 @@ describe('cancelling', () => {
     await eventually(async () => (await runs.getRun({ id })).run?.waitingOn === 'message never');
     const receipt = await runs.cancelRun({ id, reason: 'enough' });
     expect(aborted).toBe(true);
-    expect([...receipt.stopped].sort()).toEqual(['cancelled-child', 'the function']);
+    const below = ['cancelled-child', 'cancelled-child: the function'];
+    expect([...receipt.stopped].sort()).toEqual([...below, 'the function']);
     expect(receipt.outcomeUnknown).toEqual([]);
     expect(await result(id)).toEqual({ state: RunState.CANCELLED, code: 'run.cancelled' });
     expect(await result('cancelled-child')).toEqual({ state: RunState.CANCELLED, code: 'run.cancelled' });
