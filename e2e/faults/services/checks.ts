@@ -107,7 +107,7 @@ export async function checkViews(errands: readonly Errand[], { agent, person }: 
 
 async function runsUnderWay(agent: Rest): Promise<unknown[]> {
   const found: unknown[] = [];
-  for (const state of ['queued', 'running', 'waiting', 'paused']) {
+  for (const state of ['queued', 'running', 'waiting']) {
     const query = new URLSearchParams({ filter: `state = "${state}"` });
     found.push(...((await agent.get<{ runs?: unknown[] }>(`/v1/runs?${query}`)).runs ?? []));
   }

@@ -52,6 +52,13 @@ test('a caller is who the token says, with its chain as actor', async () => {
   });
 });
 
+test('a call that comes while identity’s word is on its way waits for it', async () => {
+  fresh = false;
+  const waiting = code(call());
+  setTimeout(() => (fresh = true), 50);
+  expect(await waiting).toBe('accepted');
+});
+
 describe('each refusal has its own code', () => {
   test('and is told to whoever records it, with the token where it was genuine', async () => {
     verifies('enforcement.refusal_codes');

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator, CalledMethod, Headers, Identity } from '@writ/api';
 import { DomainError, permits, refuse, type Actor } from '@writ/ledger/domain';
 import { BearerStrategy } from './authenticator.strategy.js';
@@ -21,6 +22,10 @@ export interface TokenAuthenticatorOptions {
   onRefused?: (refused: RefusedCall) => void;
 }
 
+/** How long a call waits for identity's word where there is none fresh. */
+const hearMs = 250;
+const hearEveryMs = 10;
+
 /** Names the tenant that an operator acts in; for everyone else it may only repeat their own. */
 export const tenantHeader = 'writ-tenant';
 
@@ -40,6 +45,7 @@ export class TokenAuthenticator implements Authenticator {
     try {
       token = await this.strategy.verify(headers.get('authorization'));
       if (!token) throw refuse('auth.missing_token', `${method.name} needs a token`);
+      await this.untilFresh();
       return this.admit(token, headers, method);
     } catch (error) {
       if (error instanceof DomainError)
@@ -50,6 +56,15 @@ export class TokenAuthenticator implements Authenticator {
         });
       throw error;
     }
+  }
+
+  /**
+   * After a stall of this process the word of identity lies in the socket, behind the call that is asked about: it is waited for,
+   * a moment only. What is decided is decided on fresh knowledge as ever.
+   */
+  async untilFresh(): Promise<void> {
+    const { revocations } = this.options;
+    for (let waitedMs = 0; waitedMs < hearMs && !revocations.fresh(); waitedMs += hearEveryMs) await sleep(hearEveryMs);
   }
 
   /**

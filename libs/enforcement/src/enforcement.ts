@@ -216,6 +216,7 @@ export class Enforcement implements AsyncDisposable {
       },
       check: async (caller): Promise<Authority> => {
         const token = await verifier.verify(caller.rawToken);
+        await this.authenticator.untilFresh();
         this.authenticator.check(token);
         return { lost: () => this.lost(token), budget: token.budget };
       },
