@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
-import { RecordedError, type TestWorkflow } from './testing/run-execution.js';
+import { RecordedError } from './testing/run-values.js';
+import type { TestWorkflow } from './testing/test-context.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
 
 let stack: SchedulerStack;

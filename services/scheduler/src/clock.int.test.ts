@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, projectRoot, verifies } from '@writ/testkit';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { json, SchedulerStack } from './testing/scheduler-stack.js';
 
 const hourMs = 3_600_000;

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { RunState } from '@writ/proto/run/v1/run';
 import { verifies } from '@writ/testkit';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
 
 let stack: SchedulerStack;

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { LedgerEvent } from '@writ/ledger/domain';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { json, SchedulerStack } from './testing/scheduler-stack.js';
 
 let stack: SchedulerStack;

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { QueueLimitsSchema } from '@writ/proto/queue/v1/queue';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { json, SchedulerStack } from './testing/scheduler-stack.js';
 import type { TestWorker } from './testing/test-worker.js';
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
 
 let stack: SchedulerStack;

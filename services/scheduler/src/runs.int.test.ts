@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { FakeToken } from '@writ/api/testing';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
-import { RecordedError } from './testing/run-execution.js';
+import { RecordedError } from './testing/run-values.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
 import { constant } from './testing/test-worker.js';
 

@@ -3,7 +3,7 @@ import { fakeToken } from '@writ/api/testing';
 import { durationFromMs, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
 
 let stack: SchedulerStack;

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
-import type { TestWorkflow } from './testing/run-execution.js';
+import type { TestWorkflow } from './testing/test-context.js';
 import { constant } from './testing/test-worker.js';
 
 let stack: SchedulerStack;

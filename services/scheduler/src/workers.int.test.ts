@@ -3,7 +3,7 @@ import { Evict_Reason, Kind } from '@writ/proto/worker/v1/worker';
 import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
-import type { TestContext } from './testing/run-execution.js';
+import type { TestContext } from './testing/test-context.js';
 import { constant } from './testing/test-worker.js';
 
 let stack: SchedulerStack;

@@ -1,6 +1,7 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { aggregates, newId, type Actor, type Command, type Json, type LedgerEvent } from '@writ/ledger/domain';
 import type { QueueCommand } from '../queue/queues.js';
+import type { RampCommand } from '../ramp/ramps.js';
 import type { RunCommand } from '../run/run.commands.js';
 import { RunModel } from '../run/run-model.js';
 import type { Attempt } from '../run/run-record.js';
@@ -20,7 +21,7 @@ export class FakePartition {
   }
 
   /** @returns the events, by their short names and data. @throws DomainError what was refused */
-  send(subject: string, body: RunCommand | QueueCommand, aggregate = 'run'): [type: string, data: unknown][] {
+  send(subject: string, body: RunCommand | QueueCommand | RampCommand, aggregate = 'run'): [type: string, data: unknown][] {
     const time = new Date(this.nowMs).toISOString();
     const id = newId('cmd');
     const command: Command = { id, tenant: testTenant, aggregate, subject, command: body, actor, time };

@@ -1,63 +1,26 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { LimitsSchema } from '@writ/proto/run/v1/budget';
 import {
   Kind,
   type Activate,
   type Consult,
   type ConsultResultSchema,
-  type CommandSchema,
   type DivergenceSchema,
   type Entry,
-  type Failure,
   type Replay,
   type ReportSchema,
-  type RetryPolicy,
-  type Value,
 } from '@writ/proto/worker/v1/worker';
+import { failureOf, RecordedError, textOf, valueOf, wire } from './run-values.js';
+import {
+  contextOf,
+  type Command,
+  type CommandPort,
+  type Handler,
+  type Key,
+  type TestWorkflow,
+} from './test-context.js';
 
-type Command = MessageInitShape<typeof CommandSchema>;
 type Report = MessageInitShape<typeof ReportSchema>;
-interface Key {
-  kind: Kind;
-  name: string;
-  occurrence: number;
-}
 type Divergence = MessageInitShape<typeof DivergenceSchema>;
-
-/** What a test's workflow sees: the bare commands of the protocol. */
-export interface TestContext {
-  readonly runId: string;
-  readonly signal: AbortSignal;
-  step<T>(name: string, body: (attempt: number) => T | Promise<T>, retry?: RetryPolicy): Promise<T>;
-  sleep(ms: number, name?: string): Promise<void>;
-  /** The message's data, or 'timeout'. */
-  wait(message: string, timeoutMs?: number): Promise<unknown>;
-  ask(title: string): Promise<{ approved: boolean; by: string; value: unknown }>;
-  start(
-    workflow: string,
-    input: unknown,
-    options?: {
-      id?: string;
-      cancelWithParent?: boolean;
-      actions?: string[];
-      limits?: MessageInitShape<typeof LimitsSchema>;
-    },
-  ): Promise<string>;
-  result(child: string): Promise<unknown>;
-  /** How the children ended that it waited for together. */
-  join(children: readonly string[], need: number): Promise<(string | undefined)[]>;
-  /** Answers a query or, with `accept`, updates of this name. */
-  handle(name: string, answer: (data: unknown) => unknown, accept?: (data: unknown) => void): void;
-  emit(name: string, data: unknown): Promise<void>;
-}
-export type TestWorkflow = (ctx: TestContext, input: never) => Promise<unknown>;
-
-/** An error that came by way of the record. */
-export class RecordedError extends Error {
-  constructor(readonly failure: Pick<Failure, 'code' | 'message'> & { details?: Failure['details'] | object }) {
-    super(failure.message);
-  }
-}
 
 interface Issued {
   kind: Kind;
@@ -71,13 +34,13 @@ interface Issued {
 }
 
 /** One run on the test's worker. */
-export class RunExecution {
+export class RunExecution implements CommandPort {
   private readonly counts = new Map<string, number>();
   private readonly issued = new Map<string, Issued>();
   private readonly abort = new AbortController();
   private readonly entries: Entry[];
   private readonly inbox: Entry[] = [];
-  private readonly handlers = new Map<string, { answer(data: unknown): unknown; accept?(data: unknown): void }>();
+  private readonly handlers = new Map<string, Handler>();
   private seen = 0;
   private live = false;
   private performing = 0;
@@ -94,6 +57,14 @@ export class RunExecution {
     private readonly report: (report: Report) => void,
   ) {
     this.entries = [...task.journal];
+  }
+
+  get id(): string {
+    return this.task.runId;
+  }
+
+  get signal(): AbortSignal {
+    return this.abort.signal;
   }
 
   start(): void {
@@ -153,10 +124,7 @@ export class RunExecution {
           (value) => ({ case: 'completed' as const, value: wire(value) }),
           (error: unknown) => ({ case: 'failed' as const, value: { attempt: 1, error: failureOf(error) } }),
         )
-        .then((what) => {
-          this.unrecorded++;
-          this.tell({ ...key, what });
-        });
+        .then((what) => this.record({ ...key, what }));
     this.issue(Kind.UPDATE, name, () => undefined, go).catch(() => undefined);
   }
 
@@ -189,7 +157,7 @@ export class RunExecution {
   }
 
   private call(): void {
-    this.workflow(this.context(), valueOf(this.task.input) as never).then(
+    this.workflow(contextOf(this), valueOf(this.task.input) as never).then(
       (value) => (this.outcome = { value }),
       (error: unknown) => (this.outcome = { error }),
     );
@@ -296,13 +264,16 @@ export class RunExecution {
     return value === undefined ? 'undefined' : JSON.stringify(value);
   }
 
-  private issue<T>(
-    kind: Kind,
-    name: string,
-    read: (entry: Entry) => T,
-    go: (key: Key, attempt: number) => void,
-  ): Promise<T> {
-    const occurrence = (this.counts.get(name) ?? 0) + 1;
+  next(name: string): number {
+    return (this.counts.get(name) ?? 0) + 1;
+  }
+
+  handle(name: string, handler: Handler): void {
+    this.handlers.set(name, handler);
+  }
+
+  issue<T>(kind: Kind, name: string, read: (entry: Entry) => T, go: (key: Key, attempt: number) => void): Promise<T> {
+    const occurrence = this.next(name);
     this.counts.set(name, occurrence);
     return new Promise<T>((resolve, reject) => {
       const settle = (entry: Entry) => {
@@ -320,25 +291,27 @@ export class RunExecution {
     });
   }
 
-  private tell(command: Command): void {
+  tell(command: Command): void {
     this.batch.push(command);
     if (!this.driving) this.flush();
   }
 
-  private async perform(
-    key: Key,
-    attempt: number,
-    body: (attempt: number) => unknown,
-    policy: RetryPolicy | undefined,
-    keep: (value: unknown) => void,
-  ) {
+  record(command: Command): void {
+    this.unrecorded++;
+    this.tell(command);
+  }
+
+  perform(...given: Parameters<CommandPort['perform']>): void {
+    void this.performed(...given);
+  }
+
+  private async performed(...[key, attempt, body, policy, keep]: Parameters<CommandPort['perform']>): Promise<void> {
     this.performing++;
     try {
       const value = await body(attempt);
       this.performing--;
-      this.unrecorded++;
       keep(value);
-      this.tell({ ...key, what: { case: 'completed', value: wire(value) } });
+      this.record({ ...key, what: { case: 'completed', value: wire(value) } });
     } catch (error) {
       this.performing--;
       const retryable = !(error instanceof Error && error.name === 'Fatal');
@@ -346,117 +319,8 @@ export class RunExecution {
       this.tell({ ...key, what: { case: 'failed', value: failure } });
     }
   }
-
-  private context(): TestContext {
-    const kept = new Map<string, unknown>();
-    return {
-      runId: this.task.runId,
-      signal: this.abort.signal,
-      step: <T>(name: string, body: (attempt: number) => T | Promise<T>, retry?: RetryPolicy) => {
-        const id = `${name}/${(this.counts.get(name) ?? 0) + 1}`;
-        const read = (entry: Entry) => (entry.outcome.case === 'recorded' ? kept.get(id) : completed(entry)) as T;
-        return this.issue(Kind.STEP, name, read, (key, attempt) => {
-          void this.perform(key, attempt, body, retry, (value) => kept.set(id, value));
-        });
-      },
-      sleep: (ms, name = 'sleep') =>
-        this.issue(
-          Kind.SLEEP,
-          name,
-          () => undefined,
-          (key) =>
-            this.tell({ ...key, what: { case: 'sleep', value: { until: { case: 'durationMs', value: BigInt(ms) } } } }),
-        ),
-      wait: (message, timeoutMs = 0) =>
-        this.issue(
-          Kind.MESSAGE,
-          message,
-          (entry) => (entry.outcome.case === 'timedOut' ? 'timeout' : completed(entry)),
-          (key) => this.tell({ ...key, what: { case: 'wait', value: { message, timeoutMs: BigInt(timeoutMs) } } }),
-        ),
-      ask: (title) =>
-        this.issue(Kind.APPROVAL, 'ask', answered, (key) =>
-          this.tell({ ...key, what: { case: 'ask', value: { about: { case: 'question', value: { title } } } } }),
-        ),
-      start: (workflow, input, { id = '', cancelWithParent = false, actions, limits } = {}) =>
-        this.issue(
-          Kind.CHILD,
-          workflow,
-          (entry) => String(entry.outcome.value),
-          (key) => {
-            const grant = actions ? { grant: { capabilities: [{ actions }] } } : {};
-            this.tell({
-              ...key,
-              what: {
-                case: 'start',
-                value: {
-                  runId: id,
-                  workflow,
-                  input: wire(input),
-                  cancelWithParent,
-                  ...grant,
-                  ...(limits && { limits }),
-                },
-              },
-            });
-          },
-        ),
-      result: (child) =>
-        this.issue(Kind.RESULT, `${child}/result`, completed, (key) =>
-          this.tell({ ...key, what: { case: 'result', value: { runId: child } } }),
-        ),
-      join: (children, need) =>
-        this.issue(Kind.RESULT, 'join', joined, (key) =>
-          this.tell({ ...key, what: { case: 'join', value: { runIds: [...children], need } } }),
-        ),
-      handle: (name, answer, accept) => void this.handlers.set(name, { answer, ...(accept && { accept }) }),
-      emit: (name, data) =>
-        this.issue(
-          Kind.EMIT,
-          name,
-          () => undefined,
-          (key) => {
-            this.unrecorded++;
-            this.tell({ ...key, what: { case: 'emit', value: wire(data) } });
-          },
-        ),
-    };
-  }
 }
 
 function rest(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function wire(value: unknown): { value?: { case: 'json'; value: Uint8Array } } {
-  return value === undefined ? {} : { value: { case: 'json', value: Buffer.from(JSON.stringify(value)) } };
-}
-
-function textOf(value: Value | undefined): string {
-  return value?.value.case === 'json' ? Buffer.from(value.value.value).toString() : 'undefined';
-}
-
-function valueOf(value: Value | undefined): unknown {
-  return value?.value.case === 'json' ? JSON.parse(textOf(value)) : undefined;
-}
-
-function completed({ outcome }: Entry): unknown {
-  return outcome.case === 'completed' ? valueOf(outcome.value) : undefined;
-}
-
-function joined({ outcome }: Entry): (string | undefined)[] {
-  return outcome.case === 'joined' ? outcome.value.children.map(({ end }) => end.case) : [];
-}
-
-function answered({ outcome }: Entry) {
-  if (outcome.case !== 'answered') throw new Error(`no answer but ${String(outcome.case)}`);
-  return { approved: outcome.value.approved, by: outcome.value.by, value: valueOf(outcome.value.value) };
-}
-
-function failureOf(error: unknown) {
-  return {
-    code: error instanceof RecordedError ? error.failure.code : 'error',
-    message: error instanceof Error ? error.message : String(error),
-    ...(error instanceof RecordedError && error.failure.details && { details: wire(error.failure.details) }),
-  };
 }

@@ -13,6 +13,7 @@ import {
 import { readConfig, startService, type RunningService } from '@writ/platform';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
+import { RampService } from '@writ/proto/run/v1/ramp';
 import { RetentionService } from '@writ/proto/run/v1/retention';
 import { BudgetService } from '@writ/proto/run/v1/budget';
 import { RunService } from '@writ/proto/run/v1/run';
@@ -23,7 +24,7 @@ import { startBackends, startProcess, type Backends, type ProjectProcess } from 
 import { SchedulerConfig } from '../config.js';
 import { schedulerService } from '../service.js';
 import { TestWorker } from './test-worker.js';
-import type { TestWorkflow } from './run-execution.js';
+import type { TestWorkflow } from './test-context.js';
 
 /** Identity's part, as far as a scheduler needs it: it refuses what asks for `forbidden`. */
 const grant: Aggregate<null, { type: string; details?: Capability[] }, EventDraft> = {

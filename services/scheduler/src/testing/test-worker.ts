@@ -13,7 +13,8 @@ import {
   type ReportSchema,
   RetryPolicySchema,
 } from '@writ/proto/worker/v1/worker';
-import { RunExecution, type TestWorkflow } from './run-execution.js';
+import { RunExecution } from './run-execution.js';
+import type { TestWorkflow } from './test-context.js';
 
 type Outgoing = MessageInitShape<typeof ConnectRequestSchema>;
 export type OutgoingReport = MessageInitShape<typeof ReportSchema>;
