@@ -246,6 +246,9 @@ export type RunEnd =
   | { readonly type: 'cancelled'; readonly receipt: Receipt }
   | { readonly type: 'diverged'; readonly divergence: Divergence };
 
+/** How a run ended that is replayed; `terminated`: over its function's head, wherever that stood. */
+export type RecordedEnd = RunEnd | { readonly type: 'terminated' };
+
 /** What happened in one run, in order. */
 export interface RunReport {
   readonly commands: readonly Command[];

@@ -156,6 +156,36 @@ describe('a strict replay', () => {
     });
   });
 
+  describe('of a run that was terminated', () => {
+    const cancel = { kind: 'cancel', name: 'cancel', occurrence: 1, outcome: { type: 'cancel', reason: 'enough' } };
+    async function terminated(body: Body) {
+      const { history } = await recorded('waiting');
+      const journal = [...history.journal, { ...cancel, timeMs: Date.parse(history.startedAt) + 86_400_000 }];
+      await using t = testWrit();
+      return t.replay({ ...history, journal, end: { type: 'terminated' } }, flow(body));
+    }
+
+    test('says nothing of where its code was going, which no record has', async () => {
+      verifies('sdk.strict_replay');
+      const cleansUp: Body = (ctx) => original(ctx).finally(() => act(ctx, 'clean up'));
+      expect(await terminated(original)).toEqual({ same: true });
+      expect(await terminated(cleansUp)).toEqual({ same: true });
+      expect(acts).toEqual([]);
+    });
+
+    test('finds code that does not come to what was recorded, or to what stood open', async () => {
+      verifies('sdk.strict_replay');
+      const renamed: Body = async (ctx) => (await act(ctx, 'A'), original(ctx));
+      const early: Body = async (ctx) => {
+        await act(ctx, 'a');
+        await ctx.sleep('1d');
+        return act(ctx, 'b');
+      };
+      expect(await terminated(renamed)).toMatchObject({ same: false, firstDifference: { expected: { name: 'a' } } });
+      expect(await terminated(early)).toMatchObject({ same: false, firstDifference: { expected: { name: 'go' } } });
+    });
+  });
+
   test('gives code that awaits something slow and deterministic the time it needs', async () => {
     const { replay } = await recorded('ended');
     const digests: Body = async (ctx) => {

@@ -2,7 +2,7 @@ import type { WorkflowDefinition } from '../define/workflow.js';
 import { Attempts } from './attempts.js';
 import { systemTimers, type Effects } from './effects.js';
 import { RunExecutor } from './executor.js';
-import { keyText, type Activation, type Divergence, type RunEnd } from './record.js';
+import { keyText, type Activation, type Divergence, type RecordedEnd, type RunEnd } from './record.js';
 import { diffOf, endStep, sameValue } from './replay.js';
 import { restUntil } from './rest.js';
 import { RunScope } from './scope.js';
@@ -24,12 +24,13 @@ const never = () => {
 
 /**
  * Runs the code of a workflow again on nothing but its record: every promise settles by the journal, nothing is performed, logs are silent.
- * @param end how the run ended; undefined where it goes on, and then it must have come to rest with exactly its pending commands open
+ * @param end how the run ended; undefined where it goes on, and then it must have come to rest with exactly its pending commands open.
+ *   What was terminated must have come to what was open then; what it would have done next is in no record.
  */
 export async function rehearse(
   definition: WorkflowDefinition,
   activation: Activation,
-  end: RunEnd | undefined,
+  end: RecordedEnd | undefined,
 ): Promise<Rehearsal> {
   const copy = copyOf(definition, { ...activation, ended: end !== undefined });
   const firstDifference = (await copy.rehearse()) ?? (await atTheEnd(copy.executor, activation, end));
@@ -56,10 +57,10 @@ export function copyOf(definition: WorkflowDefinition, activation: Activation) {
 async function atTheEnd(
   executor: RunExecutor,
   activation: Activation,
-  end: RunEnd | undefined,
+  end: RecordedEnd | undefined,
 ): Promise<Divergence | undefined> {
-  // Nothing stands open: the function was on its way from here, wherever that leads.
-  if (!end && activation.pending.length === 0) return undefined;
+  // The function was on its way from here, wherever that leads: nothing stands open, or nobody waited for it.
+  if (end?.type === 'terminated' || (!end && activation.pending.length === 0)) return undefined;
   const position = activation.journal.length;
   if (end) await restUntil(() => executor.end !== undefined);
   const pending = new Set(activation.pending.map(keyText));

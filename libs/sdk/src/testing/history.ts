@@ -1,6 +1,6 @@
 import type { ReplayReport } from '../client/run.js';
 import { WritError } from '../errors/errors.js';
-import type { Activation, Bytes, KeptEntries, Entry, Outcome, Pending, RunEnd } from '../run/record.js';
+import type { Activation, Bytes, KeptEntries, Entry, Outcome, Pending, RecordedEnd } from '../run/record.js';
 import type { Rehearsal } from '../run/strict-replay.js';
 import { endOf, type TestRun } from './test-run.js';
 
@@ -35,7 +35,7 @@ const bytesOf = (value: unknown): Bytes =>
 type Stored<T> = T & { value?: unknown; error?: { details?: unknown }; answer?: { value?: unknown } };
 
 /** Puts the bytes back where a recorded outcome or end has some. */
-function revived<T extends Outcome | RunEnd>(stored: Stored<T>): T {
+function revived<T extends Outcome | RecordedEnd>(stored: Stored<T>): T {
   const copy = { ...stored };
   if ('value' in copy) copy.value = bytesOf(copy.value);
   if (copy.error?.details !== undefined) copy.error = { ...copy.error, details: bytesOf(copy.error.details) };
@@ -62,7 +62,7 @@ export function historyOf(run: TestRun): History {
 }
 
 /** What a replay is made from. @throws WritError `input.invalid` */
-export function openHistory(history: History): { activation: Activation; end: RunEnd | undefined } {
+export function openHistory(history: History): { activation: Activation; end: RecordedEnd | undefined } {
   if (history.format !== 'writ-history/1')
     throw new WritError(`'${String(history.format)}' is no history that this version reads`, { code: 'input.invalid' });
   const journal = (history.journal as Stored<Entry>[]).map((entry) => ({
@@ -81,7 +81,7 @@ export function openHistory(history: History): { activation: Activation; end: Ru
     ...(history.kept && { kept: history.kept }),
     ...(history.life !== undefined && { life: history.life }),
   };
-  return { activation, end: history.end === undefined ? undefined : revived(history.end as Stored<RunEnd>) };
+  return { activation, end: history.end === undefined ? undefined : revived(history.end as Stored<RecordedEnd>) };
 }
 
 /** A rehearsal, in the words of the public report. */

@@ -18,7 +18,7 @@ import {
   type Key,
   type Outcome,
   type Pending,
-  type RunEnd,
+  type RecordedEnd,
 } from '../run/record.js';
 import type { Reference } from './blobs.js';
 
@@ -145,13 +145,14 @@ async function progressIn({ progress }: Activate, fetch: Fetch): Promise<Readonl
 }
 
 /** How a run ended that is replayed; undefined where it goes on. */
-export async function replayEndIn(end: Replay['end'], fetch: Fetch): Promise<RunEnd | undefined> {
+export async function replayEndIn(end: Replay['end'], fetch: Fetch): Promise<RecordedEnd | undefined> {
   switch (end.case) {
     case 'completed':
       return { type: 'completed', value: await valueIn(end.value, fetch) };
     case 'failed':
       return { type: 'failed', error: await failureIn(end.value, fetch) };
     case 'cancelled':
+      if (!end.value) return { type: 'terminated' };
       return { type: 'cancelled', receipt: { stopped: [], undone: [], outcomeUnknown: [] } };
     case undefined:
       return undefined;

@@ -341,7 +341,10 @@ describe('a worker', () => {
     fake.replay('p1', run);
     run.end = { case: 'completed', value: value(3) };
     fake.replay('p2', run);
-    await fake.until(() => fake.replays.length === 2);
+    run.end = { case: 'cancelled', value: false }; // over its head
+    fake.replay('p3', run);
+    await fake.until(() => fake.replays.length === 3);
+    expect(fake.replays[2]).toMatchObject({ id: 'p3', same: true });
     expect(fake.replays[0]).toMatchObject({ id: 'p1', same: true, entries: 1, liveCalls: 0 });
     expect(fake.replays[1]).toMatchObject({
       id: 'p2',

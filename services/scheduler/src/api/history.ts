@@ -48,11 +48,9 @@ export async function historyOf(
     ...(kept.length > 0 && { kept }),
     ...(started.restarts && { life: lifeOf(run, started) }),
     journal,
-    pending: end
-      ? []
-      : pending.map(({ kind, name, occurrence, trying }) => ({
-          kind, name, occurrence, failures: trying?.failures ?? 0, due: false,
-        })), // prettier-ignore
+    pending: pending.map(({ kind, name, occurrence, trying }) => ({
+      kind, name, occurrence, failures: trying?.failures ?? 0, due: false,
+    })), // prettier-ignore
     ...(end && { end: await endOf(end, read) }),
   };
   return JSON.parse(JSON.stringify(document)) as JsonObject; // what is undefined is not in it
@@ -88,6 +86,7 @@ async function outcomeOf(kind: Entry['kind'], outcome: Entry['outcome'], atMs: n
 async function endOf(end: NonNullable<Journal['end']>, read: ReadValue) {
   if (end.state === 'succeeded') return { type: 'completed', value: await read(end.content) };
   if (end.state === 'failed') return { type: 'failed', error: failureOf(end.error) };
+  if (!end.returned) return { type: 'terminated' };
   return { type: 'cancelled', receipt: { stopped: [], undone: [], outcomeUnknown: [] } };
 }
 

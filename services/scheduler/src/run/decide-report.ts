@@ -48,7 +48,7 @@ function endOf(run: RunRecord, end: End): RunEvent {
       return { type: 'run.failed.v1', subject, data: failedBy(end, run) };
     case 'cancelled':
       // Without a cancel it is a worker that gave up by itself; the receipt stands all the same.
-      return run.cancel ? stopped(run, end) : cancelled(run, 'the workflow cancelled itself', end);
+      return run.cancel ? stopped(run, end) : cancelled(run, 'the workflow cancelled itself', end, true);
     case 'diverged':
       return paused(run, end.difference);
   }

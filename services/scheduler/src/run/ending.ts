@@ -46,8 +46,16 @@ function openApprovals({ opens }: RunRecord): { approvals?: string[] } {
   return approvals.length > 0 ? { approvals } : {};
 }
 
-/** A cancel is over. The receipt names the children that ended by it among what was stopped. */
-export function cancelled(run: RunRecord, reason: string, { stopped, outcomeUnknown, undone = [] }: Receipt): RunEvent {
+/**
+ * A cancel is over. The receipt names the children that ended by it among what was stopped.
+ * @param returned the function has come to its end; else it is ended over its head
+ */
+export function cancelled(
+  run: RunRecord,
+  reason: string,
+  { stopped, outcomeUnknown, undone = [] }: Receipt,
+  returned = run.cancel?.stopped !== undefined,
+): RunEvent {
   const children = run.children.flatMap(({ outcome }) => (outcome ? stoppedOf(outcome) : []));
   return {
     type: 'run.cancelled.v1',
@@ -57,6 +65,7 @@ export function cancelled(run: RunRecord, reason: string, { stopped, outcomeUnkn
       stopped: listed([...stopped, ...children]),
       outcomeUnknown: listed(outcomeUnknown),
       ...(undone.length > 0 && { undone }),
+      ...(returned && { returned }),
       ...ending(run),
     },
   };
@@ -84,9 +93,10 @@ export function stopped(run: RunRecord, receipt: Receipt): RunEvent {
       data: { stopped: what, outcomeUnknown, ...(undone.length > 0 && { undone }), ...openApprovals(run) },
     };
   const { reason = '', outcomeUnknown: before = [], undone: undoneBefore = [] } = run.cancel ?? {};
-  return cancelled(run, reason, {
+  const all = {
     stopped: what,
     outcomeUnknown: [...before, ...outcomeUnknown],
     undone: [...undoneBefore, ...undone],
-  });
+  };
+  return cancelled(run, reason, all, true);
 }

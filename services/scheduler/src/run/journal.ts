@@ -12,11 +12,16 @@ export interface Journal {
   startedMs: number;
   trace: string | undefined;
   entries: Entry[];
+  /** What stands open, also where the run was ended over its function's head; of one that has ended else nothing. */
   pending: readonly Open[];
   /** Where the journal begins with what was recorded before, by an earlier life of the run or by another one. */
   kept: KeptEntries[];
   end:
-    { state: 'succeeded'; content: Content } | { state: 'failed'; error: Failure } | { state: 'cancelled' } | undefined;
+    | { state: 'succeeded'; content: Content }
+    | { state: 'failed'; error: Failure }
+    /** `returned`: its function had come to its end. */
+    | { state: 'cancelled'; returned: boolean }
+    | undefined;
 }
 
 /** The entries up to here are of a life that was called so, and ended then. */
@@ -55,15 +60,16 @@ export function journalOf(all: readonly LedgerEvent[]): Journal | undefined {
       kept.push({ life, entries: run.live.entries, untilMs: Date.parse(until) });
     }
   }
-  const last = events[events.length - 1] as LedgerEvent;
+  const end = endOf(events[events.length - 1] as LedgerEvent);
+  const cut = end?.state === 'cancelled' && !end.returned;
   return {
     started: first.data as unknown as RunEventData<'run.started.v1'>,
     startedMs,
     kept,
     trace: first.trace,
     entries: index.notes.flatMap((note) => (note.type === 'entry' ? [note.entry] : [])),
-    pending,
-    end: endOf(last),
+    pending: end && !cut ? [] : pending,
+    end,
   };
 }
 
@@ -103,5 +109,6 @@ function endOf({ type, data }: LedgerEvent): Journal['end'] {
   }
   if (type === 'run.failed.v1')
     return { state: 'failed', error: (data as unknown as RunEventData<'run.failed.v1'>).error };
-  return type === 'run.cancelled.v1' ? { state: 'cancelled' } : undefined;
+  if (type !== 'run.cancelled.v1') return undefined;
+  return { state: 'cancelled', returned: (data as unknown as RunEventData<'run.cancelled.v1'>).returned ?? false };
 }

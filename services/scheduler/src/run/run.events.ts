@@ -103,6 +103,8 @@ export const runEvents = {
     notBefore: time.optional(),
     /** Only workers of its version get it. */
     pinned: z.boolean().optional(),
+    /** It has its version, and is pinned to it, by this revision of the ramp of its workflow. */
+    ramp: z.number().int().optional(),
     /** How often it was restarted. */
     restarts: z.number().int().optional(),
     attributes: Attributes.optional(),
@@ -226,6 +228,15 @@ export const runEvents = {
   }),
   'run.child_started.v1': z.object({ ...key, child: z.string() }),
   'run.child_refused.v1': z.object({ ...key, child: z.string(), error: Failure }),
+  /** The budget has no room for it: it is started when there is more. */
+  'run.child_deferred.v1': z.object({
+    ...key,
+    child: z.string(),
+    error: Failure,
+    /** It needs so much. */
+    budget: Amount,
+    idle: z.boolean().optional(),
+  }),
   'run.child_ended.v1': z.object({
     child: z.string(),
     state: z.enum(['succeeded', 'failed', 'cancelled']),
@@ -283,6 +294,8 @@ export const runEvents = {
     budget: z.boolean().optional(),
     /** Until when it may go on now. */
     deadline: time.optional(),
+    /** Children that were deferred: they are started now. */
+    children: z.array(z.object({ name: z.string(), occurrence: z.number().int() })).optional(),
   }),
   /** It is hidden: lists, look-ups and counts do not have it any more. Its record stays. */
   'run.deleted.v1': z.object({ reason: z.string() }),
@@ -300,6 +313,8 @@ export const runEvents = {
     outcomeUnknown: z.array(z.string()),
     /** Steps that were taken back, last first. */
     undone: z.array(z.string()).optional(),
+    /** Its function had come to its end. Absent where it was ended over its head, or nobody said. */
+    returned: z.boolean().optional(),
     ...ending,
   }),
   ...budgetEvents,

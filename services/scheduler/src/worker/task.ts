@@ -69,10 +69,8 @@ export function wireReplay(id: string, task: ReplayTask): [MessageInitShape<type
 
 /** A run with its whole journal, to be executed from nothing else. */
 export function wireCopy({ run, journal }: ReplayTask, id = ''): [MessageInitShape<typeof ActivateSchema>, number] {
-  const { started, startedMs, trace, entries, end, kept } = journal;
-  const pending = end
-    ? []
-    : journal.pending.map((open) => ({ ...open, failures: open.trying?.failures ?? 0, due: false }));
+  const { started, startedMs, trace, entries, kept } = journal;
+  const pending = journal.pending.map((open) => ({ ...open, failures: open.trying?.failures ?? 0, due: false }));
   const all = entries.map((entry) => wireEntry(entry, false));
   const size = all.reduce((sum, [, bytes]) => sum + bytes, 0);
   const activation = { attempt: id, run, started, startedMs, trace, length: entries.length, pending, kept };
@@ -96,7 +94,7 @@ export function wireConsult(
 function wireEnd(end: ReplayTask['journal']['end']): Exclude<MessageInitShape<typeof ReplaySchema>['end'], undefined> {
   if (end?.state === 'succeeded') return { case: 'completed', value: wireValue(end.content) ?? {} };
   if (end?.state === 'failed') return { case: 'failed', value: wireFailure(end.error) };
-  return end ? { case: 'cancelled', value: true } : { case: undefined };
+  return end ? { case: 'cancelled', value: end.returned } : { case: undefined };
 }
 
 function wireActivate(

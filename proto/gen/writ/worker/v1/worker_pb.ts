@@ -1969,6 +1969,8 @@ export type Replay = Message<"writ.worker.v1.Replay"> & {
     case: "failed";
   } | {
     /**
+     * True: the function came to its end. False: the run was ended over its head, and nothing is compared after what was `pending` then.
+     *
      * @generated from field: bool cancelled = 5;
      */
     value: boolean;
