@@ -1069,6 +1069,10 @@ export const requirements: readonly Requirement[] = [
     id: 'run.ended_takes_nothing',
     promise: 'a run that was to start in the past starts at once, and one that has ended takes no message',
   },
+  {
+    id: 'budget.child_waits',
+    promise: 'a child for which there is no budget is not refused: its parent waits for a person as a step does',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

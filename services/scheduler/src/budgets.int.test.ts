@@ -74,15 +74,18 @@ test('a tree of runs spends no more than its root has; a person grants more, and
 test('a person who is asked grants more, or no more', async () => {
   const work = {
     grant: (ctx: TestContext) => spending(ctx, 'think', 5n),
-    slow: (ctx: TestContext) => ctx.sleep(60_000),
+    parent: async (ctx: TestContext) => ctx.result(await ctx.start('grant', null)),
   };
   stack.worker(work);
   const [granted, refused] = [await start('grant', { tokens: 0n }), await start('grant', { tokens: 0n })];
+  const childless = await start('parent', { tokens: 5n, children: 0n });
   const asked = (id: string) => eventually(async () => (await budgetOf(id))?.approvalId || undefined);
   await stack.decide(await asked(granted), { verdict: 'approve', by: 'psn_1', value: { tokens: 7 } });
   await stack.decide(await asked(refused), { verdict: 'deny', by: 'psn_1' });
   expect(await result(granted)).toEqual({ state: RunState.SUCCEEDED, value: 5 });
   expect(await result(refused)).toEqual({ state: RunState.FAILED, code: 'run.budget_exhausted' });
+  await stack.decide(await asked(childless), { verdict: 'approve', by: 'psn_1' });
+  expect(await result(childless)).toEqual({ state: RunState.SUCCEEDED, value: 5 });
 });
 
 test('a run whose time is over stands still, for a new owner too, until it gets more', async () => {

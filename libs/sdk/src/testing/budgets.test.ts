@@ -70,12 +70,20 @@ describe('a run with limits', () => {
   test('shares them with what it starts', async () => {
     expect(await (await started(tree, { tokens: 160, children: 2 })).run.result()).toEqual(['thought', 'thought']);
     expect(await (await started(tree, { tokens: 159, children: 2 })).asked()).toMatch(/^apr_/);
-    await expect((await started(tree, { tokens: 160, children: 1 })).run.result()).rejects.toMatchObject({
-      code: 'run.budget_exhausted',
-    });
     await expect((await started(tree, { tokens: 160, usd: 1 })).run.result()).rejects.toMatchObject({
       code: 'run.budget_incomplete',
     });
+  });
+
+  test.each([
+    ['approve', { input: { children: 1 } }, ['thought', 'thought']],
+    ['deny', {}, { code: 'run.budget_exhausted' }],
+  ] as const)('waits for a person where it has none for a child: %s', async (verdict, answer, expected) => {
+    const { t, run, asked } = await started(tree, { tokens: 160, children: 1 });
+    await t.decide(await asked(), verdict, answer);
+    const result = run.result().catch((error: unknown) => error);
+    if ('code' in expected) expect(await result).toMatchObject(expected);
+    else expect(await result).toEqual(expected);
   });
 
   test('stands still when its time is over, and goes on when it gets more', async () => {

@@ -89,7 +89,8 @@ export class TestScheduler {
     }
     const error = { code: 'run.budget_exhausted', message: 'the budget is used up, and nobody grants more' };
     for (const open of [...run.open.values()].filter(({ outOfBudget }) => outOfBudget)) {
-      this.record(run, 'run.step_failed.v1', { ...keyOf(open), attempt: open.failures + 1, error });
+      if (open.start) this.record(run, 'run.child_refused.v1', { ...keyOf(open), error });
+      else this.record(run, 'run.step_failed.v1', { ...keyOf(open), attempt: open.failures + 1, error });
       this.settle(run, open, { type: 'failed', error });
     }
   }
@@ -387,6 +388,7 @@ export class TestScheduler {
   }
 
   #tryAgain(run: TestRun, open: OpenCommand): void {
+    if (open.start) return open.start();
     open.stopTimer = noTimer;
     open.due = true;
     const outcome = { type: 'retry', attempt: open.failures + 1 } as const;
@@ -448,7 +450,12 @@ export class TestScheduler {
       if (what.cancelWithParent) run.cancelledWith.push(child.id);
       this.settle(run, command, { type: 'started', runId: child.id });
     } catch (error) {
-      this.settle(run, command, { type: 'failed', error: failureOf(error) });
+      const failure = failureOf(error);
+      const open = run.open.get(keyText(command));
+      if (!open || !this.budgets.awaits(run.id, failure.code))
+        return this.settle(run, command, { type: 'failed', error: failure });
+      this.record(run, 'run.child_deferred.v1', { ...keyOf(command), child: what.runId, error: failure });
+      Object.assign(open, { exhausted: true, outOfBudget: true, start: () => this.#startChild(run, command) });
     }
   }
 

@@ -56,7 +56,7 @@ export class TestBudgets {
       });
     const maxDepth = Math.min(most, depth + (limits?.depth ?? mostDepth));
     if (!limits) {
-      if (above?.account) this.#take(above.account, run, { children: 1 }, true, true);
+      if (above?.account) this.#take(above.account, run, { children: 1 }, true);
       return void this.#spendsFrom.set(run, { account: above?.account, depth, maxDepth });
     }
     const { timeMs, depth: _, ...amount } = limits;
@@ -78,7 +78,7 @@ export class TestBudgets {
   /** @throws WritError `run.budget_exhausted` */
   reserve(run: string, id: string, amount: Counted, settled: boolean): void {
     const account = this.#spendsFrom.get(run)?.account;
-    if (account) this.#take(account, id, amount, settled, false);
+    if (account) this.#take(account, id, amount, settled);
   }
 
   settle(run: string, id: string, used: Counted): void {
@@ -86,7 +86,7 @@ export class TestBudgets {
     if (account) settleIn(account, id, used);
   }
 
-  /** Whether this failure waits for more budget; the run then goes on when there is some. */
+  /** Whether what failed so waits for more budget; the run then goes on when there is some. */
   awaits(run: string, code: string): boolean {
     const account = this.#spendsFrom.get(run)?.account;
     if (!account || code !== 'run.budget_exhausted') return false;
@@ -139,10 +139,10 @@ export class TestBudgets {
       throw new WritError(`the limits of ${run} say nothing of ${missing.join(', ')}, which run ${above.run} limits`, {
         code: 'run.budget_incomplete',
       });
-    this.#take(above, run, plus(amount, { children: 1 }), false, true);
+    this.#take(above, run, plus(amount, { children: 1 }), false);
   }
 
-  #take(account: Account, id: string, amount: Counted, settled: boolean, start: boolean): void {
+  #take(account: Account, id: string, amount: Counted, settled: boolean): void {
     if (account.held.has(id) || account.settled.has(id)) return;
     const taken = plus(account.used, heldOf(account));
     const lacking: string[] = quantities.filter((of) => {
@@ -155,7 +155,7 @@ export class TestBudgets {
       if (settled) account.used = plus(account.used, amount);
       return;
     }
-    if (!start && !account.asked) this.#ask(account, lacking, amount);
+    if (!account.asked) this.#ask(account, lacking, amount);
     throw new WritError(`the budget of run ${account.run} is used up: ${lacking.join(', ')}`, {
       code: 'run.budget_exhausted',
       details: { account: account.run, lacking: lacking.join(', ') },

@@ -30,6 +30,8 @@ export interface OpenCommand extends Key {
   exhausted?: boolean;
   /** It waits for more budget. */
   outOfBudget?: boolean;
+  /** It is a child for which there was no budget. */
+  start?: () => void;
   /** The next attempt is to be made now. */
   due: boolean;
   /** The message, approval or child that it waits for. */

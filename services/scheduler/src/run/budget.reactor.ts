@@ -14,6 +14,7 @@ const questionMs = 7 * 24 * 3_600_000;
 
 export const budgetReactions: readonly RunEventType[] = [
   'run.step_failed.v1',
+  'run.child_deferred.v1',
   'run.paused.v1',
   'run.budget_exhausted.v1',
   'run.budget_added.v1',
@@ -51,6 +52,8 @@ export class BudgetReactions {
         if (budget) await this.await(event, budget);
         return;
       }
+      case 'run.child_deferred.v1':
+        return this.await(event, (event.data as unknown as RunEventData<'run.child_deferred.v1'>).budget);
       case 'run.paused.v1':
         if ((event.data as unknown as RunEventData<'run.paused.v1'>).reason === 'budget') await this.await(event, {});
         return;

@@ -251,6 +251,64 @@ describe('children', () => {
     expect(accountOf('r')).toMatchObject({ limits: { tokens: 150 }, reserved: { tokens: 150, children: 1 } });
   });
 
+  /** A child that the reactor could not start, as it tells the parent. */
+  const deferred = (details: object = { account: 'r', children: 1 }) => {
+    const error = { code: 'run.budget_exhausted', message: '1 of 1 children', details: { ...details } as never };
+    return partition.send('r', { type: 'child_refused', name: 'c', occurrence: 1, child: 'c', error });
+  };
+
+  describe('for which there is no budget', () => {
+    beforeEach(() => {
+      start('r', { children: 1, timeMs: 1000 });
+      report('r', [child()]);
+    });
+    const wait = () => partition.send('r', { type: 'await_budget', by: 'r', need: { children: 2 } });
+    const refused = { type: 'budget_refused', by: 'psn_1', graceMs: 500 } as const;
+
+    test('keep their parent waiting for a person, and are started when there is more', () => {
+      verifies('budget.child_waits');
+      expect(deferred()).toEqual([
+        ['child_deferred', expect.objectContaining({ child: 'c', budget: { children: 1 } })],
+      ]);
+      expect(deferred()).toEqual([]);
+      expect(typesOf(wait())).toEqual(['budget_exhausted', 'budget_awaited']);
+      expect(typesOf(wait())).toEqual([]);
+      const children = [{ name: 'c', occurrence: 1 }];
+      expect(partition.send('r', { type: 'refilled' })).toEqual([['resumed', { budget: true, children }]]);
+      expect(partition.send('r', { type: 'refilled' })).toEqual([]);
+      const started = { type: 'child_started', name: 'c', occurrence: 1, child: 'c' } as const;
+      expect(typesOf(partition.send('r', started))).toEqual(['child_started']);
+      expect(partition.run('r').children).toMatchObject([{ id: 'c', outcome: undefined }]);
+    });
+
+    test.each<[string, RunCommand]>([
+      ['a no', refused],
+      ['a cancel', { type: 'cancel', reason: 'enough', force: false, graceMs: 500 }],
+    ])('fail by %s, and nobody waits for their end', (_by, command) => {
+      deferred();
+      expect(typesOf(partition.send('r', command))).toContain('child_refused');
+      expect(partition.run('r')).toMatchObject({ opens: [], children: [] });
+      expect(typesOf(deferred())).toEqual([]);
+    });
+
+    test('fail with the time of their parent, and when the code gives them up', () => {
+      deferred();
+      partition.nowMs += 1000;
+      partition.send('r', { type: 'timers', runs: ['r'] });
+      expect(typesOf(partition.send('r', refused))).toEqual(['cancel_requested', 'child_refused', 'resumed']);
+      start('s', { children: 0 });
+      report('s', [child()]);
+      const error = { code: 'run.budget_exhausted', message: '', details: { account: 's', children: 1 } as never };
+      partition.send('s', { type: 'child_refused', name: 'c', occurrence: 1, child: 'c', error });
+      report('s', [{ kind: 'child', name: 'c', occurrence: 1, type: 'abort', error: { code: 'e', message: 'm' } }]);
+      expect(partition.run('s')).toMatchObject({ opens: [], children: [] });
+    });
+
+    test('are refused where another account is meant', () => {
+      expect(typesOf(deferred({ account: 'other', children: 1 }))).toEqual(['child_refused']);
+    });
+  });
+
   test('that start themselves for ever come to an end', () => {
     verifies('run.depth_limit');
     partition.send('r', startOf('w', { depth: 8 }));

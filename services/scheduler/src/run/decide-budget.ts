@@ -2,7 +2,7 @@ import { derivedId, DomainError, refuse, type Json } from '@writ/ledger/domain';
 import { lackingFor, isKnown, amountText, plus, quantities, type Account } from './budget.js';
 import type { Amount, Limits } from './budget.events.js';
 import type { RunCommand } from './run.commands.js';
-import type { Content, RunEvent } from './run.events.js';
+import type { Content, Failure, RunEvent } from './run.events.js';
 import type { RunRecord } from './run-record.js';
 
 type Of<T extends RunCommand['type']> = Extract<RunCommand, { type: T }>;
@@ -25,8 +25,8 @@ function accountOf(run: RunRecord): Account {
 }
 
 /**
- * Takes an amount before it is spent; the same id is taken once. Where it does not fit a person is asked, once, and `run.budget_exhausted.v1` is the answer; a
- * start is refused.
+ * Takes an amount before it is spent; the same id is taken once. Where it does not fit a person is asked, once, and `run.budget_exhausted.v1` is the answer; for a
+ * start it asks who waits for it.
  */
 export function decideReserve(run: RunRecord, command: Of<'reserve'>, nowMs: number): RunEvent[] {
   const { id, by, settled, start } = command;
@@ -191,46 +191,52 @@ function grantedBy({ value }: Content, { first, asked }: Account): Limits {
 export function decideRefilled(run: RunRecord, { deadlineMs }: Of<'refilled'>): RunEvent[] {
   if (run.ended || !waitsForBudget(run)) return [];
   const deadline = deadlineMs !== undefined && { deadline: new Date(deadlineMs).toISOString() };
-  return [{ type: 'run.resumed.v1', subject: run.id, data: { budget: true, ...deadline } }];
+  const children = run.opens
+    .filter((open) => open.kind === 'child' && isOutOfBudget(open))
+    .map(({ name, occurrence }) => ({ name, occurrence }));
+  const data = { budget: true, ...deadline, ...(children.length > 0 && { children }) };
+  return [{ type: 'run.resumed.v1', subject: run.id, data }];
 }
 
-/** Nobody grants more: steps that waited for it have failed; a run whose time was over is cancelled, and cleans up. */
+/** Nobody grants more: what waited for it has failed; a run whose time was over is cancelled, and cleans up. */
 export function decideBudgetRefused(run: RunRecord, command: Of<'budget_refused'>, nowMs: number): RunEvent[] {
   if (run.ended) return [];
   const { by, reason, graceMs } = command;
   const why = `${by ? `${by} grants no more` : 'there is no more'}${reason ? `: ${reason}` : ''}`;
+  const error = { code: exhaustedCode, message: `the budget is used up, and ${why}` };
+  const failed = run.opens.filter(isOutOfBudget).map((open) => givenUpOn(run, open, error));
   if (run.paused === 'budget' && !run.cancel) {
     const deadline = new Date(nowMs + graceMs).toISOString();
     const children = run.children.filter(({ outcome }) => outcome === undefined).map(({ id }) => id);
     const data = { reason: `its time is over, and ${why}`, deadline, ...(children.length > 0 && { children }) };
     return [
       { type: 'run.cancel_requested.v1', subject: run.id, data },
+      ...failed,
       { type: 'run.resumed.v1', subject: run.id, data: {} },
     ];
   }
-  return run.opens.filter(isOutOfBudget).map(({ kind, name, occurrence, trying }) => ({
-    type: 'run.step_failed.v1',
-    subject: run.id,
-    data: {
-      kind,
-      name,
-      occurrence,
-      attempt: (trying?.failures ?? 0) + 1,
-      error: { code: exhaustedCode, message: `the budget is used up, and ${why}` },
-    },
-  }));
+  return failed;
+}
+
+/** What waited for another try gets none. */
+export function givenUpOn({ id: subject }: RunRecord, open: RunRecord['opens'][number], error: Failure): RunEvent {
+  const { kind, name, occurrence, on: child = '', trying } = open;
+  if (kind === 'child')
+    return { type: 'run.child_refused.v1', subject, data: { kind, name, occurrence, child, error } };
+  const data = { kind, name, occurrence, attempt: (trying?.failures ?? 0) + 1, error };
+  return { type: 'run.step_failed.v1', subject, data };
 }
 
 export function waitsForBudget(run: RunRecord): boolean {
   return run.budget !== undefined && (run.paused === 'budget' || run.opens.some(isOutOfBudget));
 }
 
-/** A step that waits for more budget, and not for a person who lets it be tried again. */
+/** A step, or the start of a child, that waits for more budget, and not for a person who lets it be tried again. */
 export function isOutOfBudget({ trying }: Pick<RunRecord['opens'][number], 'trying'>): boolean {
   return trying?.exhausted?.startsWith(`${exhaustedCode}:`) === true;
 }
 
-/** What a step was refused, if that was for want of budget: it waits for as much. */
+/** What was refused, if that was for want of budget: it waits for as much. */
 export function neededBy(run: RunRecord, error: { code: string; details?: Json | undefined }): Amount | undefined {
   if (error.code !== exhaustedCode || !run.budget || run.cancel) return undefined;
   const details = (error.details ?? {}) as Record<string, Json>;

@@ -2,7 +2,7 @@ import { refuse } from '@writ/ledger/domain';
 import { undoneOf } from './outcomes.js';
 import { kindRecorded } from './loops.js';
 import type { Message, Receipt, RunCommand } from './run.commands.js';
-import { exhaustedCode, isOutOfBudget } from './decide-budget.js';
+import { exhaustedCode, isOutOfBudget, givenUpOn, neededBy } from './decide-budget.js';
 import type { RunEvent } from './run.events.js';
 import { cancelled, stoppedOf } from './ending.js';
 import { openAt, openChildren, type RunRecord } from './run-record.js';
@@ -53,11 +53,10 @@ export function decideCancel(run: RunRecord, command: Of<'cancel'>, nowMs: numbe
 
 /** Steps that wait for another attempt, or for a person: nobody makes one any more. Those that are being made their worker stops; what takes something back goes on. */
 function givenUp(run: RunRecord, nowMs: number): RunEvent[] {
-  return run.opens.flatMap(({ kind, name, occurrence, untilMs, trying }) => {
+  return run.opens.flatMap((open) => {
+    const { name, untilMs, trying } = open;
     if (!trying || (trying.exhausted === undefined && untilMs <= nowMs) || name.startsWith('undo ')) return [];
-    const error = { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' };
-    const data = { kind, name, occurrence, attempt: trying.failures + 1, error };
-    return [{ type: 'run.step_failed.v1', subject: run.id, data }];
+    return [givenUpOn(run, open, { code: 'run.cancelled', message: 'the run was cancelled before the next attempt' })];
   });
 }
 
@@ -122,9 +121,13 @@ export function decideChildStarted(run: RunRecord, command: Of<'child_started'>)
 
 export function decideChildRefused(run: RunRecord, command: Of<'child_refused'>): RunEvent[] {
   const { name, occurrence, child, error } = command;
-  if (openAt(run, name, occurrence) < 0) return [];
+  const open = run.opens[openAt(run, name, occurrence)];
+  if (!open || isOutOfBudget(open)) return [];
+  const budget = neededBy(run, error);
   const data = { kind: 'child' as const, name, occurrence, child, error };
-  return [{ type: 'run.child_refused.v1', subject: run.id, data }];
+  if (!budget) return [{ type: 'run.child_refused.v1', subject: run.id, data }];
+  const idle = run.live?.idle === true;
+  return [{ type: 'run.child_deferred.v1', subject: run.id, data: { ...data, budget, ...(idle && { idle }) } }];
 }
 
 export function decideChildEnded(run: RunRecord, { outcome }: Of<'child_ended'>): RunEvent[] {

@@ -1,12 +1,14 @@
 import { minus, plus, settledKey, use } from './budget.js';
 import type { Amount } from './budget.events.js';
 import { isOutOfBudget } from './decide-budget.js';
-import type { RunEventData, RunEventType } from './run.events.js';
+import type { Failure, RunEventData, RunEventType } from './run.events.js';
 import type { RunIndex } from './run-index.js';
-import type { Open, RunRecord } from './run-record.js';
+import { openAt, type Open, type RunRecord } from './run-record.js';
 
-type BudgetEvent = Extract<RunEventType, `run.budget_${string}`>;
-type Evolvers = { [T in BudgetEvent]: (run: RunRecord, data: RunEventData<T>, at: { index: RunIndex }) => void };
+type BudgetEvent = Extract<RunEventType, `run.budget_${string}`> | 'run.child_deferred.v1';
+type Evolvers = {
+  [T in BudgetEvent]: (run: RunRecord, data: RunEventData<T>, at: { index: RunIndex; timeMs: number }) => void;
+};
 
 /** What events do to the account of a run with limits of its own. */
 export const budgetEvolvers: Evolvers = {
@@ -62,7 +64,18 @@ export const budgetEvolvers: Evolvers = {
     if (!expired) account.waiting = [];
     answered(run, index);
   },
+  'run.child_deferred.v1': (run, { name, occurrence, error, idle = false }, { timeMs: sinceMs }) => {
+    const open = run.opens[openAt(run, name, occurrence)];
+    if (!open) return;
+    open.trying = { failures: 0, excused: 0, sinceMs, exhausted: exhaustedText(error), told: undefined };
+    if (idle) run.idle = true;
+  },
 };
+
+/** Of the error of what is exhausted, for people. */
+export function exhaustedText({ code, message }: Failure): string {
+  return `${code}: ${message}`.slice(0, 300);
+}
 
 /** Adds to the limits that there are: what has none is not limited by more of it. */
 function limited(limits: Amount, more: Amount): Amount {
@@ -79,13 +92,15 @@ function answered(run: RunRecord, index: RunIndex): void {
   account.asked = undefined;
 }
 
-/** There is more budget, or a person lets it go on without. @returns the steps that are tried anew */
+/** There is more budget, or a person lets it go on without. @returns the steps that are tried anew; children are started by who reacts */
 export function resumed(run: RunRecord, data: RunEventData<'run.resumed.v1'>): Open[] {
   const { budget } = run;
   if (budget && data.deadline !== undefined) budget.deadlineMs = Date.parse(data.deadline);
-  return run.opens.filter(
+  const freed = run.opens.filter(
     (open) => open.trying?.exhausted !== undefined && isOutOfBudget(open) === (data.budget === true),
   );
+  for (const open of freed) if (open.kind === 'child') open.trying = undefined;
+  return freed.filter(({ kind }) => kind !== 'child');
 }
 
 /** Its last word on what was reserved: nobody waits for an answer any more. */
@@ -95,4 +110,14 @@ export function ended(run: RunRecord, index: RunIndex): void {
 }
 
 /** For the version of what applies events. */
-export const budgetEvolving = [...Object.values(budgetEvolvers), limited, answered, resumed, ended, minus, plus, use];
+export const budgetEvolving = [
+  ...Object.values(budgetEvolvers),
+  limited,
+  answered,
+  exhaustedText,
+  resumed,
+  ended,
+  minus,
+  plus,
+  use,
+];

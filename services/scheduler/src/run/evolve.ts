@@ -1,6 +1,6 @@
 import { fnv1a32, type Capability, type LedgerEvent } from '@writ/ledger/domain';
 import { budgetFrom } from './budget.js';
-import { budgetEvolvers, budgetEvolving, ended, resumed } from './evolve-budget.js';
+import { budgetEvolvers, budgetEvolving, ended, exhaustedText, resumed } from './evolve-budget.js';
 import { goesOn } from './evolve-kept.js';
 import type { EntryOutcome, EvictReason } from './entry.js';
 import type { CommandKind, RunEventData, RunEventType } from './run.events.js';
@@ -9,10 +9,7 @@ import { joinEvolving, joinOf, joinOutcome, joinsOver } from './joins.js';
 import { contentOf, resultOf, undoneOf } from './outcomes.js';
 import type { RunIndex } from './run-index.js';
 import { admitted, givesSlot, wakes } from '../queue/evolve-holding.js';
-import { added, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
-
-/** Of the error of a step that is exhausted, for people. */
-const mostExhausted = 300;
+import { added, forgetChild, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
 
 /** An event being applied. */
 interface At {
@@ -150,7 +147,7 @@ function tryAgain(run: RunRecord, data: RunEventData<'run.step_failed.v1'>, at: 
   const position = openAt(run, data.name, data.occurrence);
   const open = position < 0 ? begin(run, data) : (run.opens[position] as Open);
   const { excused, sinceMs } = open.trying ?? { excused: 0, sinceMs: at.timeMs };
-  const last = exhausted ? `${error.code}: ${error.message}`.slice(0, mostExhausted) : undefined;
+  const last = exhausted ? exhaustedText(error) : undefined;
   open.trying = { failures, excused, sinceMs, exhausted: last, told: undefined };
   open.untilMs = retryAt === undefined ? 0 : Date.parse(retryAt);
   run.state = 'waiting';
@@ -251,6 +248,8 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   },
   'run.aborted.v1': (run, data, at) => {
     if (kindRecorded(run, data.name, data.occurrence) !== undefined) return; // in the same commit, before
+    const open = run.opens[openAt(run, data.name, data.occurrence)];
+    if (open?.kind === 'child' && open.trying) forgetChild(run, open.on); // it was deferred
     settle(run, at, data, { type: 'failed', error: data.error });
   },
   'run.message_received.v1': (run, data, at) => {
@@ -292,8 +291,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   },
   'run.child_started.v1': (run, data, at) => settle(run, at, data, { type: 'started', child: data.child }),
   'run.child_refused.v1': (run, data, at) => {
-    const position = run.children.findIndex(({ id }) => id === data.child);
-    if (position >= 0) run.children = removed(run.children, position);
+    forgetChild(run, data.child);
     settle(run, at, data, { type: 'failed', error: data.error });
   },
   'run.child_ended.v1': (run, data, at) => {

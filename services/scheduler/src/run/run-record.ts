@@ -216,6 +216,12 @@ export function openAt(run: RunRecord, name: string, occurrence: number): number
   return run.opens.findIndex((open) => open.name === name && open.occurrence === occurrence);
 }
 
+/** A child that was never started. */
+export function forgetChild(run: RunRecord, id: string | undefined): void {
+  const position = run.children.findIndex((child) => child.id === id);
+  if (position >= 0) run.children = removed(run.children, position);
+}
+
 /** Children that have not ended. */
 export function openChildren(run: RunRecord): Child[] {
   return run.children.filter((child) => child.outcome === undefined);

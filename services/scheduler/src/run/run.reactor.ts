@@ -4,9 +4,10 @@ import type { Grants } from '../outside/grants.js';
 import type { Questions } from '../outside/questions.js';
 import { parentAsStarter, type StartPolicy } from '../outside/start-policy.js';
 import type { RunDeltas } from '../stream/run-deltas.js';
-import { taught } from '../queue/learn.js';
+import { isTaught, taught, taughtEvents } from '../partition/teach.js';
 import { scheduleMark, scheduleReactions, ScheduleReactions } from '../schedule/schedule.reactor.js';
 import { BudgetReactions, budgetReactions } from './budget.reactor.js';
+import { exhaustedCode } from './decide-budget.js';
 import type { RunCommand } from './run.commands.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import type { RunLookup } from './run-lookup.js';
@@ -37,6 +38,7 @@ const events: readonly RunEventType[] = [
   'run.authority_requested.v1',
   'run.child_requested.v1',
   'run.waiting.v1',
+  'run.resumed.v1',
   'run.cancel_requested.v1',
   'run.streamed.v1',
   'run.aborted.v1',
@@ -51,7 +53,7 @@ export function runReactor(parts: ReactionParts): Reactor {
   const reactions = new Reactions(parts);
   return {
     name: 'run-consequences',
-    events: [...events, ...budgetReactions, ...scheduleReactions, 'queue.defined.v1'],
+    events: [...events, ...budgetReactions, ...scheduleReactions, ...taughtEvents],
     parallel: 32,
     handle: (event) => reactions.handle(event),
   };
@@ -68,10 +70,12 @@ class Reactions {
 
   async handle(event: LedgerEvent): Promise<void> {
     if (event.type.startsWith('schedule.')) return this.schedules.handle(event);
-    if (event.type === 'queue.defined.v1') return taught(this.parts.runs, event);
+    if (isTaught(event.type)) return taught(this.parts.runs, event);
     switch (event.type as RunEventType) {
       case 'run.child_requested.v1':
         return this.startChild(event, dataOf<'run.child_requested.v1'>(event));
+      case 'run.resumed.v1':
+        return this.startDeferred(event, dataOf<'run.resumed.v1'>(event));
       case 'run.authority_requested.v1':
         return this.grant(event);
       case 'run.waiting.v1':
@@ -119,7 +123,7 @@ class Reactions {
     const key = { name, occurrence, child };
     // An id that derives from the parent's is new, unless this event is handled again after a crash.
     const derived = child === derivedId('run', parent, name, String(occurrence));
-    const chosen = !derived || Date.now() - Date.parse(event.time) > freshMs;
+    const chosen = !derived || event.type === 'run.resumed.v1' || Date.now() - Date.parse(event.time) > freshMs;
     try {
       if (chosen) await this.refuseCycle(tenant, parent, child);
       if (wanted.ungranted) await this.grantOf(event);
@@ -143,13 +147,30 @@ class Reactions {
         ...(budget && { budget }),
         ...(event.trace !== undefined && { trace: event.trace }),
       }); // prettier-ignore
-      await this.send(event, parent, { type: 'child_started', ...key }, 'started');
+      await this.send(event, parent, { type: 'child_started', ...key }, `started ${child}`);
       if (started.attached) await this.alreadyEnded(event, parent, child);
     } catch (error) {
       if (!(error instanceof DomainError) || error.code.startsWith('ledger.') || error.code === 'policy.unavailable')
         throw error;
-      const { code, message } = error;
-      await this.send(event, parent, { type: 'child_refused', ...key, error: { code, message } }, 'refused');
+      const { code, message, details } = error;
+      const failure = { code, message, ...(code === exhaustedCode && { details: { ...details } as never }) };
+      await this.send(event, parent, { type: 'child_refused', ...key, error: failure }, `refused ${child}`);
+    }
+  }
+
+  /** There is budget for them now: what was asked for when they were deferred stands in the record. */
+  private async startDeferred(event: LedgerEvent, { children = [] }: RunEventData<'run.resumed.v1'>): Promise<void> {
+    if (children.length === 0) return;
+    const { events } = await this.parts.lookup.record(event.tenant, event.subject);
+    const wanted = new Map<string, RunEventData<'run.child_requested.v1'>>();
+    for (const each of events)
+      if (each.type === 'run.child_requested.v1') {
+        const data = dataOf<'run.child_requested.v1'>(each);
+        wanted.set(`${data.occurrence} ${data.name}`, data);
+      }
+    for (const { name, occurrence } of children) {
+      const child = wanted.get(`${occurrence} ${name}`);
+      if (child) await this.startChild(event, child);
     }
   }
 

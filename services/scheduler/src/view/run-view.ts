@@ -218,6 +218,7 @@ export function waitText({ kind, name, occurrence, on, untilMs, trying, join }: 
     case 'approval':
       return `approval ${on ?? ''}${until}`;
     case 'child':
+      if (trying?.exhausted !== undefined) return `person: start of child ${on ?? ''} waits: ${trying.exhausted}`;
       return `start of child ${on ?? ''}`;
     case 'update':
       return `update ${on ?? name}`;

@@ -27,6 +27,7 @@ describe('a run that', () => {
     ['waits for a message', { worker: 'idle', opens: [open('message', { on: 'm', untilMs: nowMs + minuteMs })] }, ["message: It waits for a message 'm', at most until 2030-01-01T00:01:00.000Z."]],
     ['waits for an answer', { opens: [open('approval', { on: 'apr_1' })] }, ['approval: It waits for the answer to apr_1.']],
     ['waits for a child', { opens: [open('child', { on: 'run_2' }), open('result', { on: 'run_3' })] }, ['child: It waits for its child run_2 to be started.', 'child: It waits for its child run_3 to end.']],
+    ['has no budget for a child', { opens: [open('child', { on: 'run_2', exhausted: 'run.budget_exhausted: 1 of 1 children' })] }, ['budget: Its child run_2 is not started (run.budget_exhausted: 1 of 1 children); somebody is asked for more.']],
     ['waits to try again', { opens: [open('step', { failures: 2, untilMs: nowMs + minuteMs })] }, ['retry: step n/1 has failed 2 times; it is tried again at 2030-01-01T00:01:00.000Z.']],
     ['has nothing left to try', { opens: [open('step', { failures: 2, exhausted: 'card.declined: no' })] }, ['exhausted: Nothing is left to try of step n/1 (card.declined: no); a person has to look at it.']],
   ])('%s says so', (_what, facts, expected) => {

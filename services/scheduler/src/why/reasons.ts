@@ -148,17 +148,15 @@ function waitReason(open: Waited, run: Standstill, { since, nowMs, lastMs }: Aro
       return { ...about, code: 'message', text: `It waits for a message '${on}'${until}.` };
     case 'approval':
       return { ...about, code: 'approval', text: `It waits for the answer to ${on}${until}.` };
-    case 'child':
+    case 'child': {
+      const text =
+        exhausted === undefined
+          ? `It waits for its child ${on} to be started.`
+          : `Its child ${on} is not started (${exhausted}); somebody is asked for more.`;
+      return { ...about, code: exhausted === undefined ? 'child' : 'budget', text, runs: [on] };
+    }
     case 'result':
-      return {
-        ...about,
-        code: 'child',
-        text:
-          kind === 'child'
-            ? `It waits for its child ${on} to be started.`
-            : `It waits for its child ${on} to end${until}.`,
-        runs: [on],
-      };
+      return { ...about, code: 'child', text: `It waits for its child ${on} to end${until}.`, runs: [on] };
     case 'step':
     case 'call': {
       const what = `${kind} ${name}/${occurrence}`;

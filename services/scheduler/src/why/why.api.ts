@@ -51,11 +51,13 @@ export class WhyApi implements ServiceImplementation<typeof WhyService> {
   }
 }
 
+const begins = new Set(['run.waiting.v1', 'run.step_failed.v1', 'run.child_requested.v1', 'run.child_deferred.v1']);
+
 /** When each wait began, or how its last attempt went. */
 function begun(events: readonly LedgerEvent[]): Map<string, number> {
   const since = new Map<string, number>();
   for (const { type, data, time } of events) {
-    if (type !== 'run.waiting.v1' && type !== 'run.step_failed.v1' && type !== 'run.child_requested.v1') continue;
+    if (!begins.has(type)) continue;
     since.set(keyOfWait(data as unknown as { name: string; occurrence: number }), Date.parse(time));
   }
   return since;
