@@ -138,10 +138,14 @@ export class Dispatcher {
     for (const lines of this.places.values()) yield* lines.values();
   }
 
-  private remove({ demand }: Line): void {
-    const lines = this.places.get(placeKey(demand));
-    lines?.delete(demand.principals.join('\n'));
-    if (lines?.size === 0) this.places.delete(placeKey(demand));
+  /** Not the line that has come in its place, where this one was empty before an answer to its question came. */
+  private remove(line: Line): void {
+    const place = placeKey(line.demand);
+    const who = line.demand.principals.join('\n');
+    const lines = this.places.get(place);
+    if (lines?.get(who) !== line) return;
+    lines.delete(who);
+    if (lines.size === 0) this.places.delete(place);
   }
 
   /** @returns whether a run took the slot */
