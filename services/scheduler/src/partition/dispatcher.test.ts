@@ -4,7 +4,14 @@ import { Dispatcher, type WorkerDirectory } from './dispatcher.js';
 
 const offered = { tenant: 'tnt_1', queue: 'default', workflow: 'review', principal: 'agt_1' };
 const run = (id: string) =>
-  ({ id, tenant: 'tnt_1', queue: 'default', workflow: 'review', agent: 'agt_1', onBehalfOf: [] }) as unknown as RunRecord;
+  ({
+    id,
+    tenant: 'tnt_1',
+    queue: 'default',
+    workflow: 'review',
+    agent: 'agt_1',
+    onBehalfOf: [],
+  }) as unknown as RunRecord;
 
 /** A worker with so much room, and other replicas whose answer is a while on its way. */
 class Workers implements WorkerDirectory {
