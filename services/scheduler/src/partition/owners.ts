@@ -8,6 +8,7 @@ import type { RunModel } from '../run/run-model.js';
 import type { RunRecord } from '../run/run-record.js';
 import { standstillOf, type Standstill } from '../why/run-facts.js';
 import { claimedSubject, controlSubject } from '../worker/session-subjects.js';
+import { Claims } from './claims.js';
 import type { ControlAnswers, ControlRequest, RunFacts } from './control.js';
 import type { Poke, QueueFacts, SlotsRequest } from '../queue/conversation.js';
 import { homeOf } from '../queue/queues.js';
@@ -42,6 +43,7 @@ export class Owners {
   private readonly owned = new Map<number, Owned>();
   private readonly waiters = new EndWaiters();
   private readonly updates = new UpdateAnswers();
+  private readonly claims: Claims;
   private readonly slots = {
     ask: (home: number, request: SlotsRequest) => this.ask(home, request),
     poke: (partition: number, poke: Poke) => this.ask(partition, poke),
@@ -50,6 +52,7 @@ export class Owners {
   readonly ends: RunEnds;
 
   constructor(private readonly options: OwnersOptions) {
+    this.claims = new Claims(options.nc);
     this.ends = new RunEnds({
       waiters: this.waiters,
       history: options.history,
@@ -70,10 +73,16 @@ export class Owners {
     nc.publish(claimedSubject, `${handle.partition}.${handle.epoch}`);
     // Not before the ledger takes commands: the first report would find no owner.
     setImmediate(() => {
+      if (this.owned.get(handle.partition)?.owner !== owner) return; // lost again by now
       before(owner);
       owner.start();
       this.ends.taken(owner);
     });
+  }
+
+  stop(): void {
+    this.ends.stop();
+    this.claims.stop();
   }
 
   drop(partition: number): void {
@@ -159,20 +168,26 @@ export class Owners {
   ): Promise<ControlAnswers[R['type']]> {
     const deadline = Date.now() + giveUpMs;
     for (let attempt = 0; ; attempt++) {
-      const owned = this.owned.get(partition);
-      // An owner may know that this is for another, which has come after it.
-      const here = owned && (await this.answer(owned.owner, request, signal));
-      if (here) return here as ControlAnswers[R['type']];
       try {
-        const timeout = attemptMs + ('waitMs' in request ? request.waitMs : 0);
-        const answer = await this.options.nc.request(controlSubject(partition), JSON.stringify(request), { timeout });
-        return answer.json<ControlAnswers[R['type']]>();
+        const asked = this.askOnce(partition, request, signal);
+        const answer = 'waitMs' in request ? await this.claims.unless(partition, asked) : await asked;
+        if (answer) return answer;
       } catch (error) {
         if (Date.now() > deadline || signal?.aborted || !(error instanceof RequestError || isTimeout(error)))
           throw refuse('ledger.unavailable', `partition ${partition} of the scheduler has no owner that answers`);
         await new Promise((resolve) => setTimeout(resolve, backoffMs[Math.min(attempt, backoffMs.length - 1)]));
       }
     }
+  }
+
+  private async askOnce<R extends ControlRequest>(partition: number, request: R, signal?: AbortSignal) {
+    const owned = this.owned.get(partition);
+    // An owner may know that this is for another, which has come after it.
+    const here = owned && (await this.answer(owned.owner, request, signal));
+    if (here) return here as ControlAnswers[R['type']];
+    const timeout = attemptMs + ('waitMs' in request ? request.waitMs : 0);
+    const answer = await this.options.nc.request(controlSubject(partition), JSON.stringify(request), { timeout });
+    return answer.json<ControlAnswers[R['type']]>();
   }
 
   private async serve(owner: PartitionOwner, message: Msg): Promise<void> {

@@ -98,6 +98,7 @@ export class PartitionOwner implements Assigner {
     this.parts.dispatcher.forget(this);
     for (const session of this.sessions.keys()) this.evictAll(session);
     this.sessions.clear();
+    for (const { session } of this.deferred.splice(0)) this.parts.outlet.deliver(session, { type: 'unused' });
   }
 
   /** A commit is in the ledger: what was noted for it happens now, in its order. */
@@ -217,7 +218,8 @@ export class PartitionOwner implements Assigner {
     try {
       const commits = commitsOf(run);
       const events = await this.parts.history.events(this.partition, run.tenant, run.id, commits);
-      if (run.live !== attempt) return this.abandon(attempt);
+      // Who was deposed meanwhile has told workers to drop what they have, and tells them nothing after that.
+      if (this.gone || run.live !== attempt) return this.abandon(attempt);
       const journal = journalOf(events);
       if (!journal) throw new DomainError('run.journal_lost', `the start of run ${run.id} is not in its journal`);
       const pending = journal.pending.map((open): PendingCommand => {
