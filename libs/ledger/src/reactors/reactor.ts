@@ -12,6 +12,8 @@ export interface Reactor {
   readonly events?: readonly string[];
   /** How many events are handled at once; those of one subject always one after another. Default 1: strictly in order. */
   readonly parallel?: number;
+  /** With `parallel`: events of these types that follow each other in one subject are handled at once, in no order. */
+  readonly together?: readonly string[];
   /**
    * A throw is retried with backoff (50 ms to 5 s) and holds the events after it back. A refusal (DomainError without
    * `retry` in its catalogue: not `ledger.unavailable` or `ledger.timeout`) parks the event: it is set aside, told in health, and the next one follows.

@@ -10,6 +10,7 @@ import type { Logger } from '../ledger.js';
 import type { WorkObserver } from '../observe.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
 import { pause } from '../pause.js';
+import { Lines } from './lines.js';
 import type { Reactor } from './reactor.js';
 
 const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
@@ -154,28 +155,19 @@ export class ReactorRunner {
     return true;
   }
 
-  /** One chain a subject, some chains at once. */
+  /** One line a subject, some lines at once. */
   private async takeParallel(commits: readonly Commit[]): Promise<boolean> {
-    const chains = new Map<string, [LedgerEvent, Position][]>();
+    const { parallel = 1, together = [] } = this.reactor;
+    const lines = new Lines<readonly [LedgerEvent, Position]>();
     for (const commit of commits)
       for (const [index, event] of commit.events.entries()) {
         if (this.types && !this.types.has(event.type)) continue;
-        const key = `${event.tenant}/${event.subject}`;
-        const chain = chains.get(key);
-        const entry: [LedgerEvent, Position] = [event, { ...this.address, commit: commit.commit, index }];
-        if (chain) chain.push(entry);
-        else chains.set(key, [entry]);
+        const position = { ...this.address, commit: commit.commit, index };
+        lines.add(`${event.tenant}/${event.subject}`, [event, position], together.includes(event.type));
       }
-    const queue = chains.values();
-    const work = async (): Promise<boolean> => {
-      for (const chain of queue)
-        for (const [event, position] of chain) if (!(await this.handle(event, position))) return false;
-      return true;
-    };
-    const done = await Promise.all(Array.from({ length: this.reactor.parallel ?? 1 }, work));
-    if (done.includes(false)) return false;
-    this.commit = (commits.at(-1) as Commit).commit;
-    return true;
+    const done = await lines.work(parallel, ([event, position]) => this.handle(event, position));
+    if (done) this.commit = (commits.at(-1) as Commit).commit;
+    return done;
   }
 
   /** @returns false when it was stopped before the event was handled */

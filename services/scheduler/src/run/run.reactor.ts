@@ -54,7 +54,8 @@ export function runReactor(parts: ReactionParts): Reactor {
   return {
     name: 'run-consequences',
     events: [...events, ...budgetReactions, ...scheduleReactions, ...taughtEvents],
-    parallel: 32,
+    parallel: 64,
+    together: ['run.child_requested.v1'],
     handle: (event) => reactions.handle(event),
   };
 }
