@@ -774,7 +774,7 @@ export const requirements: readonly Requirement[] = [
   {
     id: 'ledger.leases',
     promise:
-      'a replica keeps its partitions with one word a second, and gives up what others took while it was not heard',
+      'a replica keeps its partitions with one word a second, gives up what others took while it was not heard, and takes nobody for dead while the broker takes no word of its own',
   },
   { id: 'ledger.hand_over', promise: 'replicas share the partitions and hand them over without losing a command' },
   {

@@ -18,6 +18,10 @@ test('a server that is paused is left for another one, though what was written t
   await using second = await startSuiteNats();
   const nc = await connectBroker({ servers: `${first.url},${second.url}`, name: 'leaving' });
   const at = (): string => `nats://${nc.getServer()}`;
+  const tried: string[] = [];
+  void (async () => {
+    for await (const { type } of nc.status()) if (type === 'reconnecting') tried.push(at());
+  })();
   const [paused, other] = at() === first.url ? [first, second] : [second, first];
   await paused.pause();
   const writing = setInterval(() => {
@@ -26,6 +30,7 @@ test('a server that is paused is left for another one, though what was written t
   await eventually(() => at() === other.url, { timeoutMs: 15_000 });
   clearInterval(writing);
   await nc.flush();
+  expect(tried).toEqual([other.url]); // the one that was just lost would accept, and say nothing
   await nc.close();
   await paused.resume();
 });

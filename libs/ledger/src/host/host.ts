@@ -1,7 +1,8 @@
 import { ping } from '../commands/wire.js';
 import { commandSubject, type ServiceName } from '../domain/partitioning.js';
 import { parsePosition } from '../domain/positions.js';
-import { leaseTtlMs, renewMs, type Leases } from '../lease/leases.js';
+import { renewMs, type Leases } from '../lease/leases.js';
+import { leaseTtlMs } from '../lease/others.js';
 import type { Owner } from '../owner/owner.js';
 import { every, pause } from '../pause.js';
 import { Partition, type PartitionContext } from './partition.js';

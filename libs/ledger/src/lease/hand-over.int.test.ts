@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { NatsServer } from '@writ/servers';
 import { eventually, startSuiteNats, verifies } from '@writ/testkit';
 import { Ledger, type Host } from '../index.js';
-import { leaseTtlMs } from './leases.js';
+import { leaseTtlMs } from './others.js';
 import { add, counterModel, totalOf } from '../testing/counter.js';
 import { testedServers } from '../testing/servers.js';
 

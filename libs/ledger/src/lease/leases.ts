@@ -4,10 +4,9 @@ import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import { openBucket, type Patience } from '../broker/buckets.js';
 import type { LedgerSource } from '../source.js';
 import { preferredOwner, type ServiceName } from '../domain/partitioning.js';
+import { leaseTtlMs, Others } from './others.js';
 
 const bucket = 'leases';
-/** A replica that was not heard for this long is gone, and its leases with it. */
-export const leaseTtlMs = 3_000;
 /** How often each tells that it lives, and which partitions it holds. */
 export const renewMs = 1_000;
 /** One that stands in the bucket when we come, and has not been heard yet, was perhaps killed: it has missed one word then. */
@@ -23,14 +22,6 @@ async function openLeases(nc: NatsConnection, replicas: number, waiting: Patienc
   return openBucket(nc, bucket, options, waiting);
 }
 
-/** Another replica, as it was heard last. */
-interface Other {
-  heardMs: number;
-  /** The partitions that it holds, as it tells them: `0,3,7`. */
-  readonly told: string;
-  readonly holds: ReadonlySet<number>;
-}
-
 /**
  * Who should own, and who owns, the partitions of one service. Each replica says once a second, in one message, that it lives
  * and what it holds. It is about liveness only: two owners at once are possible (a paused process does not know that the
@@ -43,15 +34,11 @@ export class Leases {
   private readonly service: ServiceName;
   private readonly me: string;
   private readonly mine = new Set<number>();
-  private readonly others = new Map<string, Other>();
+  private readonly others = new Others(performance.now());
   private subscription: Subscription | undefined;
   private changed: () => void = () => undefined;
   private stopReconnect: () => void = () => undefined;
   private beating: Promise<void> | undefined;
-  /** When this replica's own word was last taken. */
-  private beatenMs = performance.now();
-  /** Until then whoever took over from us while we were not heard has had the time to say so. */
-  private weakUntilMs = 0;
 
   private constructor(kv: KV, source: LedgerSource, who: { service: ServiceName; me: string; copies: number }) {
     this.kv = kv;
@@ -78,7 +65,7 @@ export class Leases {
       },
     });
     this.stopReconnect = this.source.onReconnect(() => {
-      this.believeAll();
+      this.others.believe(performance.now());
       void this.reopen().catch(() => undefined);
     });
     await this.heartbeat();
@@ -89,7 +76,7 @@ export class Leases {
     // One that has left still has a message here: the mark of its deletion, until that expires too.
     for (const entry of await Promise.all(keys.map((key) => this.kv.get(key)))) {
       const replica = entry?.key.split('.').at(-1) as string;
-      if (entry?.operation === 'PUT' && !this.others.has(replica))
+      if (entry?.operation === 'PUT' && !this.others.knows(replica))
         this.heard(replica, entry.string(), performance.now() - leaseTtlMs + unheardMs);
     }
   }
@@ -97,24 +84,9 @@ export class Leases {
   /** @param told undefined: it has left */
   private heard(replica: string, told: string | undefined, heardMs = performance.now()): void {
     if (replica === this.me) return;
-    const before = this.others.get(replica)?.told;
-    if (told === undefined) this.others.delete(replica);
-    else {
-      const holds = new Set(told === '' ? [] : told.split(',').map(Number));
-      this.others.set(replica, { heardMs, told, holds });
-      if (this.weak) for (const partition of holds) this.mine.delete(partition);
-    }
-    if (before !== told) this.changed();
-  }
-
-  /** Whether the others could take this replica for dead a moment ago: then what they hold, they hold since. */
-  private get weak(): boolean {
-    return !this.fresh || performance.now() < this.weakUntilMs;
-  }
-
-  /** Whether this replica is heard, and so can hear the others. */
-  private get fresh(): boolean {
-    return performance.now() - this.beatenMs <= leaseTtlMs;
+    const { news, holds } = this.others.heard(replica, told, heardMs);
+    if (this.others.weak(performance.now())) for (const partition of holds) this.mine.delete(partition);
+    if (news) this.changed();
   }
 
   /** Tells the others that this replica lives, and what it holds. */
@@ -133,24 +105,6 @@ export class Leases {
     }
   }
 
-  /**
-   * After a time without a bucket (a restart, an election) nobody else could be heard either: whoever was there is
-   * believed to be, and has the length of a lease to say so. Otherwise each would take what is all the others'.
-   */
-  private beaten(): void {
-    const now = performance.now();
-    if (!this.fresh) {
-      this.believeAll();
-      this.weakUntilMs = now + leaseTtlMs;
-    }
-    this.beatenMs = now;
-  }
-
-  private believeAll(): void {
-    const now = performance.now();
-    for (const other of this.others.values()) other.heardMs = now;
-  }
-
   /** A restarted broker has no bucket any more. */
   private async reopen(): Promise<void> {
     this.kv = await openLeases(this.source.nc, this.copies, patience);
@@ -159,7 +113,7 @@ export class Leases {
 
   private async putReplica(): Promise<void> {
     await this.kv.put(this.key, [...this.mine].join());
-    this.beaten();
+    if (this.others.beaten(performance.now())) this.changed();
   }
 
   /** What changed is told at once, and not waited for: a second later it is told again. */
@@ -170,20 +124,13 @@ export class Leases {
 
   /** Whether this replica is the one that should own the partition. */
   prefersMe(partition: number): boolean {
-    return preferredOwner(this.service, partition, [this.me, ...this.living().keys()]) === this.me;
-  }
-
-  private living(): ReadonlyMap<string, Other> {
-    const now = performance.now();
-    if (this.fresh)
-      for (const [replica, { heardMs }] of this.others) if (now - heardMs > leaseTtlMs) this.others.delete(replica);
-    return this.others;
+    return preferredOwner(this.service, partition, [this.me, ...this.others.names()]) === this.me;
   }
 
   /** @returns false when another holds it, or nothing is known because the broker is away */
   acquire(partition: number): boolean {
-    if (!this.source.connected() || !this.fresh) return false;
-    for (const { holds } of this.living().values()) if (holds.has(partition)) return false;
+    if (!this.source.connected() || !this.others.fresh(performance.now())) return false;
+    if (this.others.hold(partition)) return false;
     this.mine.add(partition);
     this.tell();
     return true;
