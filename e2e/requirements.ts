@@ -1073,6 +1073,11 @@ export const requirements: readonly Requirement[] = [
     id: 'budget.child_waits',
     promise: 'a child for which there is no budget is not refused: its parent waits for a person as a step does',
   },
+  {
+    id: 'versions.ramp',
+    promise:
+      'a ramp gives a share of the new runs of a workflow to one version and the others to another, alike for a start that is repeated, and they wait for workers of it',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -11,6 +11,7 @@ import { memory } from './memory/memory.commands.js';
 import { policy } from './policy/policy.commands.js';
 import { project } from './project/project.commands.js';
 import { queue } from './queue/queue.commands.js';
+import { ramp } from './ramp/ramp.commands.js';
 import { retention } from './retention/retention.commands.js';
 import { revoke } from './revoke/revoke.commands.js';
 import { run } from './run/run.commands.js';
@@ -29,6 +30,7 @@ export const entries: readonly Entry[] = [
   batch,
   schedule,
   queue,
+  ramp,
   agent,
   approval,
   policy,

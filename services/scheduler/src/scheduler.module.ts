@@ -8,6 +8,7 @@ import { SCHEDULER, SCHEDULER_CONFIG, WORKER_STREAMS } from './api/tokens.js';
 import { WorkerApi } from './api/worker.api.js';
 import type { SchedulerConfig } from './config.js';
 import { QueueApi } from './queue/queue.api.js';
+import { RampApi } from './ramp/ramp.api.js';
 import { WhyApi } from './why/why.api.js';
 import { ScheduleApi } from './schedule/schedule.api.js';
 import type { Scheduler } from './scheduler.js';
@@ -29,6 +30,7 @@ export class SchedulerModule {
         RunApi,
         RunStreamApi,
         QueueApi,
+        RampApi,
         WhyApi,
         ScheduleApi,
         WorkerApi,

@@ -40,6 +40,8 @@ import { Values } from './values/value-store.js';
 import { watchRuns } from './scheduler.metrics.js';
 import { queueErrors } from './queue/queue.errors.js';
 import { QueuesTable, withQueues } from './queue/queue.view.js';
+import { rampErrors } from './ramp/ramp.errors.js';
+import { RampsTable, withRamps } from './ramp/ramp.view.js';
 import { runsProjection, RunsTable } from './view/runs-table.js';
 import { SessionDirectory } from './worker/session-directory.js';
 
@@ -52,6 +54,7 @@ export class Scheduler {
   readonly batches: BatchesTable;
   readonly retention: RetentionTable;
   readonly queues: QueuesTable;
+  readonly ramps: RampsTable;
   readonly values: Values;
   readonly owners: Owners;
   readonly sessions: SessionDirectory;
@@ -92,6 +95,7 @@ export class Scheduler {
     this.table = new RunsTable(dataSource);
     this.schedules = new SchedulesTable(dataSource);
     this.queues = new QueuesTable(dataSource);
+    this.ramps = new RampsTable(dataSource);
     this.batches = new BatchesTable(dataSource);
     this.retention = new RetentionTable(dataSource);
     this.sweep = new RetentionSweep({
@@ -147,9 +151,9 @@ export class Scheduler {
             ),
           ),
         ),
-      errors: { ...runErrors, ...scheduleErrors, ...batchErrors, ...retentionErrors, ...queueErrors },
+      errors: { ...runErrors, ...scheduleErrors, ...batchErrors, ...retentionErrors, ...queueErrors, ...rampErrors },
       reactors: [runReactor({ runs, starter, startPolicy, lookup, deltas, grants, questions, approvalAwaited })],
-      projections: [withRetention(withBatches(withQueues(withSchedules(runsProjection))))],
+      projections: [withRetention(withBatches(withRamps(withQueues(withSchedules(runsProjection)))))],
       onOwned: (_partition, handle) => {
         this.owners.take(handle, (owner) => {
           this.revoked.owned(owner);

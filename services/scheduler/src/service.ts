@@ -6,10 +6,12 @@ import { SchedulerConfig } from './config.js';
 import { Scheduler0001 } from './migrations/scheduler-0001.js';
 import { Scheduler0002 } from './migrations/scheduler-0002.js';
 import { Scheduler0003 } from './migrations/scheduler-0003.js';
+import { Scheduler0007 } from './migrations/scheduler-0007.js';
 import { Scheduler0006 } from './migrations/scheduler-0006.js';
 import { Scheduler0005 } from './migrations/scheduler-0005.js';
 import { Scheduler0004 } from './migrations/scheduler-0004.js';
 import { queueErrors } from './queue/queue.errors.js';
+import { rampErrors } from './ramp/ramp.errors.js';
 import { grantErrors, runErrors } from './run/run.errors.js';
 import { scheduleErrors } from './schedule/schedule.errors.js';
 import { Scheduler } from './scheduler.js';
@@ -34,8 +36,25 @@ export function schedulerService(
     name: 'scheduler',
     config,
     entities: [],
-    migrations: [Scheduler0001, Scheduler0002, Scheduler0003, Scheduler0004, Scheduler0005, Scheduler0006],
-    errors: [runErrors, scheduleErrors, batchErrors, retentionErrors, queueErrors, streamErrors, grantErrors],
+    migrations: [
+      Scheduler0001,
+      Scheduler0002,
+      Scheduler0003,
+      Scheduler0004,
+      Scheduler0005,
+      Scheduler0006,
+      Scheduler0007,
+    ],
+    errors: [
+      runErrors,
+      scheduleErrors,
+      batchErrors,
+      retentionErrors,
+      queueErrors,
+      rampErrors,
+      streamErrors,
+      grantErrors,
+    ],
     enforcement,
     host: (context) => (scheduler = new Scheduler(context, enforcement === 'follow')).host(),
     module: (context) => {

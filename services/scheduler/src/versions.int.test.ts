@@ -111,3 +111,35 @@ test('a run that is pinned goes to workers of its version alone, and moves when 
   await expect(runs.pinRun({ id, version: '1' })).rejects.toMatchObject({ code: 'run.ended' });
   await expect(runs.startRun({ workflow: 'count', pinned: true })).rejects.toMatchObject({ code: 'run.bad_input' });
 }, 60_000);
+
+test('new runs go to the versions that a ramp of their workflow says, and wait for workers of them', async () => {
+  verifies('versions.ramp');
+  const ramps = stack.ramps();
+  const bill: TestWorkflow = () => Promise.resolve('billed');
+  stack.worker({ bill }, { version: '1' });
+  expect(await ramps.setRamp({ workflow: 'bill', from: '1', to: '2', percent: 50 })).toMatchObject({ revision: 1 });
+  expect(await ramps.setRamp({ workflow: 'bill', from: '1', to: '2', percent: 50 })).toMatchObject({ revision: 1 });
+  const { items } = await runs.startRuns({ items: Array.from({ length: 40 }, () => ({ workflow: 'bill' })) });
+  const found = await Promise.all(
+    items.map(async ({ outcome }) => {
+      if (outcome.case !== 'run') throw new Error('it was not started');
+      return (await runs.getRun({ id: outcome.value.id, after: outcome.value.position })).run;
+    }),
+  );
+  const [one, two] = ['1', '2'].map((version) => found.filter((run) => run?.version === version));
+  expect((one?.length ?? 0) + (two?.length ?? 0)).toBe(40);
+  for (const run of one ?? []) expect(await result(run?.id as string)).toMatchObject({ value: 'billed' });
+  const waits = two?.[0]?.id as string;
+  const { reasons } = await stack.why().whyRun({ id: waits });
+  expect(reasons).toMatchObject([{ code: 'no_worker' }]);
+  expect(reasons[0]?.text).toContain('workflow bill@2');
+  expect((await ramps.listRamps({})).ramps).toMatchObject([{ workflow: 'bill', to: '2', percent: 50, from: '1' }]);
+
+  await ramps.endRamp({ workflow: 'bill' });
+  await expect(ramps.getRamp({ workflow: 'bill' })).rejects.toMatchObject({ code: 'ramp.not_found' });
+  const { id: later } = await runs.startRun({ workflow: 'bill' });
+  expect(await result(later)).toMatchObject({ value: 'billed' });
+  expect((await runs.getRun({ id: waits })).run?.state).toBe(RunState.QUEUED);
+  stack.worker({ bill }, { version: '2' });
+  expect(await result(waits)).toMatchObject({ value: 'billed' });
+}, 60_000);

@@ -9,6 +9,7 @@ import { MemoryService } from '@writ/proto/memory/v1/memory';
 import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
+import { RampService } from '@writ/proto/run/v1/ramp';
 import { RetentionService } from '@writ/proto/run/v1/retention';
 import { BudgetService } from '@writ/proto/run/v1/budget';
 import { RunService } from '@writ/proto/run/v1/run';
@@ -32,6 +33,7 @@ const services: readonly DescService[] = [
   BudgetService,
   BatchService,
   RetentionService,
+  RampService,
   WhyService,
   RunStreamService,
   SandboxService,

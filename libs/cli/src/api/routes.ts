@@ -6,6 +6,7 @@ import type { ApprovalService, PolicyService } from '@writ/proto/policy/v1/polic
 import type { QueueService } from '@writ/proto/queue/v1/queue';
 import type { BatchService } from '@writ/proto/run/v1/batch';
 import type { BudgetService } from '@writ/proto/run/v1/budget';
+import type { RampService } from '@writ/proto/run/v1/ramp';
 import type { RetentionService } from '@writ/proto/run/v1/retention';
 import type { RunService } from '@writ/proto/run/v1/run';
 import type { RunStreamService } from '@writ/proto/run/v1/stream';
@@ -17,6 +18,7 @@ import { routesOf } from './route.js';
 
 const identity = routesOf<typeof IdentityService>('writ.identity.v1.IdentityService');
 const runs = routesOf<typeof RunService>('writ.run.v1.RunService');
+const ramps = routesOf<typeof RampService>('writ.run.v1.RampService');
 const retention = routesOf<typeof RetentionService>('writ.run.v1.RetentionService');
 const batches = routesOf<typeof BatchService>('writ.run.v1.BatchService');
 const runStreams = routesOf<typeof RunStreamService>('writ.run.v1.RunStreamService');
@@ -67,6 +69,11 @@ export const routes = {
   setQueue: queues('setQueue', 'PUT', '/v1/queues/{name}'),
   getQueue: queues('getQueue', 'GET', '/v1/queues/{name}'),
   listQueues: queues('listQueues', 'GET', '/v1/queues'),
+
+  setRamp: ramps('setRamp', 'PUT', '/v1/ramps/{workflow}'),
+  getRamp: ramps('getRamp', 'GET', '/v1/ramps/{workflow}'),
+  listRamps: ramps('listRamps', 'GET', '/v1/ramps'),
+  endRamp: ramps('endRamp', 'DELETE', '/v1/ramps/{workflow}'),
 
   createBatch: batches('createBatch', 'POST', '/v1/batches'),
   getBatch: batches('getBatch', 'GET', '/v1/batches/{id}'),

@@ -7,6 +7,7 @@ import { ApprovalService, PolicyService } from '@writ/proto/policy/v1/policy';
 import { BudgetService } from '@writ/proto/run/v1/budget';
 import { QueueService } from '@writ/proto/queue/v1/queue';
 import { BatchService } from '@writ/proto/run/v1/batch';
+import { RampService } from '@writ/proto/run/v1/ramp';
 import { RetentionService } from '@writ/proto/run/v1/retention';
 import { RunService } from '@writ/proto/run/v1/run';
 import { WhyService } from '@writ/proto/run/v1/why';
@@ -30,6 +31,7 @@ export const implementedBy: readonly (readonly [DescService, ServiceName | 'gate
   [BudgetService, 'scheduler'],
   [ScheduleService, 'scheduler'],
   [QueueService, 'scheduler'],
+  [RampService, 'scheduler'],
   [WhyService, 'scheduler'],
   [WorkerService, 'scheduler'],
   [SandboxService, 'sandbox-runner'],

@@ -15,9 +15,9 @@ import {
 import { may, maySee } from '../api/may.js';
 import { SCHEDULER } from '../api/tokens.js';
 import { positionOf } from '../partition/owners.js';
+import { teach } from '../partition/teach.js';
 import type { Scheduler } from '../scheduler.js';
 import { runViewName } from '../view/run-view.js';
-import { teach } from './learn.js';
 import { homeOf } from './queues.js';
 import type { Limits, Rate } from './queue.events.js';
 import type { QueueRow } from './queue.view.js';
@@ -43,7 +43,8 @@ export class QueueApi implements ServiceImplementation<typeof QueueService> {
       tenant, actor, aggregate: 'queue', subject: name, command, partition: home, ...(trace !== undefined && { trace }),
     }); // prettier-ignore
     const { revision = 0, limits = {} } = await this.scheduler.owners.queue(tenant, name);
-    if (revision > 0) await teach(this.scheduler.runs, { tenant, queue: name, actor, revision, limits });
+    const content = { revision, limits };
+    if (revision > 0) await teach(this.scheduler.runs, { tenant, actor, aggregate: 'queue', subject: name, content });
     return { revision, position };
   }
 

@@ -10,10 +10,13 @@ import type { RunEvent } from './run.events.js';
 import type { RunIndex } from './run-index.js';
 import type { RunRecord } from './run-record.js';
 
+/** `ramp`: the revision of the ramp of its workflow that says its version. */
+type Ramped = Omit<Start, 'type'> & { ramp?: number };
+
 /** Starting is idempotent: the same start finds the run that is there. A message that goes with it is taken in either case. */
 export function decideStart(
   subject: string,
-  start: Start,
+  start: Start & Ramped,
   run: RunRecord | undefined,
   nowMs: number,
   ticket?: () => Ticket | undefined,
@@ -52,7 +55,8 @@ export function decideStarts(runs: readonly NewRun[], index: RunIndex, tenant: s
       if (error instanceof DomainError) continue; // its own start says why
       throw error;
     }
-    events.push({ type: 'run.started.v1', subject: id, data: startedData(id, start, nowMs, ticket) });
+    const data = startedData(id, index.ramps.applied(tenant, id, start), nowMs, ticket);
+    events.push({ type: 'run.started.v1', subject: id, data });
   }
   return events;
 }
@@ -67,7 +71,7 @@ export function ticketFor(
   return limits && ticketOf(limits, start);
 }
 
-function startedData(id: string, start: Omit<Start, 'type'>, nowMs: number, ticket: Ticket | undefined) {
+function startedData(id: string, start: Ramped, nowMs: number, ticket: Ticket | undefined) {
   const { workflow, input, digest, queue, version, agent, onBehalfOf, parent, depth, grant, ungranted, notBeforeMs } =
     start;
   const budget = start.limits || start.budget ? startedBudget(id, start, nowMs) : undefined;
@@ -85,6 +89,7 @@ function startedData(id: string, start: Omit<Start, 'type'>, nowMs: number, tick
     ...(ungranted && { ungranted }),
     ...(notBeforeMs !== undefined && { notBefore: new Date(notBeforeMs).toISOString() }),
     ...(start.pinned && version !== undefined && { pinned: true }),
+    ...(start.ramp !== undefined && { ramp: start.ramp }),
     ...(start.attributes && { attributes: { ...start.attributes } }),
     ...(budget && { budget }),
     ...(ticket && { ticket }),

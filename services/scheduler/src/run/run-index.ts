@@ -1,7 +1,8 @@
 import type { Entry, EvictReason } from './entry.js';
 import { madeAtMs } from './run-id.js';
-import type { Attempt, RunRecord } from './run-record.js';
+import type { Attempt, RunRecord, RunState } from './run-record.js';
 import { Queues, type Holding } from '../queue/queues.js';
+import { Ramps } from '../ramp/ramps.js';
 import { TimerHeap } from './timer-heap.js';
 
 /** Finished runs stay this long, so that a repeated start or a late message meets them. Later the view knows them. */
@@ -24,8 +25,19 @@ export class RunIndex {
   readonly timers = new TimerHeap<RunRecord>();
   /** What runs have of queues with limits. */
   readonly queues = new Queues();
+  /** Which version new runs go to. */
+  readonly ramps = new Ramps();
   /** Which run waits for an approval. */
   readonly approvals = new Map<string, RunRecord>();
+  /** How many are in each state; of those that have ended, all that ever did. */
+  readonly states: Record<RunState, number> = {
+    queued: 0,
+    running: 0,
+    waiting: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+  };
   /** In the order of the ledger. */
   notes: Note[] = [];
   /** False while the past is read: nothing is to be done about it. */
@@ -46,6 +58,13 @@ export class RunIndex {
     let runs = this.tenants.get(run.tenant);
     if (!runs) this.tenants.set(run.tenant, (runs = new Map()));
     runs.set(run.id, run);
+    this.states[run.state]++;
+  }
+
+  /** An event has brought a run from one state to another. */
+  moved(from: RunState, to: RunState): void {
+    this.states[from]--;
+    this.states[to]++;
   }
 
   *all(): Iterable<RunRecord> {

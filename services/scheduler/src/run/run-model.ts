@@ -39,6 +39,7 @@ import { decideStart, decideStarts, ticketFor } from './decide-start.js';
 import { decideAdmit, decidePark, parked } from '../queue/decide-holding.js';
 import { decideQueue, queuesVersion, queueKey, type QueueCommand } from '../queue/queues.js';
 import { decideUpdate } from './decide-update.js';
+import { decideRamp, rampsVersion, type RampCommand } from '../ramp/ramps.js';
 import { evolve, evolveVersion } from './evolve.js';
 import type { ReportItem, RunCommand } from './run.commands.js';
 import type { RunEvent } from './run.events.js';
@@ -65,13 +66,15 @@ export class RunModel implements PartitionModel {
 
   /** @param others aggregates of the same partition that are not runs */
   constructor(readonly others: PartitionModel) {
-    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${queuesVersion} ${others.version}`);
+    this.version = fnv1a32(`${snapshotVersion} ${evolveVersion} ${queuesVersion} ${rampsVersion} ${others.version}`);
   }
 
   decide(command: Command): readonly EventDraft[] {
     const { tenant, subject } = command;
     if (command.aggregate === 'queue')
       return decideQueue(command.command as QueueCommand, this.index.queues.known.get(queueKey(tenant, subject)));
+    if (command.aggregate === 'ramp')
+      return decideRamp(subject, command.command as RampCommand, this.index.ramps.of(tenant, subject));
     if (command.aggregate !== 'run') return this.others.decide(command);
     const what = command.command as RunCommand;
     const nowMs = Date.parse(command.time);
@@ -96,8 +99,12 @@ export class RunModel implements PartitionModel {
       case 'starts':
         return decideStarts(what.runs, this.index, tenant, nowMs);
       case 'start':
-        return decideStart(subject, what, this.index.get(tenant, subject), nowMs, () =>
-          ticketFor(this.index.queues, tenant, what),
+        return decideStart(
+          subject,
+          this.index.ramps.applied(tenant, subject, what),
+          this.index.get(tenant, subject),
+          nowMs,
+          () => ticketFor(this.index.queues, tenant, what),
         );
       default:
         return decideOne(existing(subject, this.index.get(tenant, subject)), what, nowMs);
@@ -111,6 +118,7 @@ export class RunModel implements PartitionModel {
   evolve(event: LedgerEvent, at: { commit: number; index: number }): void {
     if (event.type.startsWith('run.')) evolve(this.index, event, at.commit);
     else if (event.type.startsWith('queue.')) this.index.queues.evolve(event);
+    else if (event.type.startsWith('ramp.')) this.index.ramps.evolve(event);
     else this.others.evolve(event, at);
   }
 
@@ -119,20 +127,23 @@ export class RunModel implements PartitionModel {
       runs: runsSnapshot(this.index),
       youngest: this.index.youngest(),
       queues: this.index.queues.snapshot(),
+      ramps: this.index.ramps.snapshot(),
       others: this.others.snapshot(),
     };
   }
 
   restore(snapshot: Json): void {
-    const { runs, youngest, queues, others } = snapshot as {
+    const { runs, youngest, queues, ramps, others } = snapshot as {
       runs: Json;
       youngest: [string, number][];
       queues: Json;
+      ramps: Json;
       others: Json;
     };
     this.index.restoreYoungest(youngest);
     restoreRuns(this.index, runs);
     this.index.queues.restore(queues, this.index);
+    this.index.ramps.restore(ramps);
     this.others.restore(others);
   }
 

@@ -137,6 +137,12 @@ export class SchedulerStack implements AsyncDisposable {
     return clientOf(WhyService, channel);
   }
 
+  ramps(token: FakeToken = {}, at = 0): GrpcClient<typeof RampService> {
+    const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
+    this.channels.push(channel);
+    return clientOf(RampService, channel);
+  }
+
   queues(token: FakeToken = {}, at = 0): GrpcClient<typeof QueueService> {
     const channel = new GrpcChannel(this.address(at), { metadata: () => ({ authorization: fakeToken(token) }) });
     this.channels.push(channel);
