@@ -1078,6 +1078,11 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a ramp gives a share of the new runs of a workflow to one version and the others to another, alike for a start that is repeated, and they wait for workers of it',
   },
+  {
+    id: 'run.answers_survive',
+    promise:
+      'a scheduler that dies over an update or a join of runs that others wait for loses no answer and doubles none',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

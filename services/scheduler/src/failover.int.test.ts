@@ -25,6 +25,55 @@ const steps = async (ctx: TestContext, n: number) => {
   return sum;
 };
 
+/** Whoever asked waits at one replica for what a run of the other does. */
+const wallet = async (ctx: TestContext, balance: number) => {
+  let left = balance;
+  ctx.handle('withdraw', async (cents) => {
+    await ctx.step('pay', () => new Promise((resolve) => setTimeout(resolve, 200, cents)));
+    return (left -= cents as number);
+  });
+  await ctx.wait('close');
+  return left;
+};
+const family = async (ctx: TestContext) => {
+  const children: string[] = [];
+  for (let n = 0; n < 4; n++) children.push(await ctx.start('steps', n));
+  return ctx.join(children, 4);
+};
+
+async function startWallets() {
+  const runs = stack.runs({}, 0);
+  const started = async (workflow: string) => (await runs.startRun({ workflow, input: json(100) })).id;
+  const wallets = await Promise.all(Array.from({ length: 12 }, () => started('wallet')));
+  const families = await Promise.all(Array.from({ length: 4 }, () => started('family')));
+  /** As a client does, which asks again under the same key where no owner was found in time. */
+  const answerOf = async (id: string): Promise<unknown> => {
+    const update = { id, update: 'withdraw', data: json(80), idempotencyKey: 'once', wait };
+    const { done, answer } = await runs.updateRun(update).catch((error: { code: string }) => {
+      if (error.code === 'ledger.unavailable') return { done: false, answer: undefined };
+      throw error;
+    });
+    return done ? read(answer) : answerOf(id);
+  };
+  return { wallets, families, answers: Promise.all(wallets.map(answerOf)) };
+}
+
+/** No answer was lost, no update was done twice, nobody waits for a child that has ended. */
+async function expectAnswers({ wallets, families, answers }: Awaited<ReturnType<typeof startWallets>>) {
+  const runs = stack.runs({}, 0);
+  expect(await answers).toEqual(wallets.map(() => 20));
+  await Promise.all(wallets.map((id) => runs.sendMessage({ id, message: 'close' })));
+  const ended = await Promise.all([...wallets, ...families].map((id) => runs.getRunResult({ id, wait })));
+  expect(ended.slice(0, wallets.length).map(({ result }) => read(result))).toEqual(wallets.map(() => 20));
+  expect(ended.map(({ state }) => state)).toEqual(ended.map(() => RunState.SUCCEEDED));
+  const events = await stack.allEvents();
+  const count = (run: string, type: string) =>
+    events.filter((event) => event.subject === run && event.type === type).length;
+  for (const id of wallets)
+    expect([count(id, 'run.update_accepted.v1'), count(id, 'run.step_completed.v1')]).toEqual([1, 1]);
+  expect(families.map((id) => count(id, 'run.child_ended.v1'))).toEqual([4, 4, 4, 4]);
+}
+
 async function startAll(at: number) {
   const runs = stack.runs({}, at);
   return Promise.all(
@@ -54,14 +103,17 @@ async function expectAllRight(ids: readonly string[], at: number) {
 
 describe('a scheduler', () => {
   test('that is killed loses nothing: the other takes its partitions and its workers, nothing is recorded twice', async () => {
-    verifies('scheduler.failover');
+    verifies('scheduler.failover', 'run.answers_survive');
     const victim = await stack.addProcess();
-    stack.worker({ steps }, { at: 0 });
-    stack.worker({ steps }, { at: 1 });
+    const code = { steps, wallet, family };
+    stack.worker(code, { at: 0 });
+    await stack.worker(code, { at: 1 }).welcomed;
     const ids = await startAll(0);
-    await eventually(async () => (await stack.events(ids[0] as string)).length > 3);
+    const asked = await startWallets();
+    await eventually(async () => (await stack.allEvents()).some(({ type }) => type === 'run.update_accepted.v1'));
     await victim.kill();
     await expectAllRight(ids, 0);
+    await expectAnswers(asked);
   }, 90_000);
 
   test('that is killed and started again takes its share back while runs are under way, and they go on', async () => {

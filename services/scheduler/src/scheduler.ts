@@ -187,7 +187,7 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.sweep.stop();
     this.revoked.stop();
-    this.owners.ends.stop();
+    this.owners.stop();
     await this.answers.stop();
     this.sessions.stop();
     this.dispatcher.stop();

@@ -1,10 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { RequestError, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import { every } from '@writ/ledger';
-import { refuse } from '@writ/ledger/domain';
+import { DomainError, refuse } from '@writ/ledger/domain';
 import type { WorkerTask } from '../partition/outlet.js';
 import type { Question, Verdict } from './consults.js';
 import type { ReplayReport } from './replays.js';
-import { goneSubject, sessionSubject } from './session-subjects.js';
+import { consultSubject, goneSubject, sessionSubject } from './session-subjects.js';
 
 /** A strict replay that another replica is asked for: it reads the journal itself. */
 export interface ReplayWanted {
@@ -98,11 +99,29 @@ export class RemoteSessions {
     return report;
   }
 
-  async consult(subject: string, question: QuestionElsewhere): Promise<Verdict> {
-    const answer = await this.nc
-      .request(subject, JSON.stringify(question), { timeout: question.timeoutMs + replicaMs })
+  async consult(session: string, question: QuestionElsewhere): Promise<Verdict> {
+    const settled = new AbortController();
+    const answer = this.nc
+      .request(consultSubject(session), JSON.stringify(question), { timeout: question.timeoutMs + replicaMs })
       .catch(() => undefined); // the stream is gone, or its replica
-    return answer?.json<Verdict>() ?? { type: 'gone' };
+    const first = await Promise.race([answer, this.gone(session, settled.signal)]);
+    settled.abort();
+    return first?.json<Verdict>() ?? { type: 'gone' };
+  }
+
+  /** Nobody answers for a stream any more: what it was asked died with its replica. */
+  private async gone(session: string, settled: AbortSignal): Promise<undefined> {
+    for (let unanswered = 0; unanswered < mostUnanswered && !settled.aborted;) {
+      await pause(probeMs, undefined, { signal: settled }).catch(() => undefined);
+      if (settled.aborted) return;
+      try {
+        await this.nc.request(sessionSubject(session), undefined, { timeout: probeMs });
+        unanswered = 0;
+      } catch (error) {
+        if (error instanceof RequestError && error.isNoResponders()) return;
+        unanswered++;
+      }
+    }
   }
 
   /** Undefined when nobody there has a worker with the code. @throws DomainError `run.replay_failed` */
@@ -113,8 +132,9 @@ export class RemoteSessions {
       if (error !== undefined) throw refuse('run.replay_failed', error);
       return consulted;
     } catch (error) {
-      if (!(error instanceof RequestError) || !error.isNoResponders()) throw error;
-      return undefined;
+      if (error instanceof DomainError) throw error;
+      const none = error instanceof RequestError && error.isNoResponders();
+      return none ? undefined : { verdict: { type: 'gone' } }; // asked of a replica that died over it
     }
   }
 

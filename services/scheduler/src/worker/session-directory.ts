@@ -200,7 +200,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
     const here = this.sessions.get(session)?.session;
     const verdict = here
       ? await here.consult(attempt, question, timeoutMs)
-      : await this.remote.consult(consultSubject(session), { attempt, question, timeoutMs });
+      : await this.remote.consult(session, { attempt, question, timeoutMs });
     return { verdict };
   }
 
