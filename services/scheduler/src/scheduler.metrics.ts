@@ -12,12 +12,12 @@ export function watchRuns(
     'writ_runs',
     'Runs of owned partitions that have not ended: queued, running, waiting.',
     ['state'],
-    () => {
-      const states = new Map<string, number>(['queued', 'running', 'waiting'].map((state) => [state, 0]));
-      for (const owner of owners.local)
-        for (const run of owner.open()) states.set(run.state, (states.get(run.state) ?? 0) + 1);
-      return [...states].map(([state, count]) => [{ state }, count]);
-    },
+    () =>
+      (['queued', 'running', 'waiting'] as const).map((state) => {
+        let count = 0;
+        for (const owner of owners.local) count += owner.runs(state);
+        return [{ state }, count];
+      }),
   );
   metrics.gauge('writ_runs_without_worker', 'Runs that could go on and wait for a worker with room.', () => {
     let waiting = 0;

@@ -1,7 +1,7 @@
 import { steadyNow, type Commit, type Logger, type PartitionHandle } from '@writ/ledger';
 import { DomainError, type Actor } from '@writ/ledger/domain';
 import { journalOf } from '../run/journal.js';
-import { rearm } from '../run/evolve.js';
+import { rearm } from '../run/rearm.js';
 import { commitsOf, lastCommitOf } from '../run/loops.js';
 import type { Entry } from '../run/entry.js';
 import type { Beat } from '../run/run.commands.js';
@@ -68,9 +68,9 @@ export class PartitionOwner implements Assigner {
     this.slots = new Slots(handle, { ...parts.slots, log: parts.log, now: parts.now });
   }
 
-  /** Its runs that have not ended. */
-  *open(): Iterable<RunRecord> {
-    for (const run of this.model.index.all()) if (!run.ended) yield run;
+  /** How many runs are in this state. */
+  runs(state: 'queued' | 'running' | 'waiting'): number {
+    return this.model.index.states[state];
   }
 
   /** After recovery: everything that can go on and has no worker looks for one. */

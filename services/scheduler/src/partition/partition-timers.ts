@@ -1,6 +1,6 @@
 import type { RunIndex } from '../run/run-index.js';
 import type { RunRecord } from '../run/run-record.js';
-import { rearm } from '../run/evolve.js';
+import { rearm } from '../run/rearm.js';
 
 /** Runs whose timers go into one command. */
 const atOnce = 500;

@@ -9,6 +9,7 @@ import { joinEvolving, joinOf, joinOutcome, joinsOver } from './joins.js';
 import { contentOf, resultOf, undoneOf } from './outcomes.js';
 import type { RunIndex } from './run-index.js';
 import { admitted, givesSlot, wakes } from '../queue/evolve-holding.js';
+import { rearm, retryIsHandled } from './rearm.js';
 import { added, forgetChild, noneOf, openAt, removed, RunRecord, type Open } from './run-record.js';
 
 /** An event being applied. */
@@ -40,7 +41,9 @@ export function evolve(index: RunIndex, event: LedgerEvent, commit: number): voi
   if (!run || run.ended) return;
   if (run.loops.length === 0 || !filedApart.has(event.type)) file(run, commit, (event.data as { name?: string }).name);
   if (run.fresh && event.type !== 'run.admitted.v1') index.keepFresh(run, undefined);
+  const { state } = run;
   apply(run, event.data as never, at);
+  index.moved(state, run.state);
   if (!run.ended) rearm(index, run, at.timeMs);
 }
 
@@ -74,22 +77,6 @@ const filedApart: ReadonlySet<string> = new Set<RunEventType>([
   'run.child_ended.v1',
   'run.continued.v1',
 ]);
-
-/** When the owner must look at the run next. */
-export function rearm(index: RunIndex, run: RunRecord, nowMs: number): void {
-  let next = run.cancel ? run.cancel.deadlineMs : Infinity;
-  if (run.budget && !run.cancel && !run.paused) next = Math.min(next, run.budget.deadlineMs);
-  if (run.state === 'queued' && run.notBeforeMs > nowMs) next = Math.min(next, run.notBeforeMs);
-  for (const open of run.opens)
-    if (open.untilMs > 0 && open.untilMs < next && !retryIsHandled(run, open, nowMs)) next = open.untilMs;
-  index.timers.set(run, next);
-}
-
-/** Its worker knows already that the step is to be tried again, or the worker that is being looked for will. */
-function retryIsHandled(run: RunRecord, open: Open, nowMs: number): boolean {
-  if (open.kind !== 'step' && open.kind !== 'call') return false;
-  return run.live ? open.trying?.told === run.live : open.untilMs <= nowMs;
-}
 
 /** Something came true: tell the worker that has the run, or find one. */
 function note(
@@ -132,8 +119,10 @@ function evict(run: RunRecord, at: At, reason: EvictReason): void {
   if (live && at.index.noting) at.index.notes.push({ commit: at.commit, type: 'evict', run, live, reason });
 }
 
-function begin(run: RunRecord, open: Key & { on?: string | undefined; until?: string | undefined }): Open {
-  const { kind, name, occurrence, on, until } = open;
+function begin(run: RunRecord, at: At, open: Key & { on?: string | undefined; until?: string | undefined }): Open {
+  const { kind, occurrence, until } = open;
+  const name = at.index.intern(open.name);
+  const on = open.on === name ? name : open.on;
   const untilMs = until === undefined ? 0 : Date.parse(until);
   const made: Open = { kind, name, occurrence, on, untilMs, trying: undefined };
   run.opens = added(run.opens, made);
@@ -145,7 +134,7 @@ function begin(run: RunRecord, open: Key & { on?: string | undefined; until?: st
 function tryAgain(run: RunRecord, data: RunEventData<'run.step_failed.v1'>, at: At): void {
   const { attempt: failures, error, retryAt, exhausted } = data;
   const position = openAt(run, data.name, data.occurrence);
-  const open = position < 0 ? begin(run, data) : (run.opens[position] as Open);
+  const open = position < 0 ? begin(run, at, data) : (run.opens[position] as Open);
   const { excused, sinceMs } = open.trying ?? { excused: 0, sinceMs: at.timeMs };
   const last = exhausted ? exhaustedText(error) : undefined;
   open.trying = { failures, excused, sinceMs, exhausted: last, told: undefined };
@@ -224,7 +213,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     if (data.lost) takeAway(run, at);
   },
   'run.waiting.v1': (run, data, at) => {
-    const open = begin(run, data);
+    const open = begin(run, at, data);
     run.idle = data.idle ?? false;
     if (data.kind === 'message') {
       const position = run.messages.findIndex(({ message }) => message === open.on);
@@ -260,7 +249,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     } else run.messages = added(run.messages, { message: data.message, content: contentOf(data), commit: at.commit });
   },
   'run.update_accepted.v1': (run, data, at) => {
-    begin(run, { ...data, on: data.update });
+    begin(run, at, { ...data, on: data.update });
     note(run, at, data, { type: 'accepted', update: data.update, content: contentOf(data) });
   },
   'run.update_answered.v1': (run, data, at) => {
@@ -276,8 +265,8 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
   'run.authority_requested.v1': (run) => {
     run.granted = true;
   },
-  'run.child_requested.v1': (run, data) => {
-    begin(run, { ...data, on: data.child });
+  'run.child_requested.v1': (run, data, at) => {
+    begin(run, at, { ...data, on: data.child });
     run.idle = false;
     run.granted = true;
     const known = run.children.findIndex(({ id, by }) => id === data.child && by !== undefined);

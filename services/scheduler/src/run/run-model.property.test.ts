@@ -156,6 +156,17 @@ describe('whatever happens to runs', () => {
     );
   });
 
+  test('how many runs are in each state is known without looking at them', () => {
+    fc.assert(
+      fc.property(steps, (story) => {
+        const { index } = live(story).model;
+        for (const state of ['queued', 'running', 'waiting'] as const)
+          expect(index.states[state]).toBe([...index.all()].filter((run) => run.state === state).length);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test('a run that can go on is never taken for one that only waits', () => {
     fc.assert(
       fc.property(steps, (story) => {

@@ -1,6 +1,6 @@
 import type { Json } from '@writ/ledger/domain';
 import { budgetOfRow, budgetRow, type BudgetRow } from './budget.js';
-import { rearm } from './evolve.js';
+import { rearm } from './rearm.js';
 import type { Loop } from './loops.js';
 import type { Join } from './joins.js';
 import type { RunIndex } from './run-index.js';
