@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { lanes } from './lanes.js';
+import { inLane, lanes } from './lanes.js';
 
 /** What an id is of. The list is open: a service may have a kind of its own. */
 export type IdPrefix =
@@ -38,20 +38,27 @@ export function newId(prefix: IdPrefix): string {
   return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${low}-${variant}${h(1)}-${h(2)}${h(3)}${h(4)}${h(5)}${h(6)}${h(7)}`;
 }
 
-/** More than one, so that one partition decides while another one is written. */
-const lanesAtOnce = 2;
-const laneMs = 1000;
+/** A lane is left after this time, or when it has got so many: who starts more than that in a second keeps several owners busy. */
+const laneMs = 1_000;
+const laneIds = 4_000;
 /** Each process begins somewhere else, so that many of them use all partitions. */
-const firstLane = Math.floor(Math.random() * lanes);
-let laned = 0;
+let lane = Math.floor(Math.random() * lanes);
+let leaveAtMs = 0;
+let room = 0;
 
 /**
- * A new id that ends in a lane: at any moment they live in a few partitions, whose commits then hold many events each (one
- * write to the disk costs as much as a hundred of them), and over a few seconds in all.
+ * A new id that ends in a lane: at any moment they live in one partition, whose commits then hold many events each (one
+ * write to the disk costs as much as a hundred of them), and over some seconds in all.
  */
 export function newLanedId(prefix: 'run'): string {
-  const lane = (firstLane + Math.floor(Date.now() / laneMs) * lanesAtOnce + (laned++ % lanesAtOnce)) % lanes;
-  return `${newId(prefix)}-p${hex[lane] as string}`;
+  const now = Date.now();
+  if (now >= leaveAtMs || room === 0) {
+    lane = (lane + 1) % lanes;
+    leaveAtMs = now + laneMs;
+    room = laneIds;
+  }
+  room--;
+  return inLane(newId(prefix), lane);
 }
 
 /**

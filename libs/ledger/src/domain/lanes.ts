@@ -8,6 +8,9 @@ export const lanes = 256;
 const idLength = 40;
 const [dash, mark] = [0x2d, 0x70];
 
+/** A bare id, in a lane. */
+export const inLane = (id: string, lane: number): string => `${id}-p${lane.toString(16).padStart(2, '0')}`;
+
 /** The lane that an id names, or -1. */
 export function laneOf(id: string): number {
   if (id.length !== idLength + 4 || id.charCodeAt(idLength) !== dash || id.charCodeAt(idLength + 1) !== mark) return -1;

@@ -10,15 +10,18 @@ export function newId(prefix: 'run' | 'cmd' | 'spd'): string {
   return `${prefix}_${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-const [lanes, lanesAtOnce, laneMs] = [256, 2, 1_000];
-const firstLane = Math.floor(Math.random() * lanes);
-let made = 0;
+/** A lane is left after this time, or when it has got so many runs. */
+const [lanes, laneMs, laneRuns] = [256, 1_000, 4_000];
+let lane = Math.floor(Math.random() * lanes);
+let [leaveAtMs, room] = [0, 0];
 
 /**
  * The id of a new run: it ends in a lane, `-p<two hex digits>`. Runs of the same lane live in the same partition, so what is started together is
- * committed together; every second the next lanes are taken, so that in the long run all partitions have their share.
+ * committed together; another lane is taken every second, so that in the long run all partitions have their share.
  */
 export function newRunId(): string {
-  const lane = (firstLane + Math.floor(Date.now() / laneMs) * lanesAtOnce + (made++ % lanesAtOnce)) % lanes;
+  const now = Date.now();
+  if (now >= leaveAtMs || room === 0) [lane, leaveAtMs, room] = [(lane + 1) % lanes, now + laneMs, laneRuns];
+  room--;
   return `${newId('run')}-p${lane.toString(16).padStart(2, '0')}`;
 }
