@@ -26,6 +26,7 @@ import { Snapshots } from './owner/snapshots.js';
 import { pause } from './pause.js';
 import { inboxPrefix, snapshots } from './permissions.js';
 import { Checkpoints } from './projections/checkpoints.js';
+import { ProjectionWriter } from './projections/writer.js';
 import { Requests } from './requests.js';
 import { serverInfo, type ServerInfo } from './server.js';
 
@@ -147,7 +148,9 @@ export class Ledger implements AsyncDisposable {
     const { source, log, replica } = this;
     const leases = await Leases.open(source, service, replica, this.streamReplicas);
     const checkpoints = spec.projections?.length && spec.dataSource ? new Checkpoints(spec.dataSource) : undefined;
-    const host = new ServiceHost({ spec, source, leases, kv, snapshots, checkpoints, replica, log }, partitions);
+    const writers = checkpoints ? (spec.projections ?? []).map((each) => new ProjectionWriter(each, checkpoints)) : [];
+    const context = { spec, source, leases, kv, snapshots, checkpoints, writers, replica, log };
+    const host = new ServiceHost(context, partitions);
     this.hosts.set(service, host);
     await host.start();
     return host;

@@ -94,13 +94,16 @@ export class TailCursor {
     this.from = from;
   }
 
+  /** Until there is a commit that was not taken, or `signal` is aborted. */
+  async more(signal: AbortSignal): Promise<void> {
+    while (this.from >= this.tail.head && !signal.aborted) await this.tail.grown(signal);
+  }
+
   /** The next commits, at least one; waits for them. Empty once `signal` is aborted. @throws ChainBroken */
   async next(signal: AbortSignal): Promise<readonly Commit[]> {
-    while (!signal.aborted) {
-      if (this.from >= this.tail.head) {
-        await this.tail.grown(signal);
-        continue;
-      }
+    for (;;) {
+      await this.more(signal);
+      if (signal.aborted) break;
       const kept = this.tail.after(this.from);
       const commits = kept ?? (await this.fromLog(signal));
       if (kept) this.closeReader();

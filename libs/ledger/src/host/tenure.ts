@@ -13,6 +13,7 @@ import type { PartitionState } from '../owner/state.js';
 import { pause } from '../pause.js';
 import type { Checkpoints } from '../projections/checkpoints.js';
 import { ProjectionRunner } from '../projections/runner.js';
+import type { ProjectionWriter } from '../projections/writer.js';
 import { ReactorRunner } from '../reactors/runner.js';
 import type { LedgerSource } from '../source.js';
 import { Snapshooter } from './snapshooter.js';
@@ -30,6 +31,8 @@ export interface TenureContext {
   kv: KV;
   snapshots: Snapshots;
   checkpoints: Checkpoints | undefined;
+  /** One for each projection. */
+  writers: readonly ProjectionWriter[];
   log: Logger;
 }
 
@@ -76,15 +79,13 @@ export class Tenure {
 
   /** Tells the service, and takes commands. */
   async serve(): Promise<void> {
-    const { spec, source, checkpoints, kv, log } = this.context;
+    const { spec, source, writers, kv, log } = this.context;
     const { address, owner, tail } = this;
     this.announced = true;
     await spec.onOwned?.(address.partition, this.handle());
     if (this.ending.signal.aborted) return;
     this.subscription = serveCommands(source.nc, address, owner);
-    if (checkpoints)
-      for (const projection of spec.projections ?? [])
-        this.projections.push(new ProjectionRunner(projection, address, { checkpoints, tail, log }));
+    for (const writer of writers) this.projections.push(new ProjectionRunner(writer, address, { tail, log }));
     const errors = spec.errors ?? {};
     const { observer, jsm } = source;
     for (const reactor of spec.reactors ?? [])

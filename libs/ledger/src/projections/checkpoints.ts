@@ -7,6 +7,13 @@ export class CheckpointMoved extends Error {
   override readonly name = 'CheckpointMoved';
 }
 
+/** The checkpoint of one partition goes on. */
+export interface Move {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Where each projection stands, in the same database as its rows. One service a schema, so the service is not a column. */
 export class Checkpoints {
   private readonly dataSource: DataSource;
@@ -67,21 +74,20 @@ export class Checkpoints {
   }
 
   /**
-   * `write` and the new checkpoint in one transaction.
-   * @throws CheckpointMoved when the checkpoint is not `from`; nothing was written
+   * `write` and the new checkpoints in one transaction. It does not wait for PostgreSQL's disk: what a crash of the server takes
+   * back, it takes back with the checkpoint, and the ledger still has it.
+   * @throws CheckpointMoved when one of the checkpoints is not at `from`; nothing was written
    */
   async advance(
     projection: string,
-    partition: number,
-    from: number,
-    to: number,
+    moves: readonly Move[],
     write: ((manager: EntityManager) => Promise<void>) | undefined,
   ): Promise<void> {
-    if (!write) return this.move(this.dataSource.manager, projection, partition, from, to);
     await this.dataSource.transaction(async (manager) => {
-      // First: the row's lock makes a former owner of the partition wait, and then find the checkpoint moved.
-      await this.move(manager, projection, partition, from, to);
-      await write(manager);
+      await manager.query('SET LOCAL synchronous_commit = off');
+      // First: the rows' locks make a former owner of a partition wait, and then find its checkpoint moved.
+      await this.move(manager, projection, moves);
+      await write?.(manager);
     });
   }
 
@@ -93,19 +99,16 @@ export class Checkpoints {
     ]);
   }
 
-  private async move(
-    manager: EntityManager,
-    projection: string,
-    partition: number,
-    from: number,
-    to: number,
-  ): Promise<void> {
+  private async move(manager: EntityManager, projection: string, moves: readonly Move[]): Promise<void> {
     const [, moved] = await manager.query<[unknown, number]>(
-      `UPDATE ${this.table} SET "commit" = $4, parked = NULL
-       WHERE projection = $1 AND "partition" = $2 AND "commit" = $3`,
-      [projection, partition, from, to],
+      `UPDATE ${this.table} AS stored SET "commit" = move."to", parked = NULL
+       FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS move ("partition", "from", "to")
+       WHERE projection = $1 AND stored."partition" = move."partition" AND stored."commit" = move."from"`,
+      [projection, moves.map(({ partition }) => partition), moves.map(({ from }) => from), moves.map(({ to }) => to)],
     );
-    if (moved !== 1) throw new CheckpointMoved(`checkpoint of ${projection} on partition ${partition} is not ${from}`);
+    if (moved === moves.length) return;
+    const wanted = moves.map(({ partition, from }) => `${from} on partition ${partition}`).join(', ');
+    throw new CheckpointMoved(`checkpoint of ${projection} is not ${wanted}`);
   }
 }
 

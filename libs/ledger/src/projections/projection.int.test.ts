@@ -9,6 +9,7 @@ import { add, counterModel } from '../testing/counter.js';
 import { startProxy, type Proxy } from '../testing/proxy.js';
 import { Checkpoints } from './checkpoints.js';
 import { ProjectionRunner } from './runner.js';
+import { ProjectionWriter } from './writer.js';
 
 const table =
   'CREATE TABLE IF NOT EXISTS totals (subject text PRIMARY KEY, total integer NOT NULL, events integer NOT NULL)';
@@ -109,9 +110,10 @@ describe('a projection', () => {
         await totals.apply(events, manager);
       },
     };
-    const runners = [1, 2].map(
-      () => new ProjectionRunner(together, address, { checkpoints, tail: new Tail(source, address, head), log }),
-    );
+    const runners = [1, 2].map(() => {
+      const writer = new ProjectionWriter(together, checkpoints);
+      return new ProjectionRunner(writer, address, { tail: new Tail(source, address, head), log });
+    });
     await eventually(() => runners.every((runner) => runner.health().commit === head));
     await Promise.all(runners.map((runner) => runner.stop()));
     expect(await rows()).toEqual([{ subject: 'cnt_a', total: 2 * 1275, events: 100 }]);

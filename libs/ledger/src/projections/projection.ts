@@ -9,13 +9,17 @@ export interface Projection {
   /** Raise it to rebuild: the checkpoint starts again from 0 and `reset` is called first. Default 1. */
   readonly version?: number;
   /**
-   * Milliseconds from one transaction to the next while commits keep coming, so that each takes many; five times as long after
-   * one of more than 100 events. Whoever waits for the view cuts it short. Default 0; 100 after commits that had nothing for it.
+   * Commits wait for the next multiple of so many milliseconds, so that one transaction takes many, of all partitions; for the next of
+   * five times as many after one of more than 100 events. Whoever waits for the view cuts it short. Default 0; 100 after commits that
+   * had nothing for it.
    */
   readonly restMs?: number;
   /** Only these types reach `apply`. Default: all. */
   readonly events?: readonly string[];
-  /** Writes rows through `manager`, which is inside the transaction; events come in order, many commits at once. */
+  /**
+   * Writes rows through `manager`, which is inside the transaction. Many commits at once, of several partitions; the events of each
+   * partition come in order.
+   */
   apply(
     events: readonly { readonly event: LedgerEvent; readonly position: Position }[],
     manager: EntityManager,

@@ -1,13 +1,11 @@
-import type { LedgerEvent } from '../domain/events.js';
-import type { Position } from '../domain/positions.js';
 import type { ConsumerHealth } from '../host/spec.js';
 import type { Tail } from '../host/tail.js';
 import type { Logger } from '../ledger.js';
 import type { Commit, PartitionAddress } from '../log/commit.js';
-import { CheckpointMoved, type Checkpoints } from './checkpoints.js';
-import { pause, Waiters } from '../pause.js';
+import { CheckpointMoved } from './checkpoints.js';
+import { pause, untilNext, Waiters } from '../pause.js';
 import { mayHeal } from './database-errors.js';
-import type { Projection } from './projection.js';
+import type { ProjectionWriter, Share } from './writer.js';
 
 /** A commit that fails this often on its own is poison. */
 const poisonAfter = 3;
@@ -17,38 +15,34 @@ const idleRestMs = 100;
 /** A transaction of more events than this says that many come: the longer they gather, the more begins and ends in one. */
 const manyEvents = 100;
 const restFactor = 5;
-
-type Row = { readonly event: LedgerEvent; readonly position: Position };
+/** Who is so many commits behind does not wait for more. */
+const farBehind = 500;
 
 /** Applies one partition's commits to one projection, from its checkpoint on, while the partition is owned here. */
 export class ProjectionRunner {
   readonly name: string;
-  private readonly projection: Projection;
+  private readonly writer: ProjectionWriter;
   private readonly types: ReadonlySet<string> | undefined;
   private readonly address: PartitionAddress;
-  private readonly checkpoints: Checkpoints;
   private readonly tail: Tail;
   private readonly log: Logger;
   private readonly abort = new AbortController();
   private readonly waiters = new Waiters();
   private commit = 0;
-  /** How many events of the last commits were for it. */
+  /** How many events the last transaction had. */
   private wrote = 1;
   private parked: string | undefined;
   private readers = 0;
   private hurry: (() => void) | undefined;
   private readonly running: Promise<void>;
 
-  constructor(
-    projection: Projection,
-    address: PartitionAddress,
-    context: { checkpoints: Checkpoints; tail: Tail; log: Logger },
-  ) {
+  /** @param writer shared by all partitions of the projection */
+  constructor(writer: ProjectionWriter, address: PartitionAddress, context: { tail: Tail; log: Logger }) {
+    const { projection } = writer;
     this.name = projection.name;
-    this.projection = projection;
+    this.writer = writer;
     this.types = projection.events && new Set(projection.events);
     this.address = address;
-    this.checkpoints = context.checkpoints;
     this.tail = context.tail;
     this.log = context.log;
     this.running = this.run();
@@ -96,29 +90,31 @@ export class ProjectionRunner {
 
   private async follow(): Promise<void> {
     const { signal } = this.abort;
-    this.commit = await this.checkpoints.load(this.projection, this.address);
+    this.commit = await this.writer.checkpoints.load(this.writer.projection, this.address);
     if (this.commit > this.tail.head)
       return this.park(`its checkpoint ${this.commit} is ahead of the log, which ends at ${this.tail.head}`);
     this.waiters.wake();
     const cursor = this.tail.cursor(this.commit);
     try {
       for (;;) {
+        await cursor.more(signal);
+        await this.gather(signal);
         const commits = await cursor.next(signal);
         if (commits.length === 0) return;
         await this.take(commits);
         if (this.parked !== undefined) return;
-        await this.rest(signal);
       }
     } finally {
       cursor.close();
     }
   }
 
-  /** Lets commits gather, unless somebody waits for them. */
-  private async rest(signal: AbortSignal): Promise<void> {
-    const { restMs: usualMs = this.wrote > 0 ? 0 : idleRestMs } = this.projection;
+  /** Lets commits come together, those of the other partitions too, unless somebody waits for them. */
+  private async gather(signal: AbortSignal): Promise<void> {
+    const { restMs: usualMs = this.wrote > 0 ? 0 : idleRestMs } = this.writer.projection;
     const restMs = this.wrote > manyEvents ? usualMs * restFactor : usualMs;
-    if (restMs === 0 || this.readers > 0 || signal.aborted) return;
+    const behind = this.tail.head - this.commit;
+    if (restMs === 0 || this.readers > 0 || behind > farBehind || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
@@ -126,7 +122,7 @@ export class ProjectionRunner {
         this.hurry = undefined;
         resolve();
       };
-      const timer = setTimeout(end, restMs);
+      const timer = setTimeout(end, untilNext(restMs));
       signal.addEventListener('abort', end);
       this.hurry = end;
     });
@@ -162,15 +158,13 @@ export class ProjectionRunner {
   }
 
   private async apply(commits: readonly Commit[]): Promise<void> {
-    const rows: Row[] = [];
+    const rows: Share['rows'][number][] = [];
     for (const commit of commits)
       for (const [index, event] of commit.events.entries())
         if (!this.types || this.types.has(event.type))
           rows.push({ event, position: { ...this.address, commit: commit.commit, index } });
     const to = (commits.at(-1) as Commit).commit;
-    this.wrote = rows.length;
-    const write = rows.length === 0 ? undefined : this.projection.apply.bind(this.projection, rows);
-    await this.checkpoints.advance(this.name, this.address.partition, this.commit, to, write);
+    this.wrote = await this.writer.write({ partition: this.address.partition, from: this.commit, to, rows });
     this.commit = to;
     this.waiters.wake();
   }
@@ -179,6 +173,6 @@ export class ProjectionRunner {
     this.parked = reason;
     this.log.error({ ...this.address, projection: this.name, reason }, 'a projection is parked');
     this.waiters.wake();
-    await this.checkpoints.park(this.name, this.address.partition, reason).catch(() => undefined);
+    await this.writer.checkpoints.park(this.name, this.address.partition, reason).catch(() => undefined);
   }
 }
