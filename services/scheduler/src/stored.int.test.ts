@@ -6,7 +6,7 @@ import { fakeToken } from '@writ/api/testing';
 import { RunState } from '@writ/proto/run/v1/run';
 import { WorkerService } from '@writ/proto/worker/v1/worker';
 import { verifies } from '@writ/testkit';
-import { SchedulerStack } from './testing/scheduler-stack.js';
+import { json, SchedulerStack } from './testing/scheduler-stack.js';
 
 let stack: SchedulerStack;
 let channel: GrpcChannel;
@@ -46,4 +46,15 @@ test('what a step gave as a stream is read out of the result of its run, and out
   expect((await read(runs, render)).equals(film)).toBe(true);
   await expect(read(runs, other)).rejects.toMatchObject({ code: 'run.value_not_found' });
   await expect(read(stack.runs({ tenant: 'tnt_other' }), render)).rejects.toMatchObject({ code: 'run.not_found' });
+
+  const recorded = async (id: string, hash: string) => {
+    const content = runs.readRunValue({ id, hash });
+    return buffer((async function* () { for await (const { chunk } of content) yield chunk; })()); // prettier-ignore
+  };
+  const { id: given } = await runs.startRun({ workflow: 'other', input: json({ $stored, more: 'x'.repeat(100_000) }) });
+  const started = (await stack.events(given))[0]?.data as { blob?: { hash: string } };
+  const input = await recorded(given, started.blob?.hash ?? '');
+  expect(JSON.parse(input.toString())).toMatchObject({ $stored });
+  for (const id of [render, given]) expect((await recorded(id, $stored.hash)).equals(film)).toBe(true);
+  await expect(recorded(other, $stored.hash)).rejects.toMatchObject({ code: 'run.value_not_found' });
 }, 60_000);

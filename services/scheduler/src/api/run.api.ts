@@ -14,6 +14,7 @@ import {
   type GetRunRequest,
   type GetRunResultRequest,
   type ReadRunResultRequest,
+  type ReadRunValueRequest,
   type ListRunsRequest,
   type QueryRunRequest,
   type ReplayRunRequest,
@@ -147,6 +148,16 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     }
     if (blob) yield* pieces(values.read(tenant, blob.hash));
     else if (value !== undefined) yield { chunk: Buffer.from(JSON.stringify(value)) };
+  }
+
+  async *readRunValue({ id, hash }: ReadRunValueRequest, caller: Caller) {
+    const { tenant } = caller;
+    may(caller, 'run.replay', id);
+    const { events } = await this.scheduler.lookup.record(tenant, id);
+    const { values } = this.scheduler;
+    if (!(await values.inRecord(tenant, events, hash)))
+      throw refuse('run.value_not_found', `the record of ${id} has no ${hash}`);
+    yield* pieces(values.read(tenant, hash));
   }
 
   async sendMessage(request: SendMessageRequest, caller: Caller) {

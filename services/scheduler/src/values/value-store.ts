@@ -1,9 +1,11 @@
 import { BlobNotFound, type Blobs } from '@writ/blobs';
-import { refuse } from '@writ/ledger/domain';
+import { refuse, type Json } from '@writ/ledger/domain';
 import type { BlobRef, Content } from '../run/run.events.js';
 
 /** No value may be larger: a step that returns more has failed. */
 export const maxValueBytes = 1024 * 1024 * 1024;
+
+const referred = /"blob":\{"hash":"(sha256:[0-9a-f]{64})"/g;
 
 /**
  * Values that are too large for the ledger. A blob begins with a line that names its tenant, and the hash covers that
@@ -62,6 +64,16 @@ export class Values {
       if (text.includes(mark)) return true;
       tail = text.slice(-mark.length);
     }
+    return false;
+  }
+
+  /** Whether events refer to a value, by their own data or in a value that they refer to. */
+  async inRecord(tenant: string, events: readonly { data: Json }[], hash: string): Promise<boolean> {
+    const texts = events.map(({ data }) => JSON.stringify(data));
+    if (texts.some((text) => text.includes(hash))) return true;
+    const stored = texts.flatMap((text) => Array.from(text.matchAll(referred), ([, blob]) => blob as string));
+    for (const blob of new Set(stored))
+      if (await this.mentions(tenant, { blob: { hash: blob, sizeBytes: 0 } }, hash)) return true;
     return false;
   }
 

@@ -19,7 +19,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file writ/run/v1/run.proto.
  */
 export const file_writ_run_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCL/AwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdBIjCgZidWRnZXQYHiABKAsyEy53cml0LnJ1bi52MS5CdWRnZXQSKwoKYXR0cmlidXRlcxgyIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHdmVyc2lvbhg8IAEoCRIRCglwaW5uZWRfdG8YPSABKAkiQwoHUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEg4KBnVuZG9uZRgCIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAyADKAkihgEKDFN0ZXBQcm9ncmVzcxIMCgRzdGVwGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSLQoJYmVhdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghwcm9ncmVzcxgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSLbBAoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSFQoDa2V5GCggASgJQgi6SAVyAxjIARIkCghwcmlvcml0eRgpIAEoBUISukgPGg0YCSj3//////////8BEiMKBmxpbWl0cxgeIAEoCzITLndyaXQucnVuLnYxLkxpbWl0cxIrCgphdHRyaWJ1dGVzGDIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgRzZW5kGAwgASgLMhkud3JpdC5ydW4udjEuRmlyc3RNZXNzYWdlEh8KBGZvcmsYPCABKAsyES53cml0LnJ1bi52MS5Gb3JrEg4KBnBpbm5lZBg9IAEoCCI4CgRGb3JrEhcKA3J1bhgBIAEoCUIKukgHcgUQARjIARIXCgVhZnRlchgCIAEoCUIIukgFcgMYrAIinQEKDEZpcnN0TWVzc2FnZRIbCgdtZXNzYWdlGAEgASgJQgq6SAdyBRABGMgBEiIKBGRhdGEYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIkIKEFN0YXJ0UnVuUmVzcG9uc2USCgoCaWQYASABKAkSEAoIYXR0YWNoZWQYAiABKAgSEAoIcG9zaXRpb24YAyABKAkibgoHUHJvYmxlbRIMCgRjb2RlGAEgASgJEg4KBmRldGFpbBgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBINCgVyZXRyeRgEIAEoCBIMCgRoaW50GAUgASgJIlEKEFN0YXJ0UnVuc1JlcXVlc3QSPQoFaXRlbXMYASADKAsyHC53cml0LnJ1bi52MS5TdGFydFJ1blJlcXVlc3RCELpIDZIBCggBEJBOIgPYAQMisQEKEVN0YXJ0UnVuc1Jlc3BvbnNlEjIKBWl0ZW1zGAEgAygLMiMud3JpdC5ydW4udjEuU3RhcnRSdW5zUmVzcG9uc2UuSXRlbRpoCgRJdGVtEiwKA3J1bhgBIAEoCzIdLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2VIABInCgdwcm9ibGVtGAIgASgLMhQud3JpdC5ydW4udjEuUHJvYmxlbUgAQgkKB291dGNvbWUiTAoQQXdhaXRSdW5zUmVxdWVzdBIfCgNpZHMYASADKAlCErpID5IBDBCQTiIHcgUQARjIARIXCgRkcm9wGAIgAygJQgm6SAaSAQMQkE4i8gEKEUF3YWl0UnVuc1Jlc3BvbnNlEjAKBGVuZHMYASADKAsyIi53cml0LnJ1bi52MS5Bd2FpdFJ1bnNSZXNwb25zZS5FbmQaqgEKA0VuZBIKCgJpZBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLndyaXQucnVuLnYxLlJ1blN0YXRlEiQKBnJlc3VsdBgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSJAoFZXJyb3IYBCABKAsyFS53cml0LnJ1bi52MS5SdW5FcnJvchIlCgdwcm9ibGVtGAUgASgLMhQud3JpdC5ydW4udjEuUHJvYmxlbSI2Cg1HZXRSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEg0KBWFmdGVyGAIgASgJIi8KDkdldFJ1blJlc3BvbnNlEh0KA3J1bhgBIAEoCzIQLndyaXQucnVuLnYxLlJ1biKIAQoPTGlzdFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAkSGQoIb3JkZXJfYnkYBSABKAlCB7pIBHICGGQiSwoQTGlzdFJ1bnNSZXNwb25zZRIeCgRydW5zGAEgAygLMhAud3JpdC5ydW4udjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWChBDb3VudFJ1bnNSZXF1ZXN0EhgKBmZpbHRlchgBIAEoCUIIukgFcgMY6AcSGQoIZ3JvdXBfYnkYAiABKAlCB7pIBHICGGQSDQoFYWZ0ZXIYAyABKAkilQEKEUNvdW50UnVuc1Jlc3BvbnNlEgwKBHJ1bnMYASABKAMSNAoGZ3JvdXBzGAIgAygLMiQud3JpdC5ydW4udjEuQ291bnRSdW5zUmVzcG9uc2UuR3JvdXAaPAoFR3JvdXASJQoFdmFsdWUYASABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDAoEcnVucxgCIAEoAyJWChNHZXRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQEKFEdldFJ1blJlc3VsdFJlc3BvbnNlEiQKBXN0YXRlGAEgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSJAoGcmVzdWx0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIkCgVlcnJvchgDIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEisKC2pzb25fcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIkcKFFJlYWRSdW5SZXN1bHRSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhcKBnN0b3JlZBgCIAEoCUIHukgEcgIYRyImChVSZWFkUnVuUmVzdWx0UmVzcG9uc2USDQoFY2h1bmsYASABKAwiuwEKElNlbmRNZXNzYWdlUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIbCgdtZXNzYWdlGAIgASgJQgq6SAdyBRABGMgBEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIicKE1NlbmRNZXNzYWdlUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiVwoTU2VuZE1lc3NhZ2VzUmVxdWVzdBJACgVpdGVtcxgBIAMoCzIfLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVxdWVzdEIQukgNkgEKCAEQkE4iA9gBAyK7AQoUU2VuZE1lc3NhZ2VzUmVzcG9uc2USNQoFaXRlbXMYASADKAsyJi53cml0LnJ1bi52MS5TZW5kTWVzc2FnZXNSZXNwb25zZS5JdGVtGmwKBEl0ZW0SMAoEc2VudBgBIAEoCzIgLndyaXQucnVuLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2VIABInCgdwcm9ibGVtGAIgASgLMhQud3JpdC5ydW4udjEuUHJvYmxlbUgAQgkKB291dGNvbWUikgEKD1F1ZXJ5UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgVxdWVyeRgCIAEoCUIJukgGcgQQARhkEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEikKCWpzb25fZGF0YRgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJlChBRdWVyeVJ1blJlc3BvbnNlEiQKBmFuc3dlchgBIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSKwoLanNvbl9hbnN3ZXIYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUi4AEKEFVwZGF0ZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGQoGdXBkYXRlGAIgASgJQgm6SAZyBBABGGQSIgoEZGF0YRgDIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxj/ARIpCglqc29uX2RhdGEYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJwoEd2FpdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKsAQoRVXBkYXRlUnVuUmVzcG9uc2USDAoEZG9uZRgBIAEoCBIkCgZhbnN3ZXIYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEisKC2pzb25fYW5zd2VyGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISEAoIcG9zaXRpb24YBSABKAkiUwoQQ2FuY2VsUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDEg0KBWZvcmNlGAMgASgIInAKEUNhbmNlbFJ1blJlc3BvbnNlEg8KB3N0b3BwZWQYASADKAkSFwoPb3V0Y29tZV91bmtub3duGAIgAygJEhAKCHBvc2l0aW9uGAMgASgJEg4KBnVuZG9uZRgEIAMoCRIPCgd1bmRvaW5nGAUgAygJIkMKD1BhdXNlUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDIiQKEFBhdXNlUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiRAoQRGVsZXRlUnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDIiUKEURlbGV0ZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIioKEFJlc3VtZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAEiJQoRUmVzdW1lUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiXwoRUmVzdGFydFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoEZnJvbRgCIAEoCUIKukgHcgUQARisAhIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDIjcKElJlc3RhcnRSdW5SZXNwb25zZRIPCgdkcm9wcGVkGAEgAygJEhAKCHBvc2l0aW9uGAIgASgJIkEKDVBpblJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoHdmVyc2lvbhgCIAEoCUIHukgEcgIYZCIiCg5QaW5SdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXBsYXlSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIsABChFSZXBsYXlSdW5SZXNwb25zZRIMCgRzYW1lGAEgASgIEhgKEGZpcnN0X2RpZmZlcmVuY2UYAiABKAkSKAoIZXhwZWN0ZWQYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSJgoGYWN0dWFsGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg8KB2VudHJpZXMYBSABKAUSEgoKbGl2ZV9jYWxscxgGIAEoBRIMCgRkaWZmGAcgASgJIi4KFEdldFJ1bkhpc3RvcnlSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIkEKFUdldFJ1bkhpc3RvcnlSZXNwb25zZRIoCgdoaXN0b3J5GAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCqxAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFQoRUlVOX1NUQVRFX1dBSVRJTkcQAxIXChNSVU5fU1RBVEVfU1VDQ0VFREVEEAQSFAoQUlVOX1NUQVRFX0ZBSUxFRBAFEhcKE1JVTl9TVEFURV9DQU5DRUxMRUQQBjLAEgoKUnVuU2VydmljZRJpCghTdGFydFJ1bhIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2UiIOLHGAlydW4uc3RhcnSC0+STAg06ASoiCC92MS9ydW5zEnIKCVN0YXJ0UnVucxIdLndyaXQucnVuLnYxLlN0YXJ0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZSIm4scYCXJ1bi5zdGFydILT5JMCEzoBKiIOL3YxL3J1bnM6c3RhcnQSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEm4KCUNvdW50UnVucxIdLndyaXQucnVuLnYxLkNvdW50UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5Db3VudFJ1bnNSZXNwb25zZSIi4scYCHJ1bi5yZWFkgtPkkwIQEg4vdjEvcnVuczpjb3VudBJ9CgxHZXRSdW5SZXN1bHQSIC53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXF1ZXN0GiEud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVzcG9uc2UiKOLHGAhydW4ucmVhZILT5JMCFhIUL3YxL3J1bnMve2lkfTpyZXN1bHQSXAoJQXdhaXRSdW5zEh0ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVxdWVzdBoeLndyaXQucnVuLnYxLkF3YWl0UnVuc1Jlc3BvbnNlIgzixxgIcnVuLnJlYWQoATABEoYBCg1SZWFkUnVuUmVzdWx0EiEud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlcXVlc3QaIi53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVzcG9uc2UiLOLHGAhydW4ucmVhZILT5JMCGhIYL3YxL3J1bnMve2lkfTpyZWFkUmVzdWx0MAESewoLU2VuZE1lc3NhZ2USHy53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIinixxgIcnVuLnNlbmSC0+STAhc6ASoiEi92MS9ydW5zL3tpZH06c2VuZBJ5CgxTZW5kTWVzc2FnZXMSIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZXNSZXF1ZXN0GiEud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VzUmVzcG9uc2UiJOLHGAhydW4uc2VuZILT5JMCEjoBKiINL3YxL3J1bnM6c2VuZBJzCghRdWVyeVJ1bhIcLndyaXQucnVuLnYxLlF1ZXJ5UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlF1ZXJ5UnVuUmVzcG9uc2UiKuLHGAhydW4ucmVhZILT5JMCGDoBKiITL3YxL3J1bnMve2lkfTpxdWVyeRJ3CglVcGRhdGVSdW4SHS53cml0LnJ1bi52MS5VcGRhdGVSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuVXBkYXRlUnVuUmVzcG9uc2UiK+LHGAhydW4uc2VuZILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTp1cGRhdGUSeQoJQ2FuY2VsUnVuEh0ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpjYW5jZWwSbQoGUGluUnVuEhoud3JpdC5ydW4udjEuUGluUnVuUmVxdWVzdBobLndyaXQucnVuLnYxLlBpblJ1blJlc3BvbnNlIirixxgKcnVuLmNhbmNlbILT5JMCFjoBKiIRL3YxL3J1bnMve2lkfTpwaW4SdQoIUGF1c2VSdW4SHC53cml0LnJ1bi52MS5QYXVzZVJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5QYXVzZVJ1blJlc3BvbnNlIizixxgKcnVuLmNhbmNlbILT5JMCGDoBKiITL3YxL3J1bnMve2lkfTpwYXVzZRJvCglEZWxldGVSdW4SHS53cml0LnJ1bi52MS5EZWxldGVSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuRGVsZXRlUnVuUmVzcG9uc2UiI+LHGApydW4uZGVsZXRlgtPkkwIPKg0vdjEvcnVucy97aWR9EnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnwKClJlc3RhcnRSdW4SHi53cml0LnJ1bi52MS5SZXN0YXJ0UnVuUmVxdWVzdBofLndyaXQucnVuLnYxLlJlc3RhcnRSdW5SZXNwb25zZSIt4scYCXJ1bi5zdGFydILT5JMCGjoBKiIVL3YxL3J1bnMve2lkfTpyZXN0YXJ0EnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5EoMBCg1HZXRSdW5IaXN0b3J5EiEud3JpdC5ydW4udjEuR2V0UnVuSGlzdG9yeVJlcXVlc3QaIi53cml0LnJ1bi52MS5HZXRSdW5IaXN0b3J5UmVzcG9uc2UiK+LHGApydW4ucmVwbGF5gtPkkwIXEhUvdjEvcnVucy97aWR9Omhpc3RvcnliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
+  fileDesc("ChV3cml0L3J1bi92MS9ydW4ucHJvdG8SC3dyaXQucnVuLnYxIlMKCFJ1bkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIoCgdkZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCL/AwoDUnVuEgoKAmlkGAEgASgJEhAKCHdvcmtmbG93GAIgASgJEiQKBXN0YXRlGAMgASgOMhUud3JpdC5ydW4udjEuUnVuU3RhdGUSEgoKd2FpdGluZ19vbhgEIAEoCRINCgVxdWV1ZRgFIAEoCRINCgVhZ2VudBgGIAEoCRIOCgZwYXJlbnQYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgKIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEg8KB2VudHJpZXMYCyABKAUSEgoKZGlmZmVyZW5jZRgMIAEoCRIrCghwcm9ncmVzcxgNIAMoCzIZLndyaXQucnVuLnYxLlN0ZXBQcm9ncmVzcxIlCgdyZWNlaXB0GA4gASgLMhQud3JpdC5ydW4udjEuUmVjZWlwdBIjCgZidWRnZXQYHiABKAsyEy53cml0LnJ1bi52MS5CdWRnZXQSKwoKYXR0cmlidXRlcxgyIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHdmVyc2lvbhg8IAEoCRIRCglwaW5uZWRfdG8YPSABKAkiQwoHUmVjZWlwdBIPCgdzdG9wcGVkGAEgAygJEg4KBnVuZG9uZRgCIAMoCRIXCg9vdXRjb21lX3Vua25vd24YAyADKAkihgEKDFN0ZXBQcm9ncmVzcxIMCgRzdGVwGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSLQoJYmVhdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghwcm9ncmVzcxgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSIlCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSDAoEYmxvYhgCIAEoCSLbBAoPU3RhcnRSdW5SZXF1ZXN0EhwKCHdvcmtmbG93GAEgASgJQgq6SAdyBRABGMgBEiMKBWlucHV0GAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIUCgJpZBgDIAEoCUIIukgFcgMYyAESKgoLb25fY29uZmxpY3QYBCABKAlCFbpIEnIQUgBSBGZhaWxSBmF0dGFjaBIXCgVxdWV1ZRgFIAEoCUIIukgFcgMYyAESLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWdlbnQYByABKAkSNQoFZ3JhbnQYCCADKAsyHC53cml0LmlkZW50aXR5LnYxLkNhcGFiaWxpdHlCCLpIBZIBAhBAEg4KBnBhcmVudBgJIAEoCRIPCgd2ZXJzaW9uGAogASgJEioKCmpzb25faW5wdXQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSFQoDa2V5GCggASgJQgi6SAVyAxjIARIkCghwcmlvcml0eRgpIAEoBUISukgPGg0YCSj3//////////8BEiMKBmxpbWl0cxgeIAEoCzITLndyaXQucnVuLnYxLkxpbWl0cxIrCgphdHRyaWJ1dGVzGDIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgRzZW5kGAwgASgLMhkud3JpdC5ydW4udjEuRmlyc3RNZXNzYWdlEh8KBGZvcmsYPCABKAsyES53cml0LnJ1bi52MS5Gb3JrEg4KBnBpbm5lZBg9IAEoCCI4CgRGb3JrEhcKA3J1bhgBIAEoCUIKukgHcgUQARjIARIXCgVhZnRlchgCIAEoCUIIukgFcgMYrAIinQEKDEZpcnN0TWVzc2FnZRIbCgdtZXNzYWdlGAEgASgJQgq6SAdyBRABGMgBEiIKBGRhdGEYAiABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlImoKEFN0YXJ0UnVuUmVzcG9uc2USCgoCaWQYASABKAkSEAoIYXR0YWNoZWQYAiABKAgSEAoIcG9zaXRpb24YAyABKAkSJgoId2FybmluZ3MYBCADKAsyFC53cml0LnJ1bi52MS5XYXJuaW5nIiUKB1dhcm5pbmcSDAoEY29kZRgBIAEoCRIMCgR0ZXh0GAIgASgJIm4KB1Byb2JsZW0SDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFcmV0cnkYBCABKAgSDAoEaGludBgFIAEoCSJRChBTdGFydFJ1bnNSZXF1ZXN0Ej0KBWl0ZW1zGAEgAygLMhwud3JpdC5ydW4udjEuU3RhcnRSdW5SZXF1ZXN0QhC6SA2SAQoIARCQTiID2AEDIrEBChFTdGFydFJ1bnNSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLndyaXQucnVuLnYxLlN0YXJ0UnVuc1Jlc3BvbnNlLkl0ZW0aaAoESXRlbRIsCgNydW4YASABKAsyHS53cml0LnJ1bi52MS5TdGFydFJ1blJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIkwKEEF3YWl0UnVuc1JlcXVlc3QSHwoDaWRzGAEgAygJQhK6SA+SAQwQkE4iB3IFEAEYyAESFwoEZHJvcBgCIAMoCUIJukgGkgEDEJBOIvIBChFBd2FpdFJ1bnNSZXNwb25zZRIwCgRlbmRzGAEgAygLMiIud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVzcG9uc2UuRW5kGqoBCgNFbmQSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS53cml0LnJ1bi52MS5SdW5TdGF0ZRIkCgZyZXN1bHQYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiQKBWVycm9yGAQgASgLMhUud3JpdC5ydW4udjEuUnVuRXJyb3ISJQoHcHJvYmxlbRgFIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW0iNgoNR2V0UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARINCgVhZnRlchgCIAEoCSIvCg5HZXRSdW5SZXNwb25zZRIdCgNydW4YASABKAsyEC53cml0LnJ1bi52MS5SdW4iiAEKD0xpc3RSdW5zUmVxdWVzdBIYCgZmaWx0ZXIYASABKAlCCLpIBXIDGOgHEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAMgASgJEg0KBWFmdGVyGAQgASgJEhkKCG9yZGVyX2J5GAUgASgJQge6SARyAhhkIksKEExpc3RSdW5zUmVzcG9uc2USHgoEcnVucxgBIAMoCzIQLndyaXQucnVuLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoQQ291bnRSdW5zUmVxdWVzdBIYCgZmaWx0ZXIYASABKAlCCLpIBXIDGOgHEhkKCGdyb3VwX2J5GAIgASgJQge6SARyAhhkEg0KBWFmdGVyGAMgASgJIpUBChFDb3VudFJ1bnNSZXNwb25zZRIMCgRydW5zGAEgASgDEjQKBmdyb3VwcxgCIAMoCzIkLndyaXQucnVuLnYxLkNvdW50UnVuc1Jlc3BvbnNlLkdyb3VwGjwKBUdyb3VwEiUKBXZhbHVlGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgwKBHJ1bnMYAiABKAMiVgoTR2V0UnVuUmVzdWx0UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARInCgR3YWl0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrUBChRHZXRSdW5SZXN1bHRSZXNwb25zZRIkCgVzdGF0ZRgBIAEoDjIVLndyaXQucnVuLnYxLlJ1blN0YXRlEiQKBnJlc3VsdBgCIAEoCzIULndyaXQucnVuLnYxLlBheWxvYWQSJAoFZXJyb3IYAyABKAsyFS53cml0LnJ1bi52MS5SdW5FcnJvchIrCgtqc29uX3Jlc3VsdBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJHChRSZWFkUnVuUmVzdWx0UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIXCgZzdG9yZWQYAiABKAlCB7pIBHICGEciJgoVUmVhZFJ1blJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIrsBChJTZW5kTWVzc2FnZVJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGwoHbWVzc2FnZRgCIAEoCUIKukgHcgUQARjIARIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIhCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCLpIBXIDGP8BEikKCWpzb25fZGF0YRgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSInChNTZW5kTWVzc2FnZVJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIlcKE1NlbmRNZXNzYWdlc1JlcXVlc3QSQAoFaXRlbXMYASADKAsyHy53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlcXVlc3RCELpIDZIBCggBEJBOIgPYAQMiuwEKFFNlbmRNZXNzYWdlc1Jlc3BvbnNlEjUKBWl0ZW1zGAEgAygLMiYud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VzUmVzcG9uc2UuSXRlbRpsCgRJdGVtEjAKBHNlbnQYASABKAsyIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlc3BvbnNlSAASJwoHcHJvYmxlbRgCIAEoCzIULndyaXQucnVuLnYxLlByb2JsZW1IAEIJCgdvdXRjb21lIpIBCg9RdWVyeVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoFcXVlcnkYAiABKAlCCbpIBnIEEAEYZBIiCgRkYXRhGAMgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIpCglqc29uX2RhdGEYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiZQoQUXVlcnlSdW5SZXNwb25zZRIkCgZhbnN3ZXIYASABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEisKC2pzb25fYW5zd2VyGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIuABChBVcGRhdGVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhkKBnVwZGF0ZRgCIAEoCUIJukgGcgQQARhkEiIKBGRhdGEYAyABKAsyFC53cml0LnJ1bi52MS5QYXlsb2FkEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMY/wESKQoJanNvbl9kYXRhGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEicKBHdhaXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24irAEKEVVwZGF0ZVJ1blJlc3BvbnNlEgwKBGRvbmUYASABKAgSJAoGYW5zd2VyGAIgASgLMhQud3JpdC5ydW4udjEuUGF5bG9hZBIrCgtqc29uX2Fuc3dlchgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIkCgVlcnJvchgEIAEoCzIVLndyaXQucnVuLnYxLlJ1bkVycm9yEhAKCHBvc2l0aW9uGAUgASgJIlMKEENhbmNlbFJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxINCgVmb3JjZRgDIAEoCCJwChFDYW5jZWxSdW5SZXNwb25zZRIPCgdzdG9wcGVkGAEgAygJEhcKD291dGNvbWVfdW5rbm93bhgCIAMoCRIQCghwb3NpdGlvbhgDIAEoCRIOCgZ1bmRvbmUYBCADKAkSDwoHdW5kb2luZxgFIAMoCSJDCg9QYXVzZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyIkChBQYXVzZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIkQKEERlbGV0ZVJ1blJlcXVlc3QSFgoCaWQYASABKAlCCrpIB3IFEAEYyAESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyIlChFEZWxldGVSdW5SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIqChBSZXN1bWVSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBIiUKEVJlc3VtZVJ1blJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIl8KEVJlc3RhcnRSdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKBGZyb20YAiABKAlCCrpIB3IFEAEYrAISGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AyI3ChJSZXN0YXJ0UnVuUmVzcG9uc2USDwoHZHJvcHBlZBgBIAMoCRIQCghwb3NpdGlvbhgCIAEoCSJBCg1QaW5SdW5SZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBRABGMgBEhgKB3ZlcnNpb24YAiABKAlCB7pIBHICGGQiIgoOUGluUnVuUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiKgoQUmVwbGF5UnVuUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASLAAQoRUmVwbGF5UnVuUmVzcG9uc2USDAoEc2FtZRgBIAEoCBIYChBmaXJzdF9kaWZmZXJlbmNlGAIgASgJEigKCGV4cGVjdGVkGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiYKBmFjdHVhbBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIPCgdlbnRyaWVzGAUgASgFEhIKCmxpdmVfY2FsbHMYBiABKAUSDAoEZGlmZhgHIAEoCSIuChRHZXRSdW5IaXN0b3J5UmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIASJBChVHZXRSdW5IaXN0b3J5UmVzcG9uc2USKAoHaGlzdG9yeRgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiRQoTUmVhZFJ1blZhbHVlUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUQARjIARIWCgRoYXNoGAIgASgJQgi6SAVyA5gBRyIlChRSZWFkUnVuVmFsdWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCqxAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFQoRUlVOX1NUQVRFX1dBSVRJTkcQAxIXChNSVU5fU1RBVEVfU1VDQ0VFREVEEAQSFAoQUlVOX1NUQVRFX0ZBSUxFRBAFEhcKE1JVTl9TVEFURV9DQU5DRUxMRUQQBjLHEwoKUnVuU2VydmljZRJpCghTdGFydFJ1bhIcLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlN0YXJ0UnVuUmVzcG9uc2UiIOLHGAlydW4uc3RhcnSC0+STAg06ASoiCC92MS9ydW5zEnIKCVN0YXJ0UnVucxIdLndyaXQucnVuLnYxLlN0YXJ0UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5TdGFydFJ1bnNSZXNwb25zZSIm4scYCXJ1bi5zdGFydILT5JMCEzoBKiIOL3YxL3J1bnM6c3RhcnQSZAoGR2V0UnVuEhoud3JpdC5ydW4udjEuR2V0UnVuUmVxdWVzdBobLndyaXQucnVuLnYxLkdldFJ1blJlc3BvbnNlIiHixxgIcnVuLnJlYWSC0+STAg8SDS92MS9ydW5zL3tpZH0SZQoITGlzdFJ1bnMSHC53cml0LnJ1bi52MS5MaXN0UnVuc1JlcXVlc3QaHS53cml0LnJ1bi52MS5MaXN0UnVuc1Jlc3BvbnNlIhzixxgIcnVuLnJlYWSC0+STAgoSCC92MS9ydW5zEm4KCUNvdW50UnVucxIdLndyaXQucnVuLnYxLkNvdW50UnVuc1JlcXVlc3QaHi53cml0LnJ1bi52MS5Db3VudFJ1bnNSZXNwb25zZSIi4scYCHJ1bi5yZWFkgtPkkwIQEg4vdjEvcnVuczpjb3VudBJ9CgxHZXRSdW5SZXN1bHQSIC53cml0LnJ1bi52MS5HZXRSdW5SZXN1bHRSZXF1ZXN0GiEud3JpdC5ydW4udjEuR2V0UnVuUmVzdWx0UmVzcG9uc2UiKOLHGAhydW4ucmVhZILT5JMCFhIUL3YxL3J1bnMve2lkfTpyZXN1bHQSXAoJQXdhaXRSdW5zEh0ud3JpdC5ydW4udjEuQXdhaXRSdW5zUmVxdWVzdBoeLndyaXQucnVuLnYxLkF3YWl0UnVuc1Jlc3BvbnNlIgzixxgIcnVuLnJlYWQoATABEoYBCg1SZWFkUnVuUmVzdWx0EiEud3JpdC5ydW4udjEuUmVhZFJ1blJlc3VsdFJlcXVlc3QaIi53cml0LnJ1bi52MS5SZWFkUnVuUmVzdWx0UmVzcG9uc2UiLOLHGAhydW4ucmVhZILT5JMCGhIYL3YxL3J1bnMve2lkfTpyZWFkUmVzdWx0MAESewoLU2VuZE1lc3NhZ2USHy53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIinixxgIcnVuLnNlbmSC0+STAhc6ASoiEi92MS9ydW5zL3tpZH06c2VuZBJ5CgxTZW5kTWVzc2FnZXMSIC53cml0LnJ1bi52MS5TZW5kTWVzc2FnZXNSZXF1ZXN0GiEud3JpdC5ydW4udjEuU2VuZE1lc3NhZ2VzUmVzcG9uc2UiJOLHGAhydW4uc2VuZILT5JMCEjoBKiINL3YxL3J1bnM6c2VuZBJzCghRdWVyeVJ1bhIcLndyaXQucnVuLnYxLlF1ZXJ5UnVuUmVxdWVzdBodLndyaXQucnVuLnYxLlF1ZXJ5UnVuUmVzcG9uc2UiKuLHGAhydW4ucmVhZILT5JMCGDoBKiITL3YxL3J1bnMve2lkfTpxdWVyeRJ3CglVcGRhdGVSdW4SHS53cml0LnJ1bi52MS5VcGRhdGVSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuVXBkYXRlUnVuUmVzcG9uc2UiK+LHGAhydW4uc2VuZILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTp1cGRhdGUSeQoJQ2FuY2VsUnVuEh0ud3JpdC5ydW4udjEuQ2FuY2VsUnVuUmVxdWVzdBoeLndyaXQucnVuLnYxLkNhbmNlbFJ1blJlc3BvbnNlIi3ixxgKcnVuLmNhbmNlbILT5JMCGToBKiIUL3YxL3J1bnMve2lkfTpjYW5jZWwSbQoGUGluUnVuEhoud3JpdC5ydW4udjEuUGluUnVuUmVxdWVzdBobLndyaXQucnVuLnYxLlBpblJ1blJlc3BvbnNlIirixxgKcnVuLmNhbmNlbILT5JMCFjoBKiIRL3YxL3J1bnMve2lkfTpwaW4SdQoIUGF1c2VSdW4SHC53cml0LnJ1bi52MS5QYXVzZVJ1blJlcXVlc3QaHS53cml0LnJ1bi52MS5QYXVzZVJ1blJlc3BvbnNlIizixxgKcnVuLmNhbmNlbILT5JMCGDoBKiITL3YxL3J1bnMve2lkfTpwYXVzZRJvCglEZWxldGVSdW4SHS53cml0LnJ1bi52MS5EZWxldGVSdW5SZXF1ZXN0Gh4ud3JpdC5ydW4udjEuRGVsZXRlUnVuUmVzcG9uc2UiI+LHGApydW4uZGVsZXRlgtPkkwIPKg0vdjEvcnVucy97aWR9EnkKCVJlc3VtZVJ1bhIdLndyaXQucnVuLnYxLlJlc3VtZVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXN1bWVSdW5SZXNwb25zZSIt4scYCnJ1bi5jYW5jZWyC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVzdW1lEnwKClJlc3RhcnRSdW4SHi53cml0LnJ1bi52MS5SZXN0YXJ0UnVuUmVxdWVzdBofLndyaXQucnVuLnYxLlJlc3RhcnRSdW5SZXNwb25zZSIt4scYCXJ1bi5zdGFydILT5JMCGjoBKiIVL3YxL3J1bnMve2lkfTpyZXN0YXJ0EnkKCVJlcGxheVJ1bhIdLndyaXQucnVuLnYxLlJlcGxheVJ1blJlcXVlc3QaHi53cml0LnJ1bi52MS5SZXBsYXlSdW5SZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhk6ASoiFC92MS9ydW5zL3tpZH06cmVwbGF5EoMBCg1HZXRSdW5IaXN0b3J5EiEud3JpdC5ydW4udjEuR2V0UnVuSGlzdG9yeVJlcXVlc3QaIi53cml0LnJ1bi52MS5HZXRSdW5IaXN0b3J5UmVzcG9uc2UiK+LHGApydW4ucmVwbGF5gtPkkwIXEhUvdjEvcnVucy97aWR9Omhpc3RvcnkShAEKDFJlYWRSdW5WYWx1ZRIgLndyaXQucnVuLnYxLlJlYWRSdW5WYWx1ZVJlcXVlc3QaIS53cml0LnJ1bi52MS5SZWFkUnVuVmFsdWVSZXNwb25zZSIt4scYCnJ1bi5yZXBsYXmC0+STAhkSFy92MS9ydW5zL3tpZH06cmVhZFZhbHVlMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_writ_api_v1_options, file_writ_identity_v1_identity, file_writ_run_v1_budget]);
 
 /**
  * @generated from message writ.run.v1.RunError
@@ -478,6 +478,13 @@ export type StartRunResponse = Message<"writ.run.v1.StartRunResponse"> & {
    * @generated from field: string position = 3;
    */
   position: string;
+
+  /**
+   * What is amiss with it already. It was started all the same. Of many, only the first that it is true of has a warning.
+   *
+   * @generated from field: repeated writ.run.v1.Warning warnings = 4;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -486,6 +493,32 @@ export type StartRunResponse = Message<"writ.run.v1.StartRunResponse"> & {
  */
 export const StartRunResponseSchema: GenMessage<StartRunResponse> = /*@__PURE__*/
   messageDesc(file_writ_run_v1_run, 8);
+
+/**
+ * Worth a look by who started a run.
+ *
+ * @generated from message writ.run.v1.Warning
+ */
+export type Warning = Message<"writ.run.v1.Warning"> & {
+  /**
+   * As a reason of WhyRun: `no_worker`.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message writ.run.v1.Warning.
+ * Use `create(WarningSchema)` to create a new message.
+ */
+export const WarningSchema: GenMessage<Warning> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 9);
 
 /**
  * Why one of many was refused: what a call for it alone would have been refused with.
@@ -530,7 +563,7 @@ export type Problem = Message<"writ.run.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 9);
+  messageDesc(file_writ_run_v1_run, 10);
 
 /**
  * @generated from message writ.run.v1.StartRunsRequest
@@ -549,7 +582,7 @@ export type StartRunsRequest = Message<"writ.run.v1.StartRunsRequest"> & {
  * Use `create(StartRunsRequestSchema)` to create a new message.
  */
 export const StartRunsRequestSchema: GenMessage<StartRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 10);
+  messageDesc(file_writ_run_v1_run, 11);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse
@@ -568,7 +601,7 @@ export type StartRunsResponse = Message<"writ.run.v1.StartRunsResponse"> & {
  * Use `create(StartRunsResponseSchema)` to create a new message.
  */
 export const StartRunsResponseSchema: GenMessage<StartRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11);
+  messageDesc(file_writ_run_v1_run, 12);
 
 /**
  * @generated from message writ.run.v1.StartRunsResponse.Item
@@ -597,7 +630,7 @@ export type StartRunsResponse_Item = Message<"writ.run.v1.StartRunsResponse.Item
  * Use `create(StartRunsResponse_ItemSchema)` to create a new message.
  */
 export const StartRunsResponse_ItemSchema: GenMessage<StartRunsResponse_Item> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 11, 0);
+  messageDesc(file_writ_run_v1_run, 12, 0);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsRequest
@@ -623,7 +656,7 @@ export type AwaitRunsRequest = Message<"writ.run.v1.AwaitRunsRequest"> & {
  * Use `create(AwaitRunsRequestSchema)` to create a new message.
  */
 export const AwaitRunsRequestSchema: GenMessage<AwaitRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 12);
+  messageDesc(file_writ_run_v1_run, 13);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse
@@ -640,7 +673,7 @@ export type AwaitRunsResponse = Message<"writ.run.v1.AwaitRunsResponse"> & {
  * Use `create(AwaitRunsResponseSchema)` to create a new message.
  */
 export const AwaitRunsResponseSchema: GenMessage<AwaitRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13);
+  messageDesc(file_writ_run_v1_run, 14);
 
 /**
  * @generated from message writ.run.v1.AwaitRunsResponse.End
@@ -683,7 +716,7 @@ export type AwaitRunsResponse_End = Message<"writ.run.v1.AwaitRunsResponse.End">
  * Use `create(AwaitRunsResponse_EndSchema)` to create a new message.
  */
 export const AwaitRunsResponse_EndSchema: GenMessage<AwaitRunsResponse_End> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 13, 0);
+  messageDesc(file_writ_run_v1_run, 14, 0);
 
 /**
  * @generated from message writ.run.v1.GetRunRequest
@@ -705,7 +738,7 @@ export type GetRunRequest = Message<"writ.run.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 14);
+  messageDesc(file_writ_run_v1_run, 15);
 
 /**
  * @generated from message writ.run.v1.GetRunResponse
@@ -722,7 +755,7 @@ export type GetRunResponse = Message<"writ.run.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 15);
+  messageDesc(file_writ_run_v1_run, 16);
 
 /**
  * @generated from message writ.run.v1.ListRunsRequest
@@ -765,7 +798,7 @@ export type ListRunsRequest = Message<"writ.run.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 16);
+  messageDesc(file_writ_run_v1_run, 17);
 
 /**
  * @generated from message writ.run.v1.ListRunsResponse
@@ -787,7 +820,7 @@ export type ListRunsResponse = Message<"writ.run.v1.ListRunsResponse"> & {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 17);
+  messageDesc(file_writ_run_v1_run, 18);
 
 /**
  * @generated from message writ.run.v1.CountRunsRequest
@@ -818,7 +851,7 @@ export type CountRunsRequest = Message<"writ.run.v1.CountRunsRequest"> & {
  * Use `create(CountRunsRequestSchema)` to create a new message.
  */
 export const CountRunsRequestSchema: GenMessage<CountRunsRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 18);
+  messageDesc(file_writ_run_v1_run, 19);
 
 /**
  * @generated from message writ.run.v1.CountRunsResponse
@@ -842,7 +875,7 @@ export type CountRunsResponse = Message<"writ.run.v1.CountRunsResponse"> & {
  * Use `create(CountRunsResponseSchema)` to create a new message.
  */
 export const CountRunsResponseSchema: GenMessage<CountRunsResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19);
+  messageDesc(file_writ_run_v1_run, 20);
 
 /**
  * @generated from message writ.run.v1.CountRunsResponse.Group
@@ -866,7 +899,7 @@ export type CountRunsResponse_Group = Message<"writ.run.v1.CountRunsResponse.Gro
  * Use `create(CountRunsResponse_GroupSchema)` to create a new message.
  */
 export const CountRunsResponse_GroupSchema: GenMessage<CountRunsResponse_Group> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 19, 0);
+  messageDesc(file_writ_run_v1_run, 20, 0);
 
 /**
  * @generated from message writ.run.v1.GetRunResultRequest
@@ -890,7 +923,7 @@ export type GetRunResultRequest = Message<"writ.run.v1.GetRunResultRequest"> & {
  * Use `create(GetRunResultRequestSchema)` to create a new message.
  */
 export const GetRunResultRequestSchema: GenMessage<GetRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 20);
+  messageDesc(file_writ_run_v1_run, 21);
 
 /**
  * @generated from message writ.run.v1.GetRunResultResponse
@@ -924,7 +957,7 @@ export type GetRunResultResponse = Message<"writ.run.v1.GetRunResultResponse"> &
  * Use `create(GetRunResultResponseSchema)` to create a new message.
  */
 export const GetRunResultResponseSchema: GenMessage<GetRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 21);
+  messageDesc(file_writ_run_v1_run, 22);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultRequest
@@ -948,7 +981,7 @@ export type ReadRunResultRequest = Message<"writ.run.v1.ReadRunResultRequest"> &
  * Use `create(ReadRunResultRequestSchema)` to create a new message.
  */
 export const ReadRunResultRequestSchema: GenMessage<ReadRunResultRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 22);
+  messageDesc(file_writ_run_v1_run, 23);
 
 /**
  * @generated from message writ.run.v1.ReadRunResultResponse
@@ -965,7 +998,7 @@ export type ReadRunResultResponse = Message<"writ.run.v1.ReadRunResultResponse">
  * Use `create(ReadRunResultResponseSchema)` to create a new message.
  */
 export const ReadRunResultResponseSchema: GenMessage<ReadRunResultResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 23);
+  messageDesc(file_writ_run_v1_run, 24);
 
 /**
  * @generated from message writ.run.v1.SendMessageRequest
@@ -1004,7 +1037,7 @@ export type SendMessageRequest = Message<"writ.run.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 24);
+  messageDesc(file_writ_run_v1_run, 25);
 
 /**
  * @generated from message writ.run.v1.SendMessageResponse
@@ -1021,7 +1054,7 @@ export type SendMessageResponse = Message<"writ.run.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 25);
+  messageDesc(file_writ_run_v1_run, 26);
 
 /**
  * @generated from message writ.run.v1.SendMessagesRequest
@@ -1040,7 +1073,7 @@ export type SendMessagesRequest = Message<"writ.run.v1.SendMessagesRequest"> & {
  * Use `create(SendMessagesRequestSchema)` to create a new message.
  */
 export const SendMessagesRequestSchema: GenMessage<SendMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 26);
+  messageDesc(file_writ_run_v1_run, 27);
 
 /**
  * @generated from message writ.run.v1.SendMessagesResponse
@@ -1059,7 +1092,7 @@ export type SendMessagesResponse = Message<"writ.run.v1.SendMessagesResponse"> &
  * Use `create(SendMessagesResponseSchema)` to create a new message.
  */
 export const SendMessagesResponseSchema: GenMessage<SendMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 27);
+  messageDesc(file_writ_run_v1_run, 28);
 
 /**
  * @generated from message writ.run.v1.SendMessagesResponse.Item
@@ -1088,7 +1121,7 @@ export type SendMessagesResponse_Item = Message<"writ.run.v1.SendMessagesRespons
  * Use `create(SendMessagesResponse_ItemSchema)` to create a new message.
  */
 export const SendMessagesResponse_ItemSchema: GenMessage<SendMessagesResponse_Item> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 27, 0);
+  messageDesc(file_writ_run_v1_run, 28, 0);
 
 /**
  * @generated from message writ.run.v1.QueryRunRequest
@@ -1122,7 +1155,7 @@ export type QueryRunRequest = Message<"writ.run.v1.QueryRunRequest"> & {
  * Use `create(QueryRunRequestSchema)` to create a new message.
  */
 export const QueryRunRequestSchema: GenMessage<QueryRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 28);
+  messageDesc(file_writ_run_v1_run, 29);
 
 /**
  * @generated from message writ.run.v1.QueryRunResponse
@@ -1146,7 +1179,7 @@ export type QueryRunResponse = Message<"writ.run.v1.QueryRunResponse"> & {
  * Use `create(QueryRunResponseSchema)` to create a new message.
  */
 export const QueryRunResponseSchema: GenMessage<QueryRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 29);
+  messageDesc(file_writ_run_v1_run, 30);
 
 /**
  * @generated from message writ.run.v1.UpdateRunRequest
@@ -1194,7 +1227,7 @@ export type UpdateRunRequest = Message<"writ.run.v1.UpdateRunRequest"> & {
  * Use `create(UpdateRunRequestSchema)` to create a new message.
  */
 export const UpdateRunRequestSchema: GenMessage<UpdateRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 30);
+  messageDesc(file_writ_run_v1_run, 31);
 
 /**
  * @generated from message writ.run.v1.UpdateRunResponse
@@ -1237,7 +1270,7 @@ export type UpdateRunResponse = Message<"writ.run.v1.UpdateRunResponse"> & {
  * Use `create(UpdateRunResponseSchema)` to create a new message.
  */
 export const UpdateRunResponseSchema: GenMessage<UpdateRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 31);
+  messageDesc(file_writ_run_v1_run, 32);
 
 /**
  * @generated from message writ.run.v1.CancelRunRequest
@@ -1264,7 +1297,7 @@ export type CancelRunRequest = Message<"writ.run.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 32);
+  messageDesc(file_writ_run_v1_run, 33);
 
 /**
  * @generated from message writ.run.v1.CancelRunResponse
@@ -1303,7 +1336,7 @@ export type CancelRunResponse = Message<"writ.run.v1.CancelRunResponse"> & {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 33);
+  messageDesc(file_writ_run_v1_run, 34);
 
 /**
  * @generated from message writ.run.v1.PauseRunRequest
@@ -1327,7 +1360,7 @@ export type PauseRunRequest = Message<"writ.run.v1.PauseRunRequest"> & {
  * Use `create(PauseRunRequestSchema)` to create a new message.
  */
 export const PauseRunRequestSchema: GenMessage<PauseRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 34);
+  messageDesc(file_writ_run_v1_run, 35);
 
 /**
  * @generated from message writ.run.v1.PauseRunResponse
@@ -1344,7 +1377,7 @@ export type PauseRunResponse = Message<"writ.run.v1.PauseRunResponse"> & {
  * Use `create(PauseRunResponseSchema)` to create a new message.
  */
 export const PauseRunResponseSchema: GenMessage<PauseRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 35);
+  messageDesc(file_writ_run_v1_run, 36);
 
 /**
  * @generated from message writ.run.v1.DeleteRunRequest
@@ -1368,7 +1401,7 @@ export type DeleteRunRequest = Message<"writ.run.v1.DeleteRunRequest"> & {
  * Use `create(DeleteRunRequestSchema)` to create a new message.
  */
 export const DeleteRunRequestSchema: GenMessage<DeleteRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 36);
+  messageDesc(file_writ_run_v1_run, 37);
 
 /**
  * @generated from message writ.run.v1.DeleteRunResponse
@@ -1385,7 +1418,7 @@ export type DeleteRunResponse = Message<"writ.run.v1.DeleteRunResponse"> & {
  * Use `create(DeleteRunResponseSchema)` to create a new message.
  */
 export const DeleteRunResponseSchema: GenMessage<DeleteRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 37);
+  messageDesc(file_writ_run_v1_run, 38);
 
 /**
  * @generated from message writ.run.v1.ResumeRunRequest
@@ -1402,7 +1435,7 @@ export type ResumeRunRequest = Message<"writ.run.v1.ResumeRunRequest"> & {
  * Use `create(ResumeRunRequestSchema)` to create a new message.
  */
 export const ResumeRunRequestSchema: GenMessage<ResumeRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 38);
+  messageDesc(file_writ_run_v1_run, 39);
 
 /**
  * @generated from message writ.run.v1.ResumeRunResponse
@@ -1419,7 +1452,7 @@ export type ResumeRunResponse = Message<"writ.run.v1.ResumeRunResponse"> & {
  * Use `create(ResumeRunResponseSchema)` to create a new message.
  */
 export const ResumeRunResponseSchema: GenMessage<ResumeRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 39);
+  messageDesc(file_writ_run_v1_run, 40);
 
 /**
  * @generated from message writ.run.v1.RestartRunRequest
@@ -1448,7 +1481,7 @@ export type RestartRunRequest = Message<"writ.run.v1.RestartRunRequest"> & {
  * Use `create(RestartRunRequestSchema)` to create a new message.
  */
 export const RestartRunRequestSchema: GenMessage<RestartRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 40);
+  messageDesc(file_writ_run_v1_run, 41);
 
 /**
  * @generated from message writ.run.v1.RestartRunResponse
@@ -1472,7 +1505,7 @@ export type RestartRunResponse = Message<"writ.run.v1.RestartRunResponse"> & {
  * Use `create(RestartRunResponseSchema)` to create a new message.
  */
 export const RestartRunResponseSchema: GenMessage<RestartRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 41);
+  messageDesc(file_writ_run_v1_run, 42);
 
 /**
  * @generated from message writ.run.v1.PinRunRequest
@@ -1494,7 +1527,7 @@ export type PinRunRequest = Message<"writ.run.v1.PinRunRequest"> & {
  * Use `create(PinRunRequestSchema)` to create a new message.
  */
 export const PinRunRequestSchema: GenMessage<PinRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 42);
+  messageDesc(file_writ_run_v1_run, 43);
 
 /**
  * @generated from message writ.run.v1.PinRunResponse
@@ -1511,7 +1544,7 @@ export type PinRunResponse = Message<"writ.run.v1.PinRunResponse"> & {
  * Use `create(PinRunResponseSchema)` to create a new message.
  */
 export const PinRunResponseSchema: GenMessage<PinRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 43);
+  messageDesc(file_writ_run_v1_run, 44);
 
 /**
  * @generated from message writ.run.v1.ReplayRunRequest
@@ -1528,7 +1561,7 @@ export type ReplayRunRequest = Message<"writ.run.v1.ReplayRunRequest"> & {
  * Use `create(ReplayRunRequestSchema)` to create a new message.
  */
 export const ReplayRunRequestSchema: GenMessage<ReplayRunRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 44);
+  messageDesc(file_writ_run_v1_run, 45);
 
 /**
  * @generated from message writ.run.v1.ReplayRunResponse
@@ -1577,7 +1610,7 @@ export type ReplayRunResponse = Message<"writ.run.v1.ReplayRunResponse"> & {
  * Use `create(ReplayRunResponseSchema)` to create a new message.
  */
 export const ReplayRunResponseSchema: GenMessage<ReplayRunResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 45);
+  messageDesc(file_writ_run_v1_run, 46);
 
 /**
  * @generated from message writ.run.v1.GetRunHistoryRequest
@@ -1594,7 +1627,7 @@ export type GetRunHistoryRequest = Message<"writ.run.v1.GetRunHistoryRequest"> &
  * Use `create(GetRunHistoryRequestSchema)` to create a new message.
  */
 export const GetRunHistoryRequestSchema: GenMessage<GetRunHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 46);
+  messageDesc(file_writ_run_v1_run, 47);
 
 /**
  * @generated from message writ.run.v1.GetRunHistoryResponse
@@ -1611,7 +1644,48 @@ export type GetRunHistoryResponse = Message<"writ.run.v1.GetRunHistoryResponse">
  * Use `create(GetRunHistoryResponseSchema)` to create a new message.
  */
 export const GetRunHistoryResponseSchema: GenMessage<GetRunHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_writ_run_v1_run, 47);
+  messageDesc(file_writ_run_v1_run, 48);
+
+/**
+ * @generated from message writ.run.v1.ReadRunValueRequest
+ */
+export type ReadRunValueRequest = Message<"writ.run.v1.ReadRunValueRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * `sha256:` and 64 hex digits, of an event, or of a `{"$stored": …}` in a value.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+};
+
+/**
+ * Describes the message writ.run.v1.ReadRunValueRequest.
+ * Use `create(ReadRunValueRequestSchema)` to create a new message.
+ */
+export const ReadRunValueRequestSchema: GenMessage<ReadRunValueRequest> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 49);
+
+/**
+ * @generated from message writ.run.v1.ReadRunValueResponse
+ */
+export type ReadRunValueResponse = Message<"writ.run.v1.ReadRunValueResponse"> & {
+  /**
+   * @generated from field: bytes chunk = 1;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message writ.run.v1.ReadRunValueResponse.
+ * Use `create(ReadRunValueResponseSchema)` to create a new message.
+ */
+export const ReadRunValueResponseSchema: GenMessage<ReadRunValueResponse> = /*@__PURE__*/
+  messageDesc(file_writ_run_v1_run, 50);
 
 /**
  * @generated from enum writ.run.v1.RunState
@@ -1874,6 +1948,17 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof GetRunHistoryRequestSchema;
     output: typeof GetRunHistoryResponseSchema;
+  },
+  /**
+   * A value that the record of a run refers to by its hash, since it is too large for an event, of any size, in pieces: with the events (`ExportBundle`)
+   * it is all that is recorded of the run. Refused with `run.value_not_found` where the record has no such hash.
+   *
+   * @generated from rpc writ.run.v1.RunService.ReadRunValue
+   */
+  readRunValue: {
+    methodKind: "server_streaming";
+    input: typeof ReadRunValueRequestSchema;
+    output: typeof ReadRunValueResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_writ_run_v1_run, 0);
