@@ -1083,6 +1083,11 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a scheduler that dies over an update or a join of runs that others wait for loses no answer and doubles none',
   },
+  {
+    id: 'run.children_together',
+    promise:
+      'few children of a run live where it lives, many are spread over the partitions, and the same command names the same child',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -10,6 +10,7 @@ export { covers, permits, type Capability } from './domain/capabilities.js';
 export { commandOf, type Actor, type Command, type EventDraft, type Json, type LedgerEvent } from './domain/events.js';
 export { Fifo } from './domain/fifo.js';
 export { derivedId, newId, newLanedId, type IdPrefix } from './domain/ids.js';
+export { inLane, lanes } from './domain/lanes.js';
 export {
   commandSubject,
   commitSubject,

@@ -4,11 +4,13 @@ import type { Grants } from '../outside/grants.js';
 import type { Questions } from '../outside/questions.js';
 import { parentAsStarter, type StartPolicy } from '../outside/start-policy.js';
 import type { RunDeltas } from '../stream/run-deltas.js';
+import { schedulerPartition } from '../partition/place.js';
 import { isTaught, taught, taughtEvents } from '../partition/teach.js';
 import { scheduleMark, scheduleReactions, ScheduleReactions } from '../schedule/schedule.reactor.js';
 import { BudgetReactions, budgetReactions } from './budget.reactor.js';
 import { exhaustedCode } from './decide-budget.js';
 import type { RunCommand } from './run.commands.js';
+import { childId } from './run-id.js';
 import type { RunEventData, RunEventType } from './run.events.js';
 import type { RunLookup } from './run-lookup.js';
 import type { RunStarter } from './run-starter.js';
@@ -123,7 +125,7 @@ class Reactions {
     const { tenant, subject: parent } = event;
     const key = { name, occurrence, child };
     // An id that derives from the parent's is new, unless this event is handled again after a crash.
-    const derived = child === derivedId('run', parent, name, String(occurrence));
+    const derived = child === childId({ life: parent, partition: schedulerPartition(tenant, parent) }, key);
     const chosen = !derived || event.type === 'run.resumed.v1' || Date.now() - Date.parse(event.time) > freshMs;
     try {
       if (chosen) await this.refuseCycle(tenant, parent, child);

@@ -55,7 +55,7 @@ test('whatever a worker reports is a report that an event can hold, or refused',
         return; // refused where bytes become messages
       }
       try {
-        const item = reportItem(report, 'run_1');
+        const item = reportItem(report, { run: 'run_1', life: 'run_1', partition: 3 });
         reports++;
         expect(JSON.parse(JSON.stringify(item))).toMatchObject({ run: 'run_1', attempt: report.attempt });
       } catch (error) {

@@ -7,14 +7,17 @@ import { reportItem } from './report.js';
 const deep = Buffer.from(`${'['.repeat(500)}${']'.repeat(500)}`);
 const json = (bytes: Uint8Array<ArrayBuffer>) => ({ value: { case: 'json' as const, value: bytes } });
 const read = (command: MessageInitShape<typeof CommandSchema>) =>
-  reportItem(create(ReportSchema, { attempt: 'a', commands: [{ name: 'n', occurrence: 1, ...command }] }), 'run_1')
-    .commands[0];
+  reportItem(create(ReportSchema, { attempt: 'a', commands: [{ name: 'n', occurrence: 1, ...command }] }), {
+    run: 'run_1',
+    life: 'run_1',
+    partition: 3,
+  }).commands[0];
 const bad = expect.objectContaining({ code: 'run.bad_report' });
 
 test('a child has an id that a run may have', () => {
   const start = (runId: string) => read({ what: { case: 'start', value: { runId, workflow: 'w' } } });
   expect(start('my.child-1')).toMatchObject({ child: 'my.child-1' });
-  expect(start('')).toMatchObject({ child: expect.stringMatching(/^run_/) });
+  expect(start('')).toMatchObject({ child: expect.stringMatching(/^run_.*-p03$/) });
   for (const id of ['a b', 'a/b', 'a\u0000', 'x'.repeat(201), '../x', '😀']) expect(() => start(id)).toThrow(bad);
 });
 

@@ -12,6 +12,7 @@ import {
 } from '@writ/proto/worker/v1/worker';
 import { mostKey, mostPriority } from '../queue/ticket.js';
 import type { Beat, End, Receipt, ReportItem, RetryPolicy, WorkerCommand } from '../run/run.commands.js';
+import { childId } from '../run/run-id.js';
 import type { CommandKind, Content, Difference } from '../run/run.events.js';
 import { limitsOf } from '../api/limits.js';
 import { isRunId } from '@writ/enforcement';
@@ -40,21 +41,28 @@ const mostJoined = 2_000;
 /** Of what a step says about itself; more is not kept. */
 const mostProgress = 4 * 1024;
 
+/** The run that a report is of. */
+interface Reported {
+  run: string;
+  /** What it starts and asks is not what an earlier life of it has started and asked. */
+  life: string;
+  partition: number;
+}
+
 /**
  * Reads a worker's report on one run.
  * @throws DomainError `run.bad_report` for what no correct worker sends
- * @param life of the run: what it starts and asks is not what an earlier life of it has started and asked
  */
-export function reportItem(report: Report, run: string, life = run): ReportItem {
+export function reportItem(report: Report, of: Reported): ReportItem {
   const commands: WorkerCommand[] = [];
   let beats: Beat[] | undefined;
   for (const command of report.commands)
     if (command.what.case === 'beat' || command.what.case === 'heartbeat') (beats ??= []).push(beatOf(command));
-    else commands.push(commandOf(command, life));
+    else commands.push(commandOf(command, of));
   const end = endOf(report);
   const { attempt, idle, entries } = report;
   return {
-    run,
+    run: of.run,
     attempt,
     commands,
     ...(end && { end }),
@@ -76,7 +84,7 @@ function beatOf(command: Command): Beat {
   return value === undefined ? beat : { ...beat, progress: value };
 }
 
-function commandOf(command: Command, life: string): WorkerCommand {
+function commandOf(command: Command, of: Reported): WorkerCommand {
   const { what } = command;
   const key = keyOf(command);
   const { name, occurrence } = key;
@@ -99,9 +107,9 @@ function commandOf(command: Command, life: string): WorkerCommand {
       return { type: 'wait', kind: agreed(command, 'message'), ...key, message, ...timeoutOf(what.value) };
     }
     case 'ask':
-      return askOf(command, life);
+      return askOf(command, of);
     case 'start':
-      return { type: 'child', kind: agreed(command, 'child'), ...key, ...childOf(key, what.value, life) };
+      return { type: 'child', kind: agreed(command, 'child'), ...key, ...childOf(key, what.value, of) };
     case 'result':
       return {
         type: 'result',
@@ -135,9 +143,9 @@ function commandOf(command: Command, life: string): WorkerCommand {
 /** Of the version of a workflow. */
 const mostVersion = 100;
 
-function childOf({ name, occurrence }: { name: string; occurrence: number }, start: StartChild, life: string) {
+function childOf(key: { name: string; occurrence: number }, start: StartChild, of: Reported) {
   const { runId, workflow, input, queue, grant, attach, cancelWithParent, limits } = start;
-  const child = runId || derivedId('run', life, name, String(occurrence));
+  const child = runId || childId(of, key);
   if (!isRunId(child)) throw bad(`'${child.slice(0, 80)}' cannot be the id of a run`);
   return {
     child, workflow, input: contentOf(input), attach, cancelWithParent,
@@ -174,7 +182,7 @@ function boundedLimits(limits: Parameters<typeof limitsOf>[0]) {
 /** Of one question. */
 const mostReminders = 50;
 
-function askOf(command: Command, life: string): WorkerCommand {
+function askOf(command: Command, { life }: Reported): WorkerCommand {
   const { name, occurrence, what } = command;
   if (what.case !== 'ask') throw bad('not a question');
   const { about } = what.value;

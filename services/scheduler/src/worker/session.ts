@@ -296,9 +296,10 @@ export class Session {
   }
 
   /** A report that cannot be read pauses its run: another try would read no better. */
-  private read(report: Report, { run, life }: Held): ReportItem {
+  private read(report: Report, held: Held): ReportItem {
+    const { run } = held;
     try {
-      return reportItem(report, run, life);
+      return reportItem(report, held);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       this.log.warn({ session: this.id, run, detail: error.message }, 'a worker sent a report that makes no sense');
