@@ -44,6 +44,21 @@ export function untilNext(ms: number): number {
   return ms - (performance.now() % ms);
 }
 
+const moments = new Map<number, Promise<void>>();
+
+/**
+ * The next multiple of `ms`, the same promise for all who wait for it: they go on in one turn of the event loop, where a timer
+ * for each would give each a turn of its own, and what they send then leaves together.
+ */
+export function nextMoment(ms: number): Promise<void> {
+  let moment = moments.get(ms);
+  if (!moment) {
+    moment = new Promise<void>((resolve) => setTimeout(resolve, untilNext(ms))).then(() => void moments.delete(ms));
+    moments.set(ms, moment);
+  }
+  return moment;
+}
+
 /**
  * Calls `tick` every `ms`, at the multiples of it (see `untilNext`). Keeps no process alive.
  * @returns ends it

@@ -4,6 +4,7 @@ import { newId } from '../domain/ids.js';
 import { commandSubject, partitionOf, type ServiceName } from '../domain/partitioning.js';
 import { DomainError, refuse } from '../domain/refusals.js';
 import type { Owner } from '../owner/owner.js';
+import { nextMoment } from '../pause.js';
 import { attemptMs, type FrameAnswer, type Frames } from './frames.js';
 import { activeTrace } from './trace.js';
 import { decodeAnswer, decodeCommand } from './wire.js';
@@ -102,8 +103,8 @@ export class LedgerCommands implements CommandClient {
       unknown ||= outcome.unknown;
       if (outcome.unknown) late = 1;
       if (outcome.unknown) earlier ??= lateAnswer();
-      const pause = Math.min(backoffMs[Math.min(attempt, backoffMs.length - 1)] as number, Math.max(0, left));
-      await unlessAborted(new Promise<void>((resolve) => setTimeout(resolve, pause)), signal);
+      const pauseMs = Math.min(backoffMs[Math.min(attempt, backoffMs.length - 1)] as number, Math.max(1, left));
+      await unlessAborted(nextMoment(pauseMs), signal);
     }
   }
 
