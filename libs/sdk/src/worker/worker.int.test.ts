@@ -69,6 +69,22 @@ describe('a worker', () => {
     expect(fake.frames.filter(({ reports }) => reports.length > 0)).toHaveLength(4);
   });
 
+  test('goes to a scheduler itself where the platform says so, and by the door when none is reached there', async () => {
+    verifies('sdk.worker_direct');
+    const near = new FakeScheduler();
+    const scheduler = await grpcFake([WorkerService, near.handlers]);
+    open.push(() => scheduler.stop());
+    const prepared = await platform();
+    Object.assign(prepared.beginnings, { workers: ['http://127.0.0.1:1', `http://${scheduler.address}`] });
+    await serving([greet], prepared);
+    expect(await finished(near, near.start('r1', 'greet', { name: 'ada' }))).toMatchObject({ hello: 'hello ada' });
+    expect(prepared.fake.hellos).toEqual([]);
+    await scheduler.stop();
+    await prepared.fake.until(() => prepared.fake.hellos.length === 1);
+    const again = prepared.fake.start('r2', 'greet', { name: 'bob' });
+    expect(await finished(prepared.fake, again)).toMatchObject({ hello: 'hello bob' });
+  });
+
   test('runs many at once, batched into few frames', async () => {
     const { fake } = await serving([greet]);
     const runs = Array.from({ length: 500 }, (_, i) => fake.start(`r${i}`, 'greet', { name: `${i}` }));
@@ -341,10 +357,10 @@ describe('a worker', () => {
     fake.replay('p1', run);
     run.end = { case: 'completed', value: value(3) };
     fake.replay('p2', run);
-    run.end = { case: 'cancelled', value: false }; // over its head
-    fake.replay('p3', run);
-    await fake.until(() => fake.replays.length === 3);
-    expect(fake.replays[2]).toMatchObject({ id: 'p3', same: true });
+    fake.replay('p3', run, { case: 'cancelled', value: true });
+    fake.replay('p4', run, { case: 'cancelled', value: false }); // over its head
+    await fake.until(() => fake.replays.length === 4);
+    expect(fake.replays.map(({ same }) => same)).toEqual([true, false, false, true]);
     expect(fake.replays[0]).toMatchObject({ id: 'p1', same: true, entries: 1, liveCalls: 0 });
     expect(fake.replays[1]).toMatchObject({
       id: 'p2',

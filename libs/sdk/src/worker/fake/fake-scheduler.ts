@@ -9,6 +9,7 @@ import {
   type ConnectRequest,
   type EntrySchema,
   type PendingSchema,
+  type Replay,
   type Report,
   type ReplayResult,
   type TaskSchema,
@@ -115,10 +116,10 @@ export class FakeScheduler {
     run.stream = undefined;
   }
 
-  replay(id: string, run: FakeRun): void {
+  /** @param end that the record has; default: a result of the run */
+  replay(id: string, run: FakeRun, end: Replay['end'] | false = run.end.case === 'completed' && run.end): void {
     const [stream] = this.#streams;
-    const { end } = run;
-    const task = { id, run: this.#activation(run), ...(end.case === 'completed' ? { end } : {}) };
+    const task = { id, run: this.#activation(run), ...(end && { end }) };
     if (stream) this.#write(stream, { case: 'replay', value: task as never });
   }
 
