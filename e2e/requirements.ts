@@ -1088,6 +1088,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'few children of a run live where it lives, many are spread over the partitions, and the same command names the same child',
   },
+  {
+    id: 'schedule.place',
+    promise: 'a schedule says which version its runs are pinned to, and their key and priority in a queue with limits',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

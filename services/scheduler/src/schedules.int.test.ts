@@ -82,6 +82,21 @@ describe('a schedule', () => {
     await expect(shown(id)).rejects.toMatchObject({ code: 'schedule.not_found' });
   });
 
+  test('says of its runs whose version they are pinned to, and their place in a queue with limits', async () => {
+    verifies('schedule.place');
+    const [schedules, id] = [stack.schedules(), 'placed'];
+    await stack.queues().setQueue({ name: 'narrow', limits: { keyConcurrency: 1 } });
+    const place = { queue: 'narrow', key: 'team-a', priority: -3, version: '2', pinned: true };
+    await schedules.createSchedule({ id, definition: { ...hourly, ...place } });
+    expect(await shown(id)).toMatchObject({ definition: place });
+    const { run } = await schedules.triggerSchedule({ id });
+    const [started] = await stack.events(run);
+    expect(started?.data).toMatchObject({ version: '2', pinned: true, ticket: { key: 'team-a', priority: -3 } });
+    await schedules.deleteSchedule({ id });
+    const unsaid = schedules.createSchedule({ id, definition: { ...hourly, pinned: true } });
+    await expect(unsaid).rejects.toMatchObject({ code: 'schedule.bad_definition' });
+  });
+
   test('makes up for a range that has passed, and a time that has its run keeps it', async () => {
     verifies('schedule.backfill');
     const [schedules, id] = [stack.schedules(), 'monthly'];

@@ -18,7 +18,9 @@ const columns: readonly Column<Schedule>[] = [
 ];
 
 /** A definition says all of it. */
-const nothing = { cron: '', timeZone: '', overlap: '', queue: '', version: '', agent: '', grant: [], note: '' };
+const nothing = {
+  cron: '', timeZone: '', overlap: '', queue: '', version: '', pinned: false, key: '', priority: 0, agent: '', grant: [], note: '',
+}; // prettier-ignore
 
 interface Definition {
   cron?: string | undefined;
@@ -31,6 +33,9 @@ interface Definition {
   catchUp?: string | undefined;
   input?: string | undefined;
   queue?: string | undefined;
+  key?: string | undefined;
+  priority?: number | undefined;
+  pin?: string | undefined;
   agent?: string | undefined;
   note?: string | undefined;
 }
@@ -89,6 +94,9 @@ export async function get(call: Call, id: string): Promise<void> {
       ['note', definition?.note],
       ['state', stateOf(schedule)],
       ['paused', pausedReason],
+      ['pinned to', definition?.pinned ? definition.version : ''],
+      ['key', definition?.key],
+      ['priority', definition?.priority || undefined],
       ['agent', definition?.agent],
       ['by', by],
       ['since', createTime && `${createTime} (${ago(createTime)})`],
@@ -145,7 +153,23 @@ export async function remove(call: Call, id: string): Promise<void> {
 }
 
 async function definitionOf(options: Definition) {
-  const { cron, every, timeZone, from, until, jitter, overlap, catchUp, input, queue, agent, note } = options;
+  const {
+    cron,
+    every,
+    timeZone,
+    from,
+    until,
+    jitter,
+    overlap,
+    catchUp,
+    input,
+    queue,
+    key,
+    priority,
+    pin,
+    agent,
+    note,
+  } = options;
   const [startTime, endTime] = [timeOf(from, '--from'), timeOf(until, '--until')];
   return {
     ...(cron !== undefined && { cron }),
@@ -158,6 +182,9 @@ async function definitionOf(options: Definition) {
     ...(catchUp !== undefined && { catchUp: durationOf(catchUp, '--catch-up') }),
     ...(input !== undefined && { jsonInput: (await jsonOf(input, '--input')) as never }),
     ...(queue !== undefined && { queue }),
+    ...(key !== undefined && { key }),
+    ...(priority !== undefined && { priority }),
+    ...(pin !== undefined && { version: pin, pinned: pin !== '' }),
     ...(agent !== undefined && { agent }),
     ...(note !== undefined && { note }),
   };

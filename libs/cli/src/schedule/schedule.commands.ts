@@ -15,6 +15,9 @@ const definition = {
   catchUp: text('<duration>', 'make up for missed times that are no older; default 1h'),
   input: text('<json>', 'input: JSON, @file, or - for stdin'),
   queue: text('<name>', 'queue of workers; default: default'),
+  key: text('<text>', 'of its runs, in a queue with limits; default: what the queue takes from the input'),
+  priority: number('<n>', 'of its runs, in a queue with limits, -9 to 9: the higher goes first'),
+  pin: text('<version>', 'only workers of this version of the workflow get its runs'),
   agent: text('<id>', 'agent that the runs act as; people and operators must name one'),
   note: text('<text>', 'what it is for'),
 };

@@ -27,6 +27,9 @@ export interface ScheduleOptions {
   /** Missed times are made up for when they are no older than this; default an hour. */
   catchUp?: Duration;
   queue?: string;
+  /** Of the place of its runs in a queue with limits, as for `start`. */
+  key?: string;
+  priority?: number;
   /** The agent that the runs act as; default: the caller. */
   agent?: string;
   /** What a run may do; default: all that the caller may. */
@@ -53,10 +56,11 @@ export async function schedule(
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${workflow.name}'`);
   const { cron = '', timeZone = '', every, from, until, jitter, overlap = '', catchUp } = opts;
-  const { queue = '', agent = '', grant = [], note = '' } = opts;
+  const { queue = '', key = '', priority = 0, agent = '', grant = [], note = '' } = opts;
   const definition = {
     workflow: workflow.name,
     version: def.version ?? '',
+    pinned: def.pinned ?? false,
     ...(input === undefined ? {} : { input: { data: encodeBytes(input) } }),
     cron,
     timeZone,
@@ -67,6 +71,8 @@ export async function schedule(
     overlap,
     ...(catchUp === undefined ? {} : { catchUp: durationFromMs(durationMs(catchUp)) }),
     queue,
+    key,
+    priority,
     agent,
     grant: grant.map(({ actions, resources }) => ({ actions: [...actions], resources: [...(resources ?? [])] })),
     note,

@@ -90,12 +90,16 @@ describe('a client', () => {
       timeZone: 'Europe/Berlin',
       overlap: 'buffer',
       catchUp: '10m',
+      key: 'team-a',
+      priority: -3,
     } as const;
     expect(await writ.schedule(greet, { name: 'ada' }, times)).toEqual({ id: 'daily', next: [next] });
     const [created, updated] = asked.map(({ id, definition }) => ({ id, definition }));
     expect(created).toMatchObject({
       id: 'daily',
-      definition: { workflow: 'greet', version: '3', cron: '0 9 * * *', overlap: 'buffer', catchUp: { seconds: 600n } },
+      definition: {
+        workflow: 'greet', version: '3', pinned: false, cron: '0 9 * * *', overlap: 'buffer', catchUp: { seconds: 600n }, key: 'team-a', priority: -3,
+      }, // prettier-ignore
     });
     expect(updated).toEqual(created);
     await expect(writ.schedule(greet, { name: 1 as never }, times)).rejects.toMatchObject({ code: 'input.invalid' });

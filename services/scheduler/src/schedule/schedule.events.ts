@@ -31,6 +31,11 @@ export const Starts = z.object({
   blob: BlobRef.optional(),
   queue: z.string(),
   version: z.string().optional(),
+  /** Only workers of that version get its runs. */
+  pinned: z.boolean().optional(),
+  /** Of their place in a queue with limits. */
+  key: z.string().optional(),
+  priority: z.number().int().optional(),
   agent: z.string(),
   onBehalfOf: z.array(z.string()).optional(),
   /** Absent: all that the agent may do. */

@@ -21,7 +21,9 @@ const shownTimes = 5;
 
 /** A definition as it is recorded. */
 export function definitionOf(given: ScheduleDefinition, input: Content, as: StartAs, caller: Caller): Definition {
-  const { workflow, queue, version, note, overlap, catchUp } = given;
+  const { workflow, queue, version, pinned, key, priority, note, overlap, catchUp } = given;
+  if (pinned && version === '')
+    throw refuse('schedule.bad_definition', 'its runs are pinned to a version of the workflow: give that, too');
   // Whatever the token proves now, identity is asked again when a run starts.
   const { agent, onBehalfOf, grant = agent === caller.principal ? [...caller.grant] : undefined } = as;
   const starts = {
@@ -29,6 +31,9 @@ export function definitionOf(given: ScheduleDefinition, input: Content, as: Star
     ...input,
     queue: queue || 'default',
     ...(version !== '' && { version }),
+    ...(pinned && { pinned }),
+    ...(key !== '' && { key }),
+    ...(priority !== 0 && { priority }),
     agent,
     ...(onBehalfOf && { onBehalfOf }),
     ...(grant && { grant }),
@@ -109,7 +114,18 @@ export function messageOf({ id, schedule }: ScheduleRow, nowMs: number) {
 
 function givenOf({ times, overlap, catchUpMs, starts, note = '' }: Definition) {
   const { cron = '', timeZone = '', everyMs, startMs, endMs, jitterMs } = times;
-  const { workflow, queue, version = '', agent, grant = [], value, blob } = starts;
+  const {
+    workflow,
+    queue,
+    version = '',
+    pinned = false,
+    key = '',
+    priority = 0,
+    agent,
+    grant = [],
+    value,
+    blob,
+  } = starts;
   const duration = (name: string, ms: number | undefined): Record<string, Duration> =>
     ms === undefined ? {} : { [name]: durationFromMs(ms) };
   return {
@@ -126,6 +142,9 @@ function givenOf({ times, overlap, catchUpMs, starts, note = '' }: Definition) {
     ...(blob && { input: { blob: blob.hash } }),
     queue,
     version,
+    pinned,
+    key,
+    priority,
     agent,
     grant: grant.map(({ actions, resources = [] }) => ({ actions, resources })),
     note,

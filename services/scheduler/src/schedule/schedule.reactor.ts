@@ -41,7 +41,7 @@ export class ScheduleReactions {
 
   private async start(event: LedgerEvent, { at, run, starts }: ScheduleEventData<'schedule.due.v1'>): Promise<void> {
     const { tenant, subject: schedule, id: cause, trace } = event;
-    const { by, value, blob, workflow, queue, agent, version, onBehalfOf, grant } = starts;
+    const { by, value, blob, workflow, queue, agent, version, pinned, key, priority, onBehalfOf, grant } = starts;
     const input = blob ? { blob } : value === undefined ? {} : { value };
     const about = { atMs: Date.parse(at), run };
     try {
@@ -52,6 +52,9 @@ export class ScheduleReactions {
         tenant, actor: by, id: run, chosen: true, workflow, input, queue, agent, depth: 0, cause,
         watchedBy: `${scheduleMark}${schedule}`,
         ...(version !== undefined && { version }),
+        ...(pinned && { pinned }),
+        ...(key !== undefined && { key }),
+        ...(priority !== undefined && { priority }),
         ...(onBehalfOf && { onBehalfOf }),
         ...(grant && { grant: grant as [] }),
         ...(trace !== undefined && { trace }),
