@@ -117,7 +117,13 @@ export class SandboxCgroup {
     if (cpu.version === 2) write(this.at.cpu, 'cpu.max', `${quota} ${CPU_PERIOD_US}`);
     else {
       write(this.at.cpu, 'cpu.cfs_period_us', String(CPU_PERIOD_US));
-      write(this.at.cpu, 'cpu.cfs_quota_us', String(quota));
+      try {
+        write(this.at.cpu, 'cpu.cfs_quota_us', String(quota));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+        // More than a group above has: that one holds it to less. Version 2 takes such a number, to the same effect.
+        write(this.at.cpu, 'cpu.cfs_quota_us', '-1');
+      }
     }
   }
 
