@@ -1092,6 +1092,10 @@ export const requirements: readonly Requirement[] = [
     id: 'schedule.place',
     promise: 'a schedule says which version its runs are pinned to, and their key and priority in a queue with limits',
   },
+  {
+    id: 'run.no_worker_warning',
+    promise: 'who starts a run that nobody serves is told so at once, and is not refused',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

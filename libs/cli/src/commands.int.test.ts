@@ -533,12 +533,15 @@ describe('run start --file', () => {
       '{"id":"a","input":{"n":1}}\n\n{"id":"b","workflow":"other"}\n{"id":"c"}\n',
     );
     const problem = { code: 'run.conflict', detail: 'run c is there' };
+    const warnings = [{ code: 'no_worker', text: 'No worker has hello.' }];
     server.json('POST /v1/runs:start', {
-      items: [{ run: { id: 'a' } }, { run: { id: 'b', attached: true } }, { problem }],
+      items: [{ run: { id: 'a', warnings } }, { run: { id: 'b', attached: true } }, { problem }],
     });
     const { code, out, err } = await run('run', 'start', 'hello', '--file', 'items.ndjson', '--queue', 'fast');
     expect({ code, out }).toEqual({ code: 8, out: 'a\nb\n' });
-    expect(err).toBe('items.ndjson:4 run c is there (run.conflict)\n1 started, 1 were there already, 1 refused\n');
+    expect(err).toBe(
+      'warning: No worker has hello.\nitems.ndjson:4 run c is there (run.conflict)\n1 started, 1 were there already, 1 refused\n',
+    );
     expect(server.seen.at(-1)?.body).toEqual({
       items: [
         { workflow: 'hello', queue: 'fast', id: 'a', jsonInput: { n: 1 } },

@@ -56,7 +56,8 @@ describe('10,000 starts in one call', () => {
 test('many messages in one call are sent or refused each by itself, in their order, and each once', async () => {
   verifies('scheduler.many_messages');
   const runs = stack.runs();
-  const { id } = await runs.startRun({ workflow: 'nobody-serves-it' });
+  const { id, warnings } = await runs.startRun({ workflow: 'nobody-serves-it' });
+  expect(warnings).toMatchObject([{ code: 'no_worker', text: expect.stringContaining('nobody-serves-it') }]);
   const items = Array.from({ length: 600 }, (_, n) => ({ id, message: 'm', data: json(n), idempotencyKey: `k${n}` }));
   const bad = new Map([
     [3, 'request.invalid'],

@@ -54,6 +54,7 @@ export async function start(call: Call, workflow: string, options: StartOptions)
     ...(options.limits !== undefined && { limits: limitsOf(options.limits, '--limits') as never }),
     ...(options.fork !== undefined && { fork: { run: options.fork, after: options.after ?? '' } }),
   });
+  for (const { text } of body.warnings ?? []) call.out.say(`warning: ${text} It waits for one.`);
   if (options.watch) {
     call.out.say(body.id);
     return watch(call, body.id);

@@ -67,6 +67,7 @@ function told(call: Call, items: readonly Item[], where: (i: number) => string):
   if (call.out.format === 'json') call.out.document({ items });
   else if (call.out.format === 'jsonl') items.forEach((item) => call.out.line(item));
   else for (const { run } of items) if (run) call.out.data(`${run.id}\n`);
+  for (const { run } of items) for (const { text } of run?.warnings ?? []) call.out.say(`warning: ${text}`);
   items.forEach(({ problem }, i) => {
     if (problem) call.out.say(`${where(i)} ${problem.detail} (${problem.code})`);
   });

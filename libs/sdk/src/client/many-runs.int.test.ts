@@ -41,6 +41,22 @@ const refused = (code: string, retry = false) => ({
 });
 
 describe('starts of one client', () => {
+  test('that nobody serves are warned of once, in the process', async () => {
+    verifies('run.no_worker_warning');
+    const warnings = [{ code: 'no_worker', text: 'No worker of you has echo.' }];
+    const writ = await platform({
+      startRuns: ({ items }: StartRunsRequest) => ({
+        items: items.map(({ id }) => ({ outcome: { case: 'run' as const, value: { id, warnings } } })),
+      }),
+    });
+    const warned: unknown[] = [];
+    const { emitWarning } = process;
+    process.emitWarning = (...said: unknown[]) => void warned.push(said);
+    for (const id of ['a', 'b']) await writ.start(echo, undefined, { id });
+    expect(warned).toEqual([['No worker of you has echo.', { type: 'WritWarning', code: 'no_worker' }]]);
+    process.emitWarning = emitWarning;
+  });
+
   test('of one turn are one call, and those that come while it is on its way are the next', async () => {
     const calls: string[][] = [];
     let answer = (): void => {};

@@ -8,6 +8,7 @@ import {
   type SendMessageResponse,
   type StartRunRequestSchema,
   type StartRunResponse,
+  type Warning,
 } from '@writ/proto/run/v1/run';
 import type { StoredAt } from '../codec/stored.js';
 import { decode, decodeBytes, encodeBytes, type Encoded } from '../codec/codec.js';
@@ -45,12 +46,20 @@ export class RunClient {
   readonly starts: Together<StartRequest, StartRunResponse>;
   readonly sends: Together<SendRequest, SendMessageResponse>;
   readonly ends: Ends;
+  readonly #warned = new Set<string>();
 
   constructor(readonly session: Session) {
     const { startRuns, sendMessages } = RunService.method;
     this.starts = new Together(session, 1, async (items) => (await session.call(startRuns, { items })).items);
     this.sends = new Together(session, mostSends, async (items) => (await session.call(sendMessages, { items })).items);
     this.ends = new Ends(session);
+  }
+
+  /** A warning of the process, once for each text: it stands on stderr, or goes to who listens for `warning`. */
+  warn({ code, text }: Warning): void {
+    if (this.#warned.has(text)) return;
+    this.#warned.add(text);
+    process.emitWarning(text, { type: 'WritWarning', code });
   }
 }
 
@@ -87,7 +96,8 @@ export async function startRun(
       resources: [...(resources ?? [])],
     })),
   };
-  const { id } = await client.starts.add(request, data?.length ?? 0, opts.signal);
+  const { id, warnings } = await client.starts.add(request, data?.length ?? 0, opts.signal);
+  for (const warning of warnings) client.warn(warning);
   return runHandle(client, id, workflow);
 }
 

@@ -19,6 +19,7 @@ import { refuseUnknown } from './sends.js';
 import type { Restarts } from './restarts.js';
 import { problemOf } from './problem.js';
 import { startAs } from './start-as.js';
+import { warningsOf } from './warnings.js';
 
 const check = checkerOf(StartRunRequestSchema);
 /** Others get a turn after so many have been read. */
@@ -35,7 +36,9 @@ export class Starts {
   /** @throws DomainError */
   async one(request: StartRunRequest, caller: Caller) {
     const wanted = await this.read(request, caller);
-    return { id: wanted.id, ...(await this.scheduler.starter.start(wanted)) };
+    const warnings = warningsOf([wanted], this.scheduler.sessions);
+    const started = await this.scheduler.starter.start(wanted);
+    return { id: wanted.id, ...started, warnings: started.attached ? [] : (await warnings)(wanted) };
   }
 
   async many(requests: readonly StartRunRequest[], caller: Caller) {
@@ -46,12 +49,15 @@ export class Starts {
       read.push(...(await Promise.allSettled(some.map((request) => this.read(request, caller, check)))));
     }
     const wanted = read.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const warnings = warningsOf(wanted, this.scheduler.sessions);
     const started = (await this.scheduler.starter.startMany(wanted)).values();
+    const warn = await warnings;
     return read.map((each) => {
       const outcome = each.status === 'fulfilled' ? (started.next().value as PromiseSettledResult<Started>) : each;
       if (outcome.status === 'rejected') return problem(outcome.reason, this.log);
-      const { id } = (each as PromiseFulfilledResult<StartRequest>).value;
-      return { outcome: { case: 'run' as const, value: { id, ...(outcome.value as Started) } } };
+      const request = (each as PromiseFulfilledResult<StartRequest>).value;
+      const value = { id: request.id, ...(outcome.value as Started), warnings: warn(request) };
+      return { outcome: { case: 'run' as const, value } };
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Blocked } from '../queue/allocator.js';
+import type { Demand } from '../partition/dispatcher.js';
 import type { QueueFacts } from '../queue/conversation.js';
 import type { Limits, Rate } from '../queue/queue.events.js';
 import type { Standstill, Waited } from './run-facts.js';
@@ -110,20 +111,22 @@ function textOf(
   }
 }
 
-function workerReason({ workflow, queue, principals }: Standstill, { served, lastMs }: Around): Reason {
+/** For people: why a run has no worker. */
+export function nobodyServes({ workflow, queue, principals }: Omit<Demand, 'tenant'>): string {
   const [who = '', ...others] = principals;
   const whose = others.length > 0 ? `${who} or whom that acts for` : who;
+  return `No worker of ${whose} with workflow ${workflow} is connected to queue ${queue}.`;
+}
+
+function workerReason(run: Standstill, { served, lastMs }: Around): Reason {
+  const { workflow, queue } = run;
   if (served)
     return {
       code: 'workers_busy',
       text: `Workers with workflow ${workflow} serve queue ${queue}, and none has room.`,
       sinceMs: lastMs,
     };
-  return {
-    code: 'no_worker',
-    text: `No worker of ${whose} with workflow ${workflow} is connected to queue ${queue}.`,
-    sinceMs: lastMs,
-  };
+  return { code: 'no_worker', text: nobodyServes(run), sinceMs: lastMs };
 }
 
 function pausedReason({ paused }: Standstill, sinceMs: number): Reason {
