@@ -1096,6 +1096,11 @@ export const requirements: readonly Requirement[] = [
     id: 'run.no_worker_warning',
     promise: 'who starts a run that nobody serves is told so at once, and is not refused',
   },
+  {
+    id: 'run.archived',
+    promise:
+      'runs that have ended are written into a folder with all that is recorded of them, which verifies without a server, and are deleted by its name',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -50,6 +50,7 @@ export const routes = {
   listRuns: runs('listRuns', 'GET', '/v1/runs'),
   getRunResult: runs('getRunResult', 'GET', '/v1/runs/{id}:result'),
   readRunResult: runs('readRunResult', 'GET', '/v1/runs/{id}:readResult'),
+  readRunValue: runs('readRunValue', 'GET', '/v1/runs/{id}:readValue'),
   queryRun: runs('queryRun', 'POST', '/v1/runs/{id}:query'),
   updateRun: runs('updateRun', 'POST', '/v1/runs/{id}:update'),
   sendMessage: runs('sendMessage', 'POST', '/v1/runs/{id}:send'),

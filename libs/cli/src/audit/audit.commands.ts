@@ -44,13 +44,14 @@ export const audit: Noun = {
     }),
     verb({
       name: 'verify',
-      about: 'verify an exported bundle: nothing is asked and no server is trusted',
+      about: 'verify an exported bundle, or an archive of runs: nothing is asked and no server is trusted',
       more: [
-        'It checks that the checkpoint is signed by --log-key and every --witness, and that every event is in that tree.',
+        'It checks that the checkpoint is signed by --log-key and every --witness, and that every event is in that tree;',
+        'of an archive also that it is complete, and that every value is the one to which an event refers.',
         'Get the key once, by a way that you trust; `writ status` shows the one that the server says.',
         'Exit 10 if anything does not hold.',
       ].join('\n'),
-      arguments: { bundle: one('file, or - for stdin') },
+      arguments: { bundle: one('file, folder of an archive, or - for stdin') },
       options: {
         logKey: text(
           '<key>',
@@ -59,7 +60,11 @@ export const audit: Noun = {
         witness: list('<key>', 'verifier key of a witness whose signature must be there, too; repeat it'),
         online: flag('also let the server compare its whole record with every partition of the ledger'),
       },
-      examples: ['audit verify run.bundle.json --log-key @writ.pub', 'audit verify run.bundle.json --online'],
+      examples: [
+        'audit verify run.bundle.json --log-key @writ.pub',
+        'audit verify old-runs --log-key @writ.pub',
+        'audit verify run.bundle.json --online',
+      ],
       act: async (call, { bundle }, options) =>
         (await import('./bundle.actions.js')).verifyBundle(call, bundle, options),
     }),

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
+import type { Archived } from '../archive/verify.js';
 import { routes } from '../api/routes.js';
 import type { Call } from '../command/call.js';
 import { readInput } from '../command/input.js';
@@ -38,6 +39,8 @@ interface Verdict {
   events?: number;
   treeSize?: string;
   logKey: string;
+  /** Of an archive. */
+  archived?: Omit<Archived, 'events'>;
   /** Whom the log's key was taken from. */
   keyFrom: 'given' | 'server';
   problem?: Problem;
@@ -45,26 +48,48 @@ interface Verdict {
 }
 
 export async function verifyBundle(call: Call, file: string, options: VerifyOptions): Promise<number> {
-  const [bundle, log, witnesses] = await Promise.all([
-    readInput(file),
-    logKeyOf(call, options),
-    Promise.all(options.witness.map(keyText)),
-  ]);
-  const { verify } = await import('@writ/sdk/verify');
-  const verified = await verify(bundleOf(bundle), { log, witnesses });
-  const keyFrom = options.logKey === undefined ? 'server' : 'given';
-  const verdict: Verdict = verified.ok
-    ? { ok: true, events: verified.events.length, treeSize: String(verified.treeSize), logKey: log, keyFrom }
-    : { ok: false, logKey: log, keyFrom, problem: problemOf(verified.error) };
+  const [log, witnesses] = await Promise.all([logKeyOf(call, options), Promise.all(options.witness.map(keyText))]);
+  const found = await ((await isFolder(file)) ? ofArchive : ofBundle)(file, { log, witnesses });
+  const verdict: Verdict = { ...found, logKey: log, keyFrom: options.logKey === undefined ? 'server' : 'given' };
   if (options.online) await askServer(call, verdict);
   if (call.out.machine) call.out.document(verdict);
   else tell(call, verdict);
   return verdict.ok ? exit.ok : exit.found;
 }
 
-function tell(call: Call, { ok, events, treeSize, logKey, keyFrom, problem, integrity }: Verdict): void {
+type Found = Omit<Verdict, 'logKey' | 'keyFrom'>;
+type Keys = { log: string; witnesses: string[] };
+
+async function ofBundle(file: string, keys: Keys): Promise<Found> {
+  const { verify } = await import('@writ/sdk/verify');
+  const verified = await verify(bundleOf(await readInput(file)), keys);
+  if (!verified.ok) return { ok: false, problem: problemOf(verified.error) };
+  return { ok: true, events: verified.events.length, treeSize: String(verified.treeSize) };
+}
+
+async function ofArchive(folder: string, keys: Keys): Promise<Found> {
+  const { verifyArchive } = await import('../archive/verify.js');
+  try {
+    const { events, ...archived } = await verifyArchive(folder, keys);
+    return { ok: true, events, archived };
+  } catch (error) {
+    if (error instanceof Refused) return { ok: false, problem: error.problem };
+    throw error;
+  }
+}
+
+async function isFolder(file: string): Promise<boolean> {
+  return file !== '-' && (await stat(file).then((found) => found.isDirectory(), () => false)); // prettier-ignore
+}
+
+function tell(call: Call, verdict: Verdict): void {
+  const { ok, events, treeSize, logKey, keyFrom, problem, integrity, archived } = verdict;
   if (problem) report(problem, false);
-  if (events !== undefined)
+  if (archived) {
+    const { runs, values, missing, digest } = archived;
+    const less = missing > 0 ? `, ${missing} values were not there any more when it was written` : '';
+    call.out.data(`${runs} runs with ${events} events and ${values} values, all of them whole${less}; ${digest}\n`);
+  } else if (events !== undefined)
     call.out.data(`${events} events are in the log of ${treeSize}, signed by ${logKey.split('+')[0]}\n`);
   if (integrity !== undefined && ok) call.out.data('the record holds every commit of every partition, unchanged\n');
   if (keyFrom === 'server')

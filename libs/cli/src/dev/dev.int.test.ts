@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { readFile, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { eventually, projectRoot, verifies } from '@writ/testkit';
@@ -12,7 +12,7 @@ import { connect, workflow } from '@writ/sdk';
 const greet = workflow({ name: 'greet', async run(ctx, name) {
   const greeting = await ctx.step('greet', () => 'hello, ' + name);
   if (name === 'nobody') throw new Error('nobody is there');
-  if (name !== 'Ada') await ctx.ask({ title: 'May I greet ' + name + '?' });
+  if (name === 'Eve') await ctx.ask({ title: 'May I greet ' + name + '?' });
   return { greeting, version: ${version} };
 } });
 await using writ = connect();
@@ -150,6 +150,36 @@ test('an exported bundle is verified offline, and one that was changed is found'
   expect((await run('audit', 'verify', bundle)).code).toBe(2); // whose key?
   expect((await run('audit', 'verify', bundle, '--online')).code).toBe(0);
 });
+
+test('runs that have ended are archived with their proofs and values, and deleted by the name of the archive', async () => {
+  verifies('run.archived');
+  const { record } = await json<{ record: { verifierKey: string } }>('status');
+  const archive = path.join(place.folder, 'old');
+  const name = JSON.stringify('A'.repeat(100_000));
+  expect((await run('run', 'start', 'greet', '--input', name, '--id', 'large', '--wait', '-q')).code).toBe(0);
+  const written = await run('run', 'archive', archive, '--filter', 'workflow = greet', '--delete', '--yes', '--json');
+  const { digest, ...held } = JSON.parse(written.out) as { digest: string; runs: number; deleted: number };
+  expect({ ...held, code: written.code }).toMatchObject({ code: 0, deleted: held.runs, goingOn: 0 });
+  expect(held.runs).toBeGreaterThan(1);
+
+  const offline = (folder: string) =>
+    writ(['audit', 'verify', folder, '--log-key', record.verifierKey, '--json'], { cwd: '/' });
+  const good = await offline(archive);
+  expect(JSON.parse(good.out)).toMatchObject({ ok: true, archived: { digest, runs: held.runs, missing: 0 } });
+  const [value = ''] = await readdir(path.join(archive, 'values'));
+  await appendFile(path.join(archive, 'values', value), ' ');
+  const bad = await offline(archive);
+  expect({ code: bad.code, ...(JSON.parse(bad.out) as object) }).toMatchObject({
+    code: 10,
+    problem: { code: 'cli.bad_archive', detail: expect.stringMatching(/^the value sha256:.* was changed$/) },
+  });
+
+  expect((await run('run', 'get', 'r1')).code).not.toBe(0);
+  const { events } = await json<{ events: { event: { data: { reason: string } } }[] }>(
+    'audit', 'search', '--subject', 'r1', '--type', 'run.deleted.v1',
+  ); // prettier-ignore
+  expect(events.map(({ event }) => event.data.reason)).toEqual([`archived: ${digest}`]);
+}, 60_000);
 
 test('policies are checked, pushed under a version, and explained', async () => {
   verifies('cli.policy');

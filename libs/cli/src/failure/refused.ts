@@ -35,6 +35,8 @@ const titles: Readonly<Record<string, string>> = {
   'cli.usage': 'The command line is not right',
   'cli.bad_config': 'The configuration cannot be read',
   'cli.bad_input': 'An input cannot be used',
+  'cli.bad_archive': 'The archive is not whole',
+  'cli.bad_value': 'A value is another one',
   'cli.bad_backup': 'The backup cannot be used',
   'cli.damaged_ledger': 'The ledger is damaged',
   'cli.file_exists': 'The file is there already',

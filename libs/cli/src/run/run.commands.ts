@@ -289,6 +289,24 @@ export const run: Noun = {
       },
     }),
     verb({
+      name: 'archive',
+      about: 'write all that is recorded of the runs that a filter finds into a folder, verifiable without a server',
+      more: [
+        'Of those that have ended: every event with its proof, and the values that are too large for events. `writ audit verify` checks the whole of it.',
+        'With --delete they are deleted when all of it is on the disk; the reason, which is in the record, names the archive by its digest.',
+      ].join('\n'),
+      arguments: { folder: one('new or empty') },
+      options: {
+        filter: needed('<conditions>', 'as of `run list`'),
+        delete: flag('then delete them here'),
+      },
+      examples: [
+        "run archive old-runs --filter 'create_time < 2026-01-01'",
+        "run archive old-runs --filter 'workflow = review AND end_time < 2026-01-01' --delete",
+      ],
+      act: async (call, { folder }, options) => (await import('../archive/write.js')).archive(call, folder, options),
+    }),
+    verb({
       name: 'replay',
       about: 'execute a run again from its record alone, without any effect, and compare',
       more: 'Exit 10 if it takes another way than the record.',
