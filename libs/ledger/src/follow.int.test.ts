@@ -53,7 +53,10 @@ describe.each(await testedServers())('following on nats-server %s', (_, binary) 
     expect(await read({ from: 1201 })).toEqual([]);
   });
 
-  test('follows from a position, catches up, then live, over a restart of the broker, without a gap or a repeat', async () => {
+  test.each([
+    ['each commit as it comes', 0],
+    ['what has come together', 40],
+  ])('follows from a position, catches up, then live, over a restart of the broker: %s', async (_what, gatherMs) => {
     verifies('ledger.follow');
     await send(30);
     const seen: number[] = [];
@@ -61,6 +64,7 @@ describe.each(await testedServers())('following on nats-server %s', (_, binary) 
       service,
       partition: 0,
       from: 10,
+      gatherMs,
       onCommit: async ({ commit }) => {
         await new Promise((resolve) => setImmediate(resolve));
         seen.push(commit);
@@ -76,6 +80,17 @@ describe.each(await testedServers())('following on nats-server %s', (_, binary) 
     await eventually(() => follower.commit === 41);
     await follower.stop();
     expect(seen).toEqual(Array.from({ length: 31 }, (_, i) => i + 11));
+  });
+
+  test('who lets commits come together is sent none before its time', async () => {
+    await send(3);
+    const follow = (gatherMs: number) => reader.follow({ service, partition: 0, gatherMs, onCommit: () => undefined });
+    const [prompt, patient] = await Promise.all([follow(0), follow(3_600_000)]);
+    await Promise.all([prompt.caughtUp, patient.caughtUp]);
+    await send(5);
+    await eventually(() => prompt.commit === 9);
+    expect(patient.commit).toBe(4);
+    await Promise.all([prompt.stop(), patient.stop()]);
   });
 
   test('a slow follower is not sent more than it asked for', async () => {

@@ -189,7 +189,11 @@ export class Ledger implements AsyncDisposable {
     const from = range.from ?? 0;
     const to = Math.min(range.to ?? Infinity, await this.last(service, partition));
     if (from >= to) return;
-    const reader = new CommitReader(this.source, { service, partition }, from, from === 0 ? chainStart : undefined);
+    const reader = new CommitReader(
+      this.source,
+      { service, partition },
+      { from, link: from === 0 ? chainStart : undefined },
+    );
     try {
       for (let commits = await reader.next(); commits.length > 0; commits = await reader.next())
         for (const commit of commits) {

@@ -123,7 +123,7 @@ export class TailCursor {
   }
 
   private async fromLog(signal: AbortSignal): Promise<readonly Commit[]> {
-    this.reader ??= new CommitReader(this.source, this.address, this.from);
+    this.reader ??= new CommitReader(this.source, this.address, { from: this.from });
     const { reader } = this;
     const close = (): void => reader.close();
     signal.addEventListener('abort', close);

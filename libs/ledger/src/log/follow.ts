@@ -9,6 +9,11 @@ export interface FollowSpec {
   from?: number;
   /** Hash of that commit, where the caller kept it: shows that the log still goes on from there. */
   hash?: string;
+  /**
+   * Milliseconds: having reached the end of the log, it asks for more at the next multiple of so many, and gets all that has come. A busy
+   * log then costs broker and reader a few messages a second, not a wake-up for each commit. Default 0: each as soon as it is there.
+   */
+  gatherMs?: number;
   /** Called one after another; the next commit waits for the promise, and so does the network. A throw stops the follower. */
   onCommit(commit: Commit): void | Promise<void>;
 }

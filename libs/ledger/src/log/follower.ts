@@ -21,7 +21,11 @@ export class LogFollower implements Follower {
     this.goal = goal;
     const { service, partition } = spec;
     const link = this.commit === 0 ? chainStart : spec.hash;
-    this.reader = new CommitReader(source, { service, partition }, this.commit, link);
+    this.reader = new CommitReader(
+      source,
+      { service, partition },
+      { from: this.commit, link, gatherMs: spec.gatherMs },
+    );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.caughtUp = promise;
     this.reach = resolve;

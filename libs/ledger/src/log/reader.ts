@@ -5,6 +5,7 @@ import { epochHeader, prevHeader } from './append.js';
 import { ChainBroken } from './chain.js';
 import { isApiError, logEnd, streamNotFound } from './streams.js';
 import { LogCommit, type Commit, type PartitionAddress } from './commit.js';
+import { untilNext } from '../pause.js';
 import type { LedgerSource } from '../source.js';
 
 const pullMessages = 500;
@@ -16,6 +17,14 @@ const clusterHeartbeatMs = 1_000;
 const recreateBackoffMs = [0, 50, 100, 250, 500, 1000, 2000];
 /** A stream that its service has not made yet is asked for as often as this attempt. */
 const unbornAttempts = 2;
+
+export interface ReadFrom {
+  /** The last commit that is known, and its link if it is to be verified too. */
+  from: number;
+  link?: string | undefined;
+  /** As in `FollowSpec`. */
+  gatherMs?: number | undefined;
+}
 
 /**
  * Reads a partition in order, from any commit, and then live. It pulls: what arrives is bounded by 500 commits and one
@@ -48,14 +57,16 @@ export class CommitReader {
   private readonly watchdog: NodeJS.Timeout;
   private readonly heartbeatMs: number;
   private quiet = true;
+  private readonly gatherMs: number;
+  private gathering: NodeJS.Timeout | undefined;
 
-  /** @param from the last commit that is known, and its link if it is to be verified too */
-  constructor(source: LedgerSource, address: PartitionAddress, from: number, link?: string) {
+  constructor(source: LedgerSource, address: PartitionAddress, { from, link, gatherMs = 0 }: ReadFrom) {
     this.source = source;
     this.address = address;
     this.stream = streamName(address.service, address.partition);
     this.last = from;
     this.link = link;
+    this.gatherMs = gatherMs;
     this.stopReconnect = source.onReconnect(() => this.restart());
     this.heartbeatMs = source.replicated ? clusterHeartbeatMs : heartbeatMs;
     this.watchdog = setInterval(() => this.watch(), this.heartbeatMs * 2 + 500);
@@ -151,6 +162,8 @@ export class CommitReader {
   }
 
   private dropConsumer(): void {
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
     const name = this.consumer;
     this.consumer = undefined;
     this.pulling = false;
@@ -162,12 +175,14 @@ export class CommitReader {
 
   /** Only one pull is under way: between two of them lies one round trip for up to 500 commits. */
   private pull(): void {
-    if (this.pulling || this.consumer === undefined || this.closed || this.arrived.length > 0) return;
+    if (this.pulling || this.gathering || this.consumer === undefined || this.closed || this.arrived.length > 0) return;
     if (this.source.nc.isClosed()) return;
     this.pulling = true;
     this.outstanding = pullMessages;
     const request = {
       batch: pullMessages,
+      // Waits for the first all the same, and ends behind the last that is there.
+      ...(this.gatherMs > 0 && { no_wait: true }),
       max_bytes: (this.source.nc.info?.max_payload ?? 1 << 20) + (64 << 10),
       expires: pullExpiresMs * 1e6,
       idle_heartbeat: this.heartbeatMs * 1e6,
@@ -215,12 +230,24 @@ export class CommitReader {
     this.notify();
   }
 
-  /** 100: it is alive. 503, or 409 for a deleted consumer: a new one. All others end this pull, and only it. */
+  /**
+   * 100: it is alive. 503, or 409 for a deleted consumer: a new one. All others end this pull, and only it; 404, and 408 from older
+   * brokers, where it was to take what is there and has.
+   */
   private status(code: number): void {
     if (code === 100) return;
     this.pulling = false;
-    if (code === 503 || code === 404) return this.restart();
+    if (code === 503 || (code === 404 && this.gatherMs === 0)) return this.restart();
     if (code === 409 && this.outstanding === pullMessages) return this.restart();
+    if (this.gatherMs > 0 && (code === 404 || code === 408)) return this.gather();
     this.pull();
+  }
+
+  private gather(): void {
+    this.gathering = setTimeout(() => {
+      this.gathering = undefined;
+      this.pull();
+    }, untilNext(this.gatherMs));
+    this.gathering.unref();
   }
 }

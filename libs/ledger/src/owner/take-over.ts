@@ -47,12 +47,10 @@ export async function takeOver(options: TakeOver): Promise<Recovered> {
   const snapshot = state.commit;
   const before = state.events;
   // The snapshot's own commit is read once more: only its hash shows that the snapshot is of this log.
-  const reader = new CommitReader(
-    source,
-    address,
-    Math.max(0, state.commit - 1),
-    snapshot === 0 ? chainStart : undefined,
-  );
+  const reader = new CommitReader(source, address, {
+    from: Math.max(0, state.commit - 1),
+    link: snapshot === 0 ? chainStart : undefined,
+  });
   const stop = () => reader.close();
   signal.addEventListener('abort', stop);
   try {

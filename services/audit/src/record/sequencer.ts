@@ -1,12 +1,4 @@
-import {
-  ChainBroken,
-  every,
-  type Commit,
-  type Follower,
-  type Ledger,
-  type Logger,
-  type PartitionHandle,
-} from '@writ/ledger';
+import { ChainBroken, type Commit, type Follower, type Ledger, type Logger, type PartitionHandle } from '@writ/ledger';
 import { partitionsOf, type Actor } from '@writ/ledger/domain';
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import { leafHashes } from '../tree/hashing.js';
@@ -19,7 +11,11 @@ import type { RecordModel } from './record-model.js';
 import { RECORD, partitionKey, type Record, type RecordCommand } from './record.js';
 import type { SealedCommits } from './sealed-commits.js';
 
+/** At least from one seal to the next. */
 const SEAL_EVERY_MS = 1_000;
+/** Commits are fetched so often at most, from all partitions at the same moment; it takes this long until all are here. */
+const GATHER_MS = 200;
+const SETTLE_MS = 30;
 /** Leaves that wait before reading stops until they are sealed. */
 const MAX_WAITING = 50_000;
 const ACTOR: Actor = { principal: 'audit', kind: 'service' };
@@ -29,9 +25,11 @@ export class Sequencer {
   private readonly waiting: Commit[] = [];
   private waitingLeaves = 0;
   private readonly followers: Follower[] = [];
-  private rest: () => void = () => undefined;
+  private due: NodeJS.Timeout | undefined;
+  private sealedMs = -SEAL_EVERY_MS;
   private sealing: Promise<void> = Promise.resolve();
   private tree: TileTree | undefined;
+  private started = false;
   private stopped = false;
 
   constructor(
@@ -61,8 +59,8 @@ export class Sequencer {
         this.follow(service, partition, record.heads[partitionKey(service, partition)] ?? 0),
       ),
     );
-    if (this.stopped) return;
-    this.rest = every(SEAL_EVERY_MS, () => void this.seal());
+    this.started = true;
+    this.sealSoon();
   }
 
   /** When the oldest commit was made that is not in the tree yet; undefined where none waits. */
@@ -77,13 +75,16 @@ export class Sequencer {
 
   /** Seals what waits, now. */
   seal(): Promise<void> {
+    clearTimeout(this.due);
+    this.due = undefined;
+    this.sealedMs = performance.now();
     this.sealing = this.sealing.then(() => this.sealWaiting()).catch((error: unknown) => this.fail(error));
     return this.sealing;
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
-    this.rest();
+    clearTimeout(this.due);
     await Promise.all(this.followers.map((follower) => follower.stop()));
     await this.sealing;
   }
@@ -93,10 +94,12 @@ export class Sequencer {
     const unread = (error: unknown) =>
       this.parts.log.error({ err: error, service, partition }, 'a partition is not read on');
     const onCommit = (commit: Commit) => this.take(commit);
-    const follower = await this.parts.ledger.follow({ service, partition, from, onCommit }).catch((error: unknown) => {
-      if (!(error instanceof ChainBroken)) throw error;
-      unread(error);
-    });
+    const follower = await this.parts.ledger
+      .follow({ service, partition, from, gatherMs: GATHER_MS, onCommit })
+      .catch((error: unknown) => {
+        if (!(error instanceof ChainBroken)) throw error;
+        unread(error);
+      });
     if (!follower) return;
     this.followers.push(follower);
     if (this.stopped) return follower.stop();
@@ -107,6 +110,15 @@ export class Sequencer {
     this.waiting.push(commit);
     this.waitingLeaves += commit.lines.length;
     if (this.waitingLeaves > MAX_WAITING) await this.seal();
+    else this.sealSoon();
+  }
+
+  /** After a while without commits almost at once: who looks for what has just happened is not kept waiting. */
+  private sealSoon(): void {
+    if (this.due || !this.started || this.stopped || this.waiting.every(isOwnSeal)) return;
+    const restMs = this.sealedMs + SEAL_EVERY_MS - performance.now();
+    this.due = setTimeout(() => void this.seal(), Math.max(SETTLE_MS, restMs));
+    this.due.unref();
   }
 
   private async sealWaiting(): Promise<void> {
