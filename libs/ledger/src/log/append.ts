@@ -1,4 +1,4 @@
-import { headers } from '@nats-io/nats-core';
+import { headers, type MsgHdrs } from '@nats-io/nats-core';
 import { commitSubject, streamName } from '../domain/partitioning.js';
 import type { PartitionAddress } from './commit.js';
 import type { LedgerSource } from '../source.js';
@@ -15,11 +15,9 @@ const clusterAckTimeoutMs = 1_000;
 const retryMs = 100;
 /** What a broker says that has reached its limit: of the server or account (two codes), of the stream. */
 const noRoom = new Set([10023, 10047, 10077]);
-/**
- * A stream that could not write to its disk is frozen until the broker is restarted (2.14 and newer): it answers questions,
- * and no publish. After this many without an answer it is asked whether it stores anything.
- */
-const unansweredMost = 2;
+/** Of a stream that there is not: a publish that no stream stores, and that each which reads its mail refuses. */
+const elsewhere = headers();
+elsewhere.set('Nats-Expected-Stream', 'NONE');
 /** How long a fenced commit may be neither there nor not there: it waits in the leader's queue. */
 const appearMs = 30_000;
 
@@ -72,16 +70,13 @@ export async function append(source: LedgerSource, commit: Append, signal: Abort
     const ms = Math.round(performance.now() - begun);
     return ms < slowMs ? { outcome: 'stored' } : { outcome: 'stored', slow: { ms, ...met } };
   };
-  let unanswered = 0;
   for (const until = begun + appearMs; ;) {
-    const answer = await publish(source, subject, commit.body, head);
+    const answer = await publish(source, subject, commit.body, head, met.unanswered > 0);
     if (answer === 'none') met.leaderless++;
-    if (answer === 'timeout') met.unanswered++;
-    if (answer === 'none' || (answer === 'timeout' && !source.connected())) unanswered = 0;
-    else if (answer === 'timeout') {
-      if (++unanswered >= unansweredMost && !source.replicated && (await isOurs(source, commit)) === 'absent')
-        return { outcome: 'full', detail: 'the stream answers questions and stores nothing', known: false };
-    } else if (answer.seq === commit.after + 1) return stored();
+    else if (answer === 'timeout') met.unanswered++;
+    else if (answer === 'dropped')
+      return { outcome: 'full', detail: 'the stream reads what is sent to it and stores nothing', known: false };
+    else if (answer.seq === commit.after + 1) return stored();
     else if (answer.error) {
       const { err_code: code = 0, description: detail } = answer.error;
       if (noRoom.has(code)) return { outcome: 'full', detail, known: true };
@@ -102,16 +97,28 @@ interface PubAck {
   error?: { code: number; err_code?: number; description: string };
 }
 
-/** `timeout`, `none`: nothing is known. */
+/**
+ * `timeout`, `none`: nothing is known. `dropped`: a stream that could not write to its disk is frozen until the broker is restarted (2.14
+ * and newer): it reads each publish, and answers those that it does not have to store. One of them is sent right behind ours
+ * where an earlier one had no answer: a stream reads in order, so when only that one is answered, ours was read and
+ * not stored. A broker that is slow, and a connection that breaks, answer neither. In a cluster whether it was read says nothing yet.
+ */
 async function publish(
   source: LedgerSource,
   subject: string,
   body: Uint8Array,
-  head: ReturnType<typeof headers>,
-): Promise<PubAck | 'timeout' | 'none'> {
+  head: MsgHdrs,
+  doubted: boolean,
+): Promise<PubAck | 'timeout' | 'none' | 'dropped'> {
   if (source.nc.isClosed()) return 'none';
   const patienceMs = source.replicated ? clusterAckTimeoutMs : ackTimeoutMs;
-  const reply = await source.requests.ask(subject, body, patienceMs, head);
+  const asked = source.requests.ask(subject, body, patienceMs, head);
+  if (doubted && !source.replicated) {
+    const behind = source.requests.ask(subject, new Uint8Array(), patienceMs, elsewhere);
+    const first = await Promise.race([asked.then(() => 'ours'), behind.then((reply) => typeof reply)]);
+    if (first === 'object') return 'dropped';
+  }
+  const reply = await asked;
   return typeof reply === 'string' ? reply : reply.json<PubAck>();
 }
 
