@@ -1,5 +1,6 @@
 import type { LedgerEvent } from '../client/event.js';
 import type { AttributeChanges } from '../define/attributes.js';
+import type { CountedLimits } from '../define/limits.js';
 import { CancelledError } from '../errors/errors.js';
 import { TestStream } from './test-stream.js';
 import type { RunExecutor } from '../run/executor.js';
@@ -44,6 +45,18 @@ export type TestEnd =
   | { state: 'succeeded'; value: Bytes }
   | { state: 'failed'; error: Failure; receipt?: Receipt }
   | { state: 'cancelled'; receipt: Receipt };
+
+/** What is to be started. */
+export interface StartSpec {
+  readonly id: string;
+  readonly workflow: string;
+  readonly input: Bytes;
+  readonly queue: string;
+  readonly attach: boolean;
+  readonly at?: number;
+  readonly limits?: CountedLimits;
+  readonly parent?: string;
+}
 
 /** One run as the in-process scheduler keeps it. */
 export class TestRun {
