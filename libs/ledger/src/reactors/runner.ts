@@ -15,7 +15,7 @@ import type { Reactor } from './reactor.js';
 
 const backoffMs = [50, 100, 250, 500, 1000, 2000, 5000];
 /** Its checkpoint is written so long after what it handled; what is handled again after a crash is harmless. */
-const checkpointMs = 250;
+const checkpointMs = 1_000;
 const stopMs = 2_000;
 
 export interface ReactorContext {
