@@ -1101,6 +1101,11 @@ export const requirements: readonly Requirement[] = [
     promise:
       'runs that have ended are written into a folder with all that is recorded of them, which verifies without a server, and are deleted by its name',
   },
+  {
+    id: 'sdk.worker_direct',
+    promise:
+      'a worker goes to a scheduler itself where the installation says that it may, and by the door when none is reached there',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -13,6 +13,11 @@ const Config = BaseConfig.extend({
   WRIT_PUBLIC_URL: z.url().optional(),
   /** `host:port` of gRPC as the outside sees it. Default: where it listens. */
   WRIT_PUBLIC_GRPC: z.string().optional(),
+  /**
+   * Workers are in the network of the services: clients are told where the schedulers are, and streams of workers go there without a
+   * hop through this door. They do so in clear text. Default: everything comes by the door.
+   */
+  WRIT_WORKERS_DIRECT: z.stringbool().default(false),
 });
 
 /** The gateway's configuration. */

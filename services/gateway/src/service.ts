@@ -41,7 +41,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
       httpDoor = guarded(fastify, context);
       proxyHttp(fastify, directory, (observer = context.observer));
       serveHealth(fastify, replicas);
-      servePages(fastify, () => addressesOf(config, door));
+      servePages(fastify, () => addressesOf(config, door, replicas));
     },
     stopping: async () => {
       replicas?.stop();
@@ -73,12 +73,14 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
 }
 
 /** Where a client begins. */
-function addressesOf(config: Config, door: { httpUrl: string; grpcUrl: string }) {
+function addressesOf(config: Config, door: { httpUrl: string; grpcUrl: string }, replicas: Replicas | undefined) {
+  const schedulers = replicas?.up('scheduler') ?? [];
   return {
     issuer: config.WRIT_ISSUER,
     audience: config.WRIT_AUDIENCE,
     grpc: config.WRIT_PUBLIC_GRPC ?? door.grpcUrl,
     mcp: `${config.WRIT_PUBLIC_URL ?? door.httpUrl}/mcp`,
+    ...(config.WRIT_WORKERS_DIRECT && { workers: schedulers.map(({ grpcUrl }) => grpcUrl) }),
   };
 }
 

@@ -71,5 +71,5 @@ export const inThisProcess: ServiceStarter = async (name, env) => {
 
 function envOf(name: ServiceName, env: Env): Env {
   const port = name === 'gateway' ? env['WRIT_GATEWAY_PORT'] : '0';
-  return { ...env, WRIT_HTTP_PORT: port, WRIT_GRPC_PORT: '0', WRIT_HOST: '127.0.0.1' };
+  return { ...env, WRIT_HTTP_PORT: port, WRIT_GRPC_PORT: '0', WRIT_HOST: '127.0.0.1', WRIT_WORKERS_DIRECT: 'true' };
 }

@@ -29,6 +29,8 @@ export interface Beginnings {
   readonly audience: string;
   /** `host:port` */
   readonly grpc: string;
+  /** Schedulers, each `http://host:port`, that workers are to connect to themselves. */
+  readonly workers?: readonly string[];
 }
 
 /** Of one call. `run`: under the authority of this run, not of the caller. */
@@ -56,6 +58,8 @@ const staleToken = new Set(['auth.token_expired', 'auth.invalid_token']);
 const turnedAway = new Set(['gateway.no_service', 'auth.revocation_unknown', ...staleToken]);
 /** How long a connection may take to come up. */
 const reachMs = 2_000;
+/** To a scheduler itself; the door is there where that is too long. */
+const directMs = 500;
 
 type Frames<T> = AsyncGenerator<T, void, undefined>;
 /** A stream with its first answer, or what became of it once a service may have seen it. */
@@ -101,6 +105,25 @@ export class Session {
     const scheme = new URL(this.options.url).protocol;
     this.#channel = { address: grpc, open: new Channel(grpc.includes('://') ? grpc : `${scheme}//${grpc}`) };
     return this.#channel.open;
+  }
+
+  /**
+   * For the stream of a worker, which closes it: to one of the schedulers, where the platform has workers go there themselves.
+   * Undefined where none of them is reached.
+   */
+  async directChannel(): Promise<Channel | undefined> {
+    const { workers = [] } = await this.beginnings();
+    const first = Math.floor(Math.random() * workers.length);
+    for (const address of [...workers.slice(first), ...workers.slice(0, first)]) {
+      const channel = new Channel(address);
+      const reached = await channel.ready(directMs).then(
+        () => true,
+        () => false,
+      );
+      if (reached) return channel;
+      channel.close();
+    }
+    return undefined;
   }
 
   /** Nobody answers there: the platform may have come back elsewhere, behind the same door. */

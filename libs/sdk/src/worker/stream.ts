@@ -10,7 +10,7 @@ import {
   type Task,
   type Welcome,
 } from '@writ/proto/worker/v1/worker';
-import type { Duplex } from '../client/channel.js';
+import type { Channel, Duplex } from '../client/channel.js';
 import { pause, type Session } from '../client/session.js';
 import type { WorkflowDefinition } from '../define/workflow.js';
 import { WritError } from '../errors/errors.js';
@@ -65,6 +65,8 @@ export class WorkerStream implements Stream {
   #welcome!: (welcome: Welcome) => void;
   #limits = { inline: 64 * 1024, value: 1024 ** 3 };
   #token = '';
+  /** Of this stream alone, where it does not go through the door. */
+  #direct: Channel | undefined;
 
   constructor(
     private readonly session: Session,
@@ -77,10 +79,13 @@ export class WorkerStream implements Stream {
   }
 
   static async open(session: Session, offer: Offer, around: Surroundings): Promise<WorkerStream> {
-    const [channel, token] = [await session.channel(), await session.token()];
+    const token = await session.token();
+    const direct = await session.directChannel();
+    const channel = direct ?? (await session.channel());
     const connection = channel.duplex(WorkerService.method.connect, { token, headers: session.headers() });
     const stream = new WorkerStream(session, connection, offer, around);
     stream.#token = token;
+    stream.#direct = direct;
     return stream;
   }
 
@@ -124,12 +129,14 @@ export class WorkerStream implements Stream {
       this.outgoing.close();
       for (const run of this.#runs.values()) run.drop(reason, lost);
       for (const run of this.#runs.values()) this.#forget(run);
+      this.#direct?.close();
     }
   }
 
   fail(error: unknown): void {
     this.around.log({ level: 'error', message: 'the worker stream is torn down', fields: { error } });
     this.connection.cancel();
+    this.#direct?.close();
   }
 
   readonly fetch = (blob: Parameters<typeof readBlob>[1]) => readBlob(this.session, blob);

@@ -115,6 +115,7 @@ class ServeLoop {
         });
         if (this.#stopping.signal.aborted) return this.#stream.fail('stopped');
         await this.#stream.serve();
+        this.session.askAgainWhere(); // whoever goes away is not where the next stream goes
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         if (!mayHeal(error)) throw error;

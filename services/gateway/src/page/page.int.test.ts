@@ -7,7 +7,7 @@ import { Installation } from '../testing/installation.js';
 
 let installation: Installation;
 beforeAll(async () => {
-  installation = await Installation.start();
+  installation = await Installation.start({ WRIT_WORKERS_DIRECT: 'true' });
 });
 afterAll(() => installation[Symbol.asyncDispose]());
 
@@ -20,6 +20,7 @@ describe('what the door tells of itself', () => {
       audience: 'urn:writ:api',
       grpc: installation.gateway.grpcUrl,
       mcp: `${installation.url}/mcp`,
+      workers: [],
     });
   });
 
@@ -65,5 +66,11 @@ describe('what the door tells of itself', () => {
       expect.objectContaining({ service: 'gateway', ready: true }),
       { service: 'tools', ready: true },
     ]);
+  });
+
+  test('where workers may go to the schedulers themselves, they are told where those are', async () => {
+    verifies('sdk.worker_direct');
+    await installation.announce('scheduler', { httpUrl: 'http://127.0.0.1:1', grpcUrl: 'http://127.0.0.1:2' });
+    expect(await (await get('/.well-known/writ')).json()).toMatchObject({ workers: ['http://127.0.0.1:2'] });
   });
 });

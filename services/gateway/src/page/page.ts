@@ -11,6 +11,8 @@ export interface Beginnings {
   readonly grpc: string;
   /** URL of the MCP endpoint, which is also its audience (RFC 8707). */
   readonly mcp: string;
+  /** Schedulers, each `http://host:port`, which workers connect to themselves. Absent: they come by `grpc`. */
+  readonly workers?: readonly string[];
 }
 
 /** A page to read `/openapi.json`, and where a client begins. */

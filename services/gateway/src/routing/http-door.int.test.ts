@@ -41,8 +41,9 @@ test('what is for whoever runs the installation is told inside, and not at the d
 test('everything else is the same at both', async () => {
   for (const path of ['/health/live', '/openapi.json', '/v1/whoami', '/nothing', '/'])
     expect([path, (await at(installation.url, path))[0]]).toEqual([path, (await at(inside, path))[0]]);
-  const { mcp } = JSON.parse((await at(installation.url, '/.well-known/writ'))[1]) as { mcp: string };
-  expect(mcp).toBe(`${installation.url}/mcp`);
+  const found = JSON.parse((await at(installation.url, '/.well-known/writ'))[1]) as object;
+  expect(found).toMatchObject({ mcp: `${installation.url}/mcp` });
+  expect(found).not.toHaveProperty('workers');
 });
 
 test.each(['//metrics', '/%6detrics', '/METRICS', '/./metrics', '/v1/../metrics', '/metrics%3f'])(
