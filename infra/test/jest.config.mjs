@@ -21,5 +21,6 @@ export default {
   globalTeardown: '<rootDir>/infra/test/global-teardown.mjs',
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB', // ESM modules of a finished suite are not given back before its worker ends
+  testSequencer: '<rootDir>/infra/test/sequencer.mjs',
   testTimeout: 60_000,
 };
