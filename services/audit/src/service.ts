@@ -8,6 +8,7 @@ import { parseConfig, type Config } from './config.js';
 import { IntegrityChecker } from './integrity/checker.js';
 import { IntegrityWatch } from './integrity/watch.js';
 import { Audit0001 } from './migrations/0001-audit.js';
+import { Audit0002 } from './migrations/0002-audit.js';
 import { RecordKeeper } from './record/keeper.js';
 import { RecordModel } from './record/record-model.js';
 import { auditIndex } from './search/index.view.js';
@@ -25,7 +26,7 @@ export async function start(env: Record<string, string | undefined>): Promise<Ru
     name: 'audit',
     config: config as Config,
     entities: [],
-    migrations: [Audit0001],
+    migrations: [Audit0001, Audit0002],
     errors: [auditErrors, actionErrors, approvalErrors],
     enforcement: 'follow',
     host: ({ ledger, log, metrics }: ServiceContext<Config>) => {

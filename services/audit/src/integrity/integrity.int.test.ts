@@ -12,6 +12,7 @@ import type { DataSource } from 'typeorm';
 import { Checkpoints } from '../checkpoint/checkpoints.js';
 import { noteKey } from '../checkpoint/note.js';
 import { Audit0001 } from '../migrations/0001-audit.js';
+import { Audit0002 } from '../migrations/0002-audit.js';
 import { RecordKeeper } from '../record/keeper.js';
 import { RecordModel } from '../record/record-model.js';
 import { AuditQueries } from '../search/audit.queries.js';
@@ -49,7 +50,7 @@ beforeAll(async () => {
     url: backends.postgresUrl,
     schema: 'audit',
     entities: [],
-    migrations: [Audit0001],
+    migrations: [Audit0001, Audit0002],
   });
   folder = await mkdtemp(path.join(tmpdir(), 'writ-attacked-'));
   untouched = await AttackedBroker.start();

@@ -13,6 +13,7 @@ import { Checkpoints } from '../checkpoint/checkpoints.js';
 import { noteKey } from '../checkpoint/note.js';
 import { IntegrityChecker } from '../integrity/checker.js';
 import { Audit0001 } from '../migrations/0001-audit.js';
+import { Audit0002 } from '../migrations/0002-audit.js';
 import { AuditQueries } from '../search/audit.queries.js';
 import { auditIndex } from '../search/index.view.js';
 import { DiskTileStore } from '../tree/tile-store.js';
@@ -45,7 +46,7 @@ beforeAll(async () => {
     url: backends.postgresUrl,
     schema: 'audit',
     entities: [],
-    migrations: [Audit0001],
+    migrations: [Audit0001, Audit0002],
   });
   writer = await ledger.host({ service: 'memory', model: () => aggregates([note])() });
   await writer.ready;
