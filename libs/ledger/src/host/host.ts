@@ -6,11 +6,18 @@ import { leaseTtlMs } from '../lease/others.js';
 import type { Owner } from '../owner/owner.js';
 import { every, pause } from '../pause.js';
 import { Partition, type PartitionContext } from './partition.js';
+import { Turns } from './turns.js';
 import type { Host, HostHealth } from './spec.js';
 
 const readyPollMs = 5;
 /** How often the checkpoint table is asked for a projection that runs elsewhere. */
 const tablePollMs = 25;
+
+/**
+ * What more than these would be sent at once waits in the broker, which hangs up on who does not read it in time: one of a hundred
+ * thousand runs has ten megabytes, and whoever rebuilds a state from them does not read.
+ */
+const recoveriesAtOnce = 4;
 
 /** Runs the competition for all partitions of one service. */
 export class ServiceHost implements Host {
@@ -29,7 +36,8 @@ export class ServiceHost implements Host {
     this.service = context.spec.service;
     this.partitions = partitions;
     this.leases = context.leases;
-    this.all = Array.from({ length: partitions }, (_, partition) => new Partition(context, partition));
+    const recoveries = new Turns(recoveriesAtOnce);
+    this.all = Array.from({ length: partitions }, (_, partition) => new Partition(context, partition, recoveries));
     this.ready = this.becomeReady();
     this.ready.catch(() => undefined);
   }

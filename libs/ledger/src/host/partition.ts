@@ -8,6 +8,7 @@ import { takeOver, type Recovered } from '../owner/take-over.js';
 import { pause } from '../pause.js';
 import type { PartitionHealth } from './spec.js';
 import { Tenure, type TenureContext } from './tenure.js';
+import type { Turns } from './turns.js';
 
 const failureBackoffMs = [100, 250, 500, 1000, 2000, 5000];
 
@@ -29,7 +30,12 @@ export class Partition {
   private turnsAway: Subscription | undefined;
   private readonly stopping = new AbortController();
 
-  constructor(context: PartitionContext, partition: number) {
+  /** @param recoveries of all partitions of this process */
+  constructor(
+    context: PartitionContext,
+    partition: number,
+    private readonly recoveries: Turns,
+  ) {
     this.context = context;
     this.address = { service: context.spec.service, partition };
   }
@@ -94,7 +100,8 @@ export class Partition {
   private async own(): Promise<string | undefined> {
     this.state = 'recovering';
     try {
-      const recovered = await this.recover();
+      const recovered = await this.recoveries.take(() => this.recover());
+      if (!recovered) return undefined;
       const tenure = new Tenure(this.context, this.address, recovered);
       this.tenure = tenure;
       try {
@@ -113,9 +120,11 @@ export class Partition {
     }
   }
 
-  private async recover(): Promise<Recovered> {
-    const { spec, source, snapshots, replica, log } = this.context;
+  /** @returns undefined when the lease was lost while others were recovered */
+  private async recover(): Promise<Recovered | undefined> {
+    const { spec, source, snapshots, replica, log, leases } = this.context;
     const { address } = this;
+    if (!leases.holds(address.partition)) return undefined;
     return takeOver({
       source,
       address,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import type { LedgerEvent } from '../domain/events.js';
-import { rememberMost, rememberMs, SeenCommands } from './dedup.js';
+import { entryBytes, rememberMost, rememberMs, SeenCommands, type Seen } from './dedup.js';
 
 const event = (cause: string, ms = 0, more: Partial<LedgerEvent> = {}): LedgerEvent => ({
   specversion: '1.0',
@@ -15,6 +16,15 @@ const event = (cause: string, ms = 0, more: Partial<LedgerEvent> = {}): LedgerEv
   cause,
   ...more,
 });
+
+/** By way of a snapshot that comes in pieces. */
+function copyOf(seen: SeenCommands): SeenCommands {
+  const copy = new SeenCommands();
+  const bytes = seen.snapshot();
+  for (let from = 0; from < bytes.length; from += 100 * entryBytes)
+    copy.restore(Buffer.from(bytes.subarray(from, from + 100 * entryBytes)));
+  return copy;
+}
 
 describe('the memory of commands', () => {
   test('knows where the events of a command are', () => {
@@ -50,12 +60,36 @@ describe('the memory of commands', () => {
     expect(seen.find('tnt_1', 'cmd_1')).toBeDefined();
   });
 
-  test('survives its snapshot', () => {
-    const seen = new SeenCommands();
-    seen.evolve(event('cmd_a', 5), 1, 0);
-    seen.evolve(event('cmd_a', 5), 1, 1);
-    const copy = new SeenCommands();
-    copy.restore(JSON.parse(JSON.stringify(seen.snapshot())));
-    expect(copy.find('tnt_1', 'cmd_a')).toEqual(seen.find('tnt_1', 'cmd_a'));
+  test('is that of a plain list, however long and wherever it was restored', () => {
+    const steps = fc.array(
+      fc.record({ command: fc.nat(4_000), minutes: fc.nat(40), times: fc.integer({ min: 1, max: 600 }) }),
+      { maxLength: 12 },
+    );
+    fc.assert(
+      fc.property(steps, fc.nat(12), (story, cut) => {
+        let seen = new SeenCommands();
+        const plain = new Map<string, Seen>();
+        let [commit, ms] = [2 ** 33, 2 ** 41];
+        for (const [at, { command, minutes, times }] of story.entries()) {
+          ms += (minutes * 60_000) / 10;
+          for (let i = 0; i < times; i++) {
+            const id = `cmd_${command + i}`;
+            seen.evolve(event(id, ms), ++commit, 3);
+            if (!plain.has(id)) plain.set(id, { commit, index: 3, count: 1, timeMs: ms });
+            for (const [old, { timeMs }] of plain) {
+              if (timeMs >= ms - rememberMs) break;
+              plain.delete(old);
+            }
+          }
+          if (at === cut) seen = copyOf(seen);
+        }
+        expect(seen.size).toBe(plain.size);
+        const wrong = Array.from({ length: 4_600 }, (_, i) => `cmd_${i}`).filter(
+          (id) => JSON.stringify(seen.find('tnt_1', id)) !== JSON.stringify(plain.get(id)),
+        );
+        expect(wrong).toEqual([]);
+      }),
+      { numRuns: 30 },
+    );
   });
 });

@@ -39,7 +39,7 @@ describe('a snapshot', () => {
       fc.asyncProperty(json, async (value) => {
         const normal = JSON.parse(JSON.stringify(value)) as Json;
         const state = new PartitionState(new Holder(null));
-        restoreSnapshot(await encode(normal), state);
+        await restoreSnapshot(await encode(normal), state);
         expect(state.model.snapshot()).toEqual(normal);
         expect(state).toMatchObject({ commit: 7, hash: 'ab', epoch: 3, events: 99, timeMs: 1234 });
       }),
@@ -52,13 +52,15 @@ describe('a snapshot', () => {
     const model = { things: rows, none: [], version: 3 };
     const bytes = await encode(model);
     const state = new PartitionState(new Holder(null));
-    restoreSnapshot(bytes, state);
+    await restoreSnapshot(bytes, state);
     expect(state.model.snapshot()).toEqual(model);
   });
 
   test('of another version, or cut off before its end of line, is refused', async () => {
     const bytes = await encode({ a: [1] });
-    expect(() => restoreSnapshot(bytes, new PartitionState(new Holder(null, 2)))).toThrow(/model 1/);
-    expect(() => restoreSnapshot(bytes.subarray(0, 10), new PartitionState(new Holder(null)))).toThrow(/no header/);
+    const restore = (from: Uint8Array, version: number) =>
+      restoreSnapshot(from, new PartitionState(new Holder(null, version)));
+    await expect(restore(bytes, 2)).rejects.toThrow(/model 1/);
+    await expect(restore(bytes.subarray(0, 10), 1)).rejects.toThrow(/no header/);
   });
 });

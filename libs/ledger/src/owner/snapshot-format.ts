@@ -1,10 +1,13 @@
 import type { Json } from '../domain/events.js';
+import { entryBytes } from './dedup.js';
 import type { PartitionState } from './state.js';
 
 /** Of the layout below; a snapshot of another one is not read. */
-const format = 1;
+const format = 2;
 const rowsPerLine = 500;
 const bytesPerChunk = 128 * 1024;
+/** What is parsed before others get a turn. */
+const bytesAtOnce = 1024 * 1024;
 
 /** What a snapshot says of itself; without `modelVersion` of today it is worthless. */
 export interface SnapshotHeader {
@@ -21,7 +24,7 @@ export interface SnapshotHeader {
 /** A state at a commit boundary, cheap to take; encoding it is the slow part and comes later. */
 export interface Captured {
   header: SnapshotHeader;
-  seen: Json[];
+  seen: Uint8Array;
   model: Json;
 }
 
@@ -32,7 +35,8 @@ export function capture(state: PartitionState, at: { commit: number; hash: strin
 
 type Line =
   | { part: 'header'; value: SnapshotHeader }
-  | { part: 'seen'; value: Json[] }
+  /** Remembered commands, base64. */
+  | { part: 'seen'; value: string }
   /** Rows of one array of the model; the model is rebuilt from all of them. */
   | { part: 'rows'; key: string; value: Json[] }
   /** Anything else at the top of the model. */
@@ -41,7 +45,9 @@ type Line =
 
 function* lines({ header, seen, model }: Captured): Generator<Line> {
   yield { part: 'header', value: header };
-  for (let at = 0; at < seen.length; at += rowsPerLine) yield { part: 'seen', value: seen.slice(at, at + rowsPerLine) };
+  const bytes = rowsPerLine * entryBytes;
+  for (let at = 0; at < seen.length; at += bytes)
+    yield { part: 'seen', value: Buffer.from(seen.subarray(at, at + bytes)).toString('base64') };
   if (model === null || typeof model !== 'object' || Array.isArray(model)) return yield { part: 'whole', value: model };
   for (const [key, value] of Object.entries(model)) {
     if (!Array.isArray(value) || value.length === 0) yield { part: 'value', key, value };
@@ -64,16 +70,24 @@ export async function* encodeSnapshot(captured: Captured): AsyncGenerator<Uint8A
   if (chunk) yield Buffer.from(chunk);
 }
 
-/** Fills an empty state. @throws when the bytes are not a snapshot of this format and of this version of the model */
-export function restoreSnapshot(bytes: Uint8Array, state: PartitionState): void {
+/**
+ * Fills an empty state, with pauses: other partitions are served meanwhile.
+ * @throws when the bytes are not a snapshot of this format and of this version of the model
+ */
+export async function restoreSnapshot(bytes: Uint8Array, state: PartitionState): Promise<void> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const model = new Map<string, Json>();
   let whole: Json | undefined;
   let header: SnapshotHeader | undefined;
+  let pausedAt = 0;
   for (let start = 0, end = buffer.indexOf(10); end !== -1; start = end + 1, end = buffer.indexOf(10, start)) {
+    if (start - pausedAt > bytesAtOnce) {
+      pausedAt = start;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     const line = JSON.parse(buffer.toString('utf8', start, end)) as Line;
     if (line.part === 'header') header = checked(line.value, state.model.version);
-    else if (line.part === 'seen') state.seen.restore(line.value);
+    else if (line.part === 'seen') state.seen.restore(Buffer.from(line.value, 'base64'));
     else if (line.part === 'whole') whole = line.value;
     else if (line.part === 'value') model.set(line.key, line.value);
     else append(model, line.key, line.value);

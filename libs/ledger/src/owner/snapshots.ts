@@ -1,4 +1,4 @@
-import type { Blobs } from '@writ/blobs';
+import { BlobCorrupt, type Blobs } from '@writ/blobs';
 import type { KV } from '@nats-io/kv';
 import { TimeoutError } from '@nats-io/nats-core';
 import type { PartitionAddress } from '../log/commit.js';
@@ -47,7 +47,7 @@ export class Snapshots {
     if (!pointer) return 'none';
     if (pointer.modelVersion !== state.model.version) return 'none of this version';
     try {
-      restoreSnapshot(await insisting(() => this.blobs.get(pointer.blob)), state);
+      await restoreSnapshot(await insisting(() => this.blobs.get(pointer.blob)), state);
       return undefined;
     } catch (error) {
       return String(error);
@@ -60,12 +60,15 @@ export class Snapshots {
   }
 }
 
-/** In a cluster a question may go to a server that was just lost; the next one goes to another. */
+/**
+ * In a cluster a question may go to a server that was just lost; the next one goes to another. What lacks a part may have been
+ * under way when the connection broke.
+ */
 async function insisting<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++)
     try {
       return await ask();
     } catch (error) {
-      if (attempt === mostAttempts || !(error instanceof TimeoutError)) throw error;
+      if (attempt === mostAttempts || !(error instanceof TimeoutError || error instanceof BlobCorrupt)) throw error;
     }
 }
