@@ -1,29 +1,35 @@
 import type { Json } from '@writ/ledger/domain';
 import { budgetOfRow, budgetRow, type BudgetRow } from './budget.js';
 import { rearm } from './rearm.js';
-import type { Loop } from './loops.js';
 import type { Join } from './joins.js';
 import type { RunIndex } from './run-index.js';
-import {
-  noneOf,
-  RunRecord,
-  type Buffered,
-  type Cancelling,
-  type Child,
-  type Open,
-  type RunState,
-  type Trying,
-} from './run-record.js';
+import { noneOf, RunRecord, type Cancelling, type Open, type RunState, type Trying } from './run-record.js';
 
 /** Raise it when the rows change. */
-export const snapshotVersion = 6;
+export const snapshotVersion = 7;
 
-/** A run as a row; what is not set is null or an empty list. */
+/** What most runs have as it was when they were made. */
+const rare = [
+  'parent',
+  'onBehalfOf',
+  'depth',
+  'notBeforeMs',
+  'paused',
+  'loops',
+  'messages',
+  'children',
+  'notify',
+  'cancel',
+  'pin',
+  'endedMs',
+] as const satisfies (keyof RunRecord)[];
+type Rare = Partial<Pick<RunRecord, (typeof rare)[number]>> & { budget?: BudgetRow };
+
+/** A run as a row. */
 type Row = [
-  string, string, string, string, string, string, string | null, number, number, number,
-  RunState, RunRecord['paused'], boolean, number[], number[], OpenRow[], Buffered[], Child[], string[], Cancelling | null, number, string[],
-  boolean, BudgetRow | null, Loop[], string | null,
-]; // prettier-ignore
+  ...[tenant: string, id: string, workflow: string, queue: string, agent: string, digest: string, startedMs: number],
+  ...[state: RunState, idle: boolean, granted: boolean, commits: number[], done: number[], opens: OpenRow[], Rare?],
+];
 type OpenRow = [Open['kind'], string, number, string | null, number, TryingRow | null, join?: Join];
 /** How the attempts of a step went, as a row. */
 export type TryingRow = [failures: number, excused: number, sinceMs: number, exhausted: string | null];
@@ -51,46 +57,28 @@ export function restoreRuns(index: RunIndex, snapshot: Json): void {
 }
 
 function rowOf(run: RunRecord): Row {
-  const opens = run.opens.map(openRow);
-  const cancel = run.cancel && structuredClone(run.cancel);
-  return [
-    run.tenant, run.id, run.workflow, run.queue, run.agent, run.digest, run.parent ?? null, run.depth, run.startedMs, run.notBeforeMs,
-    run.state, run.paused, run.idle, [...run.commits], [...run.done], opens, [...run.messages],
-    run.children.map((child) => ({ ...child })), [...run.notify], cancel ?? null, run.endedMs, [...run.onBehalfOf],
-    run.granted, run.budget ? budgetRow(run.budget) : null, structuredClone(run.loops), run.pin ?? null,
-  ]; // prettier-ignore
+  const { tenant, id, workflow, queue, agent, digest, startedMs, state, idle, granted, commits, done, opens } = run;
+  const lists: [number[], number[], OpenRow[]] = [commits.slice(), done.slice(), opens.map(openRow)];
+  const row: Row = [tenant, id, workflow, queue, agent, digest, startedMs, state, idle, granted, ...lists];
+  const more = rareOf(run);
+  if (more) row.push(more);
+  return row;
+}
+
+function rareOf(run: RunRecord): Rare | undefined {
+  let found: Record<string, unknown> | undefined;
+  for (const key of rare) {
+    const value = run[key];
+    if (value === undefined || value === false || value === 0 || value === noneOf()) continue;
+    (found ??= {})[key] = typeof value === 'object' ? structuredClone(value) : value;
+  }
+  return run.budget ? { ...found, budget: budgetRow(run.budget) } : found;
 }
 
 function runOf(index: RunIndex, row: Row): RunRecord {
-  const [tenant, id, workflow, queue, agent, digest, parent, depth, startedMs, notBeforeMs] = row;
-  const [
-    ,
-    ,
-    ,
-    ,
-    ,
-    ,
-    ,
-    ,
-    ,
-    ,
-    state,
-    paused,
-    idle,
-    commits,
-    done,
-    opens,
-    messages,
-    children,
-    notify,
-    cancel,
-    endedMs,
-    onBehalfOf,
-    granted,
-    budget,
-    loops,
-    pin,
-  ] = row;
+  const [tenant, id, workflow, queue, agent, digest, startedMs, state, idle, granted, commits, done, opens, more = {}] =
+    row;
+  const { parent, onBehalfOf = [], depth = 0, notBeforeMs = 0, children, cancel, pin, budget, ...others } = more;
   const run = new RunRecord({
     tenant: index.intern(tenant),
     id,
@@ -98,28 +86,23 @@ function runOf(index: RunIndex, row: Row): RunRecord {
     queue: index.intern(queue),
     agent: index.intern(agent),
     digest,
-    parent: parent ?? undefined,
+    parent,
     onBehalfOf: listOf(onBehalfOf.map((each) => index.intern(each))),
     depth,
     startedMs,
     notBeforeMs,
   });
   run.state = state;
-  run.paused = paused;
   run.idle = idle;
+  run.granted = granted;
   run.commits = commits;
   run.done = listOf(done);
-  run.opens = listOf(opens.map(openOf));
-  run.messages = listOf(messages);
-  run.children = listOf(children.map((child) => ({ ...child, outcome: child.outcome ?? undefined })));
-  run.notify = listOf(notify);
-  run.cancel = cancel ? cancelOf(cancel) : undefined;
-  run.endedMs = endedMs;
-  run.granted = granted;
-  run.loops = listOf(loops);
-  run.pin = pin === null ? undefined : index.intern(pin);
+  run.opens = listOf(opens.map((open) => openOf(index, open)));
+  if (children) run.children = children.map((child) => ({ ...child, outcome: child.outcome }));
+  if (cancel) run.cancel = cancelOf(cancel);
+  if (pin !== undefined) run.pin = index.intern(pin);
   if (budget) run.budget = budgetOfRow(budget);
-  return run;
+  return Object.assign(run, others);
 }
 
 function listOf<T>(list: T[]): T[] {
@@ -133,8 +116,16 @@ export function openRow({ kind, name, occurrence, on, untilMs, trying, join }: O
   return row;
 }
 
-function openOf([kind, name, occurrence, on, untilMs, trying, join]: OpenRow): Open {
-  const open: Open = { kind, name, occurrence, on: on ?? undefined, untilMs, trying: tryingOf(trying) };
+function openOf(index: RunIndex, [kind, own, occurrence, on, untilMs, trying, join]: OpenRow): Open {
+  const name = index.intern(own);
+  const open: Open = {
+    kind,
+    name,
+    occurrence,
+    on: on === name ? name : (on ?? undefined),
+    untilMs,
+    trying: tryingOf(trying),
+  };
   return join ? { ...open, join } : open;
 }
 
