@@ -1106,6 +1106,10 @@ export const requirements: readonly Requirement[] = [
     promise:
       'a worker goes to a scheduler itself where the installation says that it may, and by the door when none is reached there',
   },
+  {
+    id: 'scheduler.fair_turns',
+    promise: 'a call with 10,000 starts is done in parts, and tenants take turns with theirs',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -14,6 +14,7 @@ import { retention } from './retention/retention.js';
 import { retentionErrors } from './retention/retention.errors.js';
 import { RetentionSweep } from './retention/retention-sweep.js';
 import { RetentionTable, withRetention } from './retention/retention.view.js';
+import { Turns } from './api/turns.js';
 import { Answers } from './outside/answers.js';
 import { lostAuthority } from './outside/batch-authority.js';
 import { CedarBatchPolicy, everyBatch, type BatchPolicy } from './outside/batch-policy.js';
@@ -62,6 +63,7 @@ export class Scheduler {
   readonly deltas: RunDeltas;
   readonly streams: DurableStreams;
   readonly starter: RunStarter;
+  readonly turns = new Turns();
   readonly startPolicy: StartPolicy;
   readonly batchPolicy: BatchPolicy;
   readonly revoked: RevokedRuns;
@@ -127,7 +129,7 @@ export class Scheduler {
     this.lookup = new RunLookup(this.owners, this.table, history);
     this.grants = new IdentityGrants(ledger.commands('identity'));
     this.questions = new PolicyQuestions(ledger.commands('policy'));
-    this.starter = new RunStarter(this.runs, this.grants, this.lookup);
+    this.starter = new RunStarter(this.runs, this.grants, this.lookup, this.turns);
     this.answers = new Answers(ledger, this.owners, this.runs, log);
     this.revoked = new RevokedRuns(this.owners, log);
     watchRuns(metrics, { owners: this.owners, dispatcher: this.dispatcher, sessions: this.sessions });

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { checkerOf, type Caller } from '@writ/api';
 import type { CommandResult } from '@writ/ledger';
 import { SendMessageRequestSchema, type SendMessageRequest } from '@writ/proto/run/v1/run';
@@ -21,7 +20,7 @@ type Send = (caller: Caller, run: string, command: RunCommand, key: string) => P
 /** Messages that callers send: one, or many of which each is sent or refused by itself. */
 export class Sends {
   constructor(
-    private readonly scheduler: Pick<Scheduler, 'values' | 'log' | 'owners' | 'sessions'>,
+    private readonly scheduler: Pick<Scheduler, 'values' | 'log' | 'owners' | 'sessions' | 'turns'>,
     private readonly send: Send,
   ) {}
 
@@ -34,7 +33,7 @@ export class Sends {
   async many(requests: readonly SendMessageRequest[], caller: Caller) {
     const sent: PromiseSettledResult<CommandResult>[][] = [];
     for (let from = 0; from < requests.length; from += atOnce) {
-      if (from > 0) await turn();
+      if (from > 0) await this.scheduler.turns.next(caller.tenant);
       sent.push(await this.some(requests.slice(from, from + atOnce), caller));
     }
     return sent.flat().map((each) => {

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { checkerOf, type Caller } from '@writ/api';
 import { isRunId, principalOf } from '@writ/enforcement';
 import type { Logger } from '@writ/ledger';
@@ -44,7 +43,7 @@ export class Starts {
   async many(requests: readonly StartRunRequest[], caller: Caller) {
     const read: PromiseSettledResult<StartRequest>[] = [];
     for (let from = 0; from < requests.length; from += readAtOnce) {
-      if (from > 0) await turn();
+      if (from > 0) await this.scheduler.turns.next(caller.tenant);
       const some = requests.slice(from, from + readAtOnce);
       read.push(...(await Promise.allSettled(some.map((request) => this.read(request, caller, check)))));
     }

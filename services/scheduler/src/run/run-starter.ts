@@ -1,12 +1,13 @@
 import type { CommandClient } from '@writ/ledger';
 import { derivedId, refuse, type Actor } from '@writ/ledger/domain';
+import type { Turns } from '../api/turns.js';
 import { positionOf } from '../partition/owners.js';
 import type { Grants } from '../outside/grants.js';
 import type { Message, NewRun, Start } from './run.commands.js';
 import { Budgets } from './budgets.js';
 import { startDigest } from './digest.js';
 import type { RunLookup } from './run-lookup.js';
-import { inBatches, thoughtUp, type Batched } from './start-batches.js';
+import { inBatches, startsAtOnce, thoughtUp, type Batched } from './start-batches.js';
 import { authorityOf, recorded, type StartRequest } from './start-request.js';
 
 export interface Started {
@@ -29,6 +30,7 @@ export class RunStarter {
     private readonly runs: CommandClient,
     private readonly grants: Grants,
     private readonly lookup: RunLookup,
+    private readonly turns: Turns,
   ) {
     this.budgets = new Budgets(runs);
   }
@@ -46,8 +48,16 @@ export class RunStarter {
     const outcomes = new Array<PromiseSettledResult<Started>>(requests.length);
     const left: number[] = [];
     const ended = await this.ended(requests);
+    const turn = () => this.turns.next(requests[0]?.tenant ?? '');
+    let sent = 0;
+    let ready: Promise<void> | undefined;
     await Promise.all(
-      inBatches(requests, ended, left).map(async (batch) => {
+      (await inBatches(requests, ended, left, turn)).map(async (batch) => {
+        // Where the owner is here it decides at once.
+        const before = sent;
+        sent += batch.runs.length;
+        if (before > 0 && Math.floor(before / startsAtOnce) < Math.floor(sent / startsAtOnce)) ready = turn();
+        await ready;
         const [first] = batch.at as [number];
         const { tenant, actor, trace } = requests[first] as StartRequest;
         const settle = (outcome: (at: number) => PromiseSettledResult<Started> | undefined) =>
