@@ -266,8 +266,12 @@ export async function send(
   call.out.receipt(body, '', `sent '${message}' to ${id}`);
 }
 
-export async function cancel(call: Call, id: string, options: { reason: string; force: boolean }): Promise<void> {
-  const body = await (await call.api()).call(routes.cancelRun, { id, ...options });
+export async function cancel(
+  call: Call,
+  id: string,
+  { reason, force }: { reason: string; force: boolean },
+): Promise<void> {
+  const body = await (await call.api()).call(routes.cancelRun, { id, reason, force });
   const said = receiptText(body);
   const undoing = body.undoing.length > 0 ? [`being taken back still: ${body.undoing.join(', ')}`] : [];
   call.out.receipt(body, id, [undoing.length > 0 ? 'is cancelled' : 'cancelled', ...said, ...undoing].join('; '));

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { malformed } from './contract.js';
 
 /** A request as the fake saw it. */
 export interface Seen {
@@ -80,6 +81,12 @@ export class FakeServer implements AsyncDisposable {
     return this.close();
   }
 
+  /** As the real one does: a command that sends what its method does not know would pass here and fail there. */
+  private refuse(detail: string, response: ServerResponse): void {
+    const document = { type: 'urn:writ:error:request.malformed', status: 400, code: 'request.malformed', detail };
+    response.writeHead(400, { 'content-type': 'application/problem+json' }).end(JSON.stringify(document));
+  }
+
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname: path, searchParams: query } = new URL(request.url as string, this.url);
     const told = await text(request);
@@ -87,7 +94,9 @@ export class FakeServer implements AsyncDisposable {
     const seen = { verb: request.method as string, path, query, headers: request.headers, body };
     this.seen.push(seen);
     const handler = this.handlers.get(`${seen.verb} ${path}`);
-    if (handler) handler(seen, response);
+    const wrong = malformed(seen.verb, path, body);
+    if (wrong !== undefined) this.refuse(wrong, response);
+    else if (handler) handler(seen, response);
     else response.writeHead(404).end('{}');
   }
 }
