@@ -291,7 +291,7 @@ describe('starting and stopping', () => {
     await eventually(async () => (await getJson(`${service.httpUrl}/health/ready`)).status === 503);
     const begun = performance.now();
     await service.stop();
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(performance.now() - begun).toBeLessThan(8_000); // with a broker it may take 10 s to leave
     await backends.nats.restart();
   });
 

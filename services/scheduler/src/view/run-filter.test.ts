@@ -105,7 +105,7 @@ test('whatever a filter or a page token holds, it is read or refused, and fast',
   const began = performance.now();
   readOrRefused(() => readFilter(`state = "${'\\"'.repeat(490)}`));
   readOrRefused(() => readFilter(' '.repeat(999)));
-  expect(performance.now() - began).toBeLessThan(100);
+  expect(performance.now() - began).toBeLessThan(2_000); // what grows faster than its text takes minutes
 });
 
 test('a value in quotes comes out as it was put in', () => {
