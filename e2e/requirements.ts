@@ -1110,6 +1110,10 @@ export const requirements: readonly Requirement[] = [
     id: 'scheduler.fair_turns',
     promise: 'a call with 10,000 starts is done in parts, and tenants take turns with theirs',
   },
+  {
+    id: 'queue.metrics',
+    promise: 'metrics say how many runs wait for the limits of their queues, which limits, and how long the longest',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

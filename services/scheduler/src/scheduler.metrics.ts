@@ -1,6 +1,8 @@
+import { steadyNow } from '@writ/ledger';
 import type { Metrics } from '@writ/platform';
 import type { Dispatcher } from './partition/dispatcher.js';
 import type { Owners } from './partition/owners.js';
+import { watchQueues } from './queue/queue.metrics.js';
 import type { SessionDirectory } from './worker/session-directory.js';
 
 /** What a dashboard shows of runs and workers; runs that have ended are counted by `writ_ledger_events_total`. */
@@ -24,5 +26,6 @@ export function watchRuns(
     for (const { runs } of dispatcher.waiting()) waiting += runs;
     return waiting;
   });
+  watchQueues(metrics, owners, steadyNow);
   metrics.gauge('writ_workers', 'Worker streams that are open at this process.', () => [...sessions.all].length);
 }

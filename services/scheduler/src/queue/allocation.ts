@@ -18,6 +18,12 @@ export interface AllocationParts {
   now(): number;
 }
 
+/** What is told of a queue. */
+export interface QueueLoad extends Pick<Allocator, 'oldestMs' | 'limiting'> {
+  readonly holding: number;
+  readonly waiting: number;
+}
+
 /** A partition of runs, as it is heard of. */
 interface Peer {
   epoch: number;
@@ -92,6 +98,15 @@ export class Allocation {
   /** Runs of a queue that go on, and that wait to. */
   count(tenant: string, queue: string): { holding: number; waiting: number } {
     return this.allocators.get(queueKey(tenant, queue))?.count() ?? { holding: 0, waiting: 0 };
+  }
+
+  /** How the queues that are at home here stand. Nothing limits one whose runs are still being counted. */
+  *queues(): Iterable<QueueLoad> {
+    const { ready } = this;
+    for (const allocator of this.allocators.values()) {
+      const { oldestMs, limiting } = allocator;
+      yield { ...allocator.count(), oldestMs, limiting: ready ? limiting : undefined };
+    }
   }
 
   private get ready(): boolean {

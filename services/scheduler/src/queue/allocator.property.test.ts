@@ -86,6 +86,10 @@ function check(of: Model): void {
   const { concurrency = Infinity, keyConcurrency = Infinity, rate, keyRate } = of.limits;
   const holding = of.of('holds').length;
   expect(holding).toBeLessThanOrEqual(concurrency);
+  const waiting = of.of('wants', 'resumes');
+  expect(of.allocator.count()).toEqual({ holding, waiting: waiting.length });
+  const oldest = Math.min(...waiting.map(({ sinceMs }) => sinceMs));
+  expect(of.allocator.oldestMs ?? Infinity).toBe(oldest);
   const admitted = (key: string) => of.of('holds', 'parked', 'resumes').filter((row) => row.key === key).length;
   for (const key of ['a', 'b', 'c']) expect(admitted(key)).toBeLessThanOrEqual(keyConcurrency);
   for (const [bound, which] of [[rate, undefined], [keyRate, 'a'], [keyRate, 'b'], [keyRate, 'c']] as const) {

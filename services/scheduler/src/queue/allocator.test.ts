@@ -20,6 +20,7 @@ describe('an allocator', () => {
     const allocator = of({ concurrency: 2 });
     for (const run of ['a', 'b', 'c', 'd']) allocator.set(0, row(run));
     expect(runs(allocator)).toEqual(['a', 'b']);
+    expect(allocator.limiting).toBe('concurrency');
     tell(allocator, 'a', 'parked');
     expect(runs(allocator)).toEqual(['c']);
     tell(allocator, 'b', 'gone');
@@ -48,6 +49,7 @@ describe('an allocator', () => {
     tell(allocator, 'a1', 'parked', { key: 'a' });
     expect(runs(allocator)).toEqual([]);
     expect(allocator.why('a2', 0)).toEqual({ by: 'key', sinceMs: 0, ahead: 0, holders: ['a1'] });
+    expect(allocator.limiting).toBe('key');
     tell(allocator, 'a1', 'gone');
     expect(runs(allocator)).toEqual(['a2']);
   });

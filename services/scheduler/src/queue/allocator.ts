@@ -131,6 +131,7 @@ export class Allocator {
   private readonly levels: Level[] = [];
   private readonly sleeping = new TimerHeap<Key>();
   private active = 0;
+  private waiting = 0;
   private spentMs = 0;
   private rateMs = Infinity;
   private sweepAt = 1024;
@@ -147,9 +148,27 @@ export class Allocator {
 
   /** Runs that go on, and that wait to. */
   count(): { holding: number; waiting: number } {
-    let waiting = 0;
-    for (const { standing } of this.entries.values()) if (standing === 'wants' || standing === 'resumes') waiting++;
-    return { holding: this.active, waiting };
+    return { holding: this.active, waiting: this.waiting };
+  }
+
+  /** Since when that run waits which has waited longest; undefined where none does. */
+  get oldestMs(): number | undefined {
+    if (this.waiting === 0) return undefined;
+    let oldest = Infinity;
+    for (const { lines } of this.keys.values())
+      for (const line of lines.values()) oldest = Math.min(oldest, line.first()?.row.sinceMs ?? Infinity);
+    for (const { resumed } of this.levels) {
+      while (resumed.first && resumed.first.standing !== 'resumes') resumed.shift();
+      oldest = Math.min(oldest, resumed.first?.row.sinceMs ?? Infinity);
+    }
+    return oldest;
+  }
+
+  /** The limit that runs wait for, as it was after the last `admit`; undefined where none waits. */
+  get limiting(): 'concurrency' | 'rate' | 'key' | undefined {
+    if (this.waiting === 0) return undefined;
+    if (this.full) return 'concurrency';
+    return this.rateMs === Infinity ? 'key' : 'rate';
   }
 
   /** How a run stands now. The same again changes nothing, and keeps its place. */
@@ -206,7 +225,7 @@ export class Allocator {
   /** Why a run that wants to go on does not; undefined when it does not want to. */
   why(run: string, nowMs: number): Blocked | undefined {
     const entry = this.entries.get(run);
-    if (!entry || (entry.standing !== 'wants' && entry.standing !== 'resumes')) return undefined;
+    if (!entry || !waits(entry)) return undefined;
     const { row, key, standing } = entry;
     const ahead = standing === 'wants' ? (key.lines.get(row.priority)?.before(entry) ?? 0) : 0;
     const about = { sinceMs: row.sinceMs, ahead };
@@ -241,6 +260,7 @@ export class Allocator {
       if (entry.standing !== 'resumes') continue;
       entry.standing = 'holds';
       this.active++;
+      this.waiting--;
       admissions.push({ run: entry.row.run, partition: entry.partition });
     }
   }
@@ -287,6 +307,7 @@ export class Allocator {
     const { rate, keyRate } = this.limits;
     entry.standing = 'holds';
     this.active++;
+    this.waiting--;
     key.admitted++;
     if (rate) this.spentMs = spend(rate, this.spentMs, row.cost, nowMs);
     if (keyRate && key.name !== undefined) key.spentMs = spend(keyRate, key.spentMs, row.cost, nowMs);
@@ -300,6 +321,7 @@ export class Allocator {
 
   private leave(entry: Entry): void {
     if (entry.standing === 'holds') this.active--;
+    if (waits(entry)) this.waiting--;
     if (hasKey(entry)) {
       entry.key.admitted--;
       this.enter(entry.key);
@@ -310,6 +332,7 @@ export class Allocator {
   private take(entry: Entry): void {
     const { key, row, standing } = entry;
     if (standing === 'holds') this.active++;
+    if (waits(entry)) this.waiting++;
     if (hasKey(entry)) key.admitted++;
     const level = this.level(row.priority);
     if (standing === 'resumes') level.resumed.push(entry);
@@ -351,6 +374,10 @@ export class Allocator {
         this.keys.delete(name);
     this.sweepAt = Math.max(1024, this.keys.size * 2);
   }
+}
+
+function waits({ standing }: Entry): boolean {
+  return standing === 'wants' || standing === 'resumes';
 }
 
 function hasKey({ standing }: Entry): boolean {
