@@ -19,6 +19,7 @@ export default {
   setupFiles: process.env.WRIT_FUZZ_RUNS ? ['<rootDir>/infra/test/fuzz.mjs'] : [],
   globalSetup: '<rootDir>/infra/test/global-setup.mjs',
   globalTeardown: '<rootDir>/infra/test/global-teardown.mjs',
+  reporters: ['default', ...(process.env.WRIT_TEST_FAILURES ? ['<rootDir>/infra/test/failures.mjs'] : [])],
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB', // ESM modules of a finished suite are not given back before its worker ends
   testSequencer: '<rootDir>/infra/test/sequencer.mjs',
