@@ -6,7 +6,8 @@ import { StatusSchema } from '@writ/proto/google/rpc/status';
 import { DomainError, type Json } from '@writ/ledger/domain';
 import type { Failure } from './failure.js';
 
-const DETAILS = 'grpc-status-details-bin';
+/** Metadata of a status that carries our code. */
+export const DETAILS = 'grpc-status-details-bin';
 
 /** gRPC's code for the HTTP status of a catalogue entry. */
 export function grpcCode(httpStatus: number): Code {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Client, credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
+import { Client, compressionAlgorithms, credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { CaseService } from '@writ/proto/testing/v1/case';
 import { registerErrors } from '../errors/catalogue.js';
+import { fromGrpcStatus } from '../errors/grpc-status.js';
 import { clientOf, GrpcChannel, type GrpcClient } from '../client/grpc-channel.js';
 import { CaseApi, caseErrors } from '../testing/case-service.js';
 import { fakeToken } from '../testing/fake-authenticator.js';
@@ -41,13 +42,16 @@ const endless = async function* () {
 };
 
 /** A unary call of raw bytes: its status as the wire carries it. */
-function raw(method: string, bytes: Buffer, headers: Record<string, string>): Promise<ServiceError | null> {
+function raw(
+  method: string,
+  bytes: Buffer,
+  headers: Record<string, string>,
+  by: Client = channel.client,
+): Promise<ServiceError | null> {
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   const same = (each: Buffer) => each;
-  return new Promise((resolve) =>
-    channel.client.makeUnaryRequest(method, same, same, bytes, metadata, (error) => resolve(error)),
-  );
+  return new Promise((resolve) => by.makeUnaryRequest(method, same, same, bytes, metadata, (error) => resolve(error)));
 }
 const getItem = '/writ.testing.v1.CaseService/GetItem';
 const authorization = fakeToken();
@@ -115,9 +119,23 @@ describe('unary calls', () => {
     });
   });
 
-  test('a request above the limit is refused', async () => {
-    const tooLarge = client.createItem({ item: { id: 'a', picture: new Uint8Array(5 * 1024 * 1024) } }, {});
-    await expect(tooLarge).rejects.toMatchObject({ code: 'request.too_large' });
+  test('a message above the limit is refused in our words, in a stream too, and compressed', async () => {
+    verifies('api.one_refusal');
+    const refusal = {
+      code: 'request.too_large',
+      message: expect.stringMatching(/larger than 4194304 bytes/),
+      details: { most: '4194304' }, // only a status of ours has details
+    };
+    const large = 'x'.repeat(5 * 1024 * 1024);
+    await expect(client.createItem({ item: { id: large } })).rejects.toMatchObject(refusal);
+    await expect(collect(client.echo(frames({ text: 'fine' }, { text: large })))).rejects.toMatchObject(refusal);
+    const gzip = { 'grpc.default_compression_algorithm': compressionAlgorithms.gzip };
+    const squeezing = new Client(api.grpcAddress, credentials.createInsecure(), gzip);
+    expect(fromGrpcStatus((await raw(getItem, Buffer.from(large), { authorization }, squeezing)) ?? {})).toMatchObject(
+      refusal,
+    );
+    squeezing.close();
+    expect((await client.getItem({ id: 'a' })).item?.id).toBe('a');
   });
 
   test('every method refuses a caller without its capability, and none is reached', async () => {

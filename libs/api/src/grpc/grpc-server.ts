@@ -3,6 +3,7 @@ import { Server, type CustomTransportStrategy } from '@nestjs/microservices';
 import type { Kernel, Served } from '../kernel/kernel.js';
 import { byteMethod } from './definition.js';
 import { bidiHandler, clientStreamHandler, serverStreamHandler, unaryHandler } from './handlers.js';
+import { sizeRefusal } from './size-limit.js';
 
 export interface GrpcServerOptions {
   /** Default `127.0.0.1`. */
@@ -11,7 +12,7 @@ export interface GrpcServerOptions {
   port?: number;
   /** Default: no TLS. Writ's services are reached through the gateway or a private network. */
   credentials?: ServerCredentials;
-  /** Largest request message; default 4 MiB. A larger one is refused with RESOURCE_EXHAUSTED. */
+  /** Largest request message; default 4 MiB. A larger one is refused with `request.too_large`. */
   maxMessageBytes?: number;
   /** How long calls in flight may take to end after `close`; default 10 s. Then they are cut. */
   graceMs?: number;
@@ -43,8 +44,10 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 
   private async start(): Promise<void> {
+    const maxBytes = this.options.maxMessageBytes ?? 4 * 1024 * 1024;
     const settings: ServerOptions = {
-      'grpc.max_receive_message_length': this.options.maxMessageBytes ?? 4 * 1024 * 1024,
+      interceptors: [sizeRefusal(maxBytes)],
+      'grpc.max_receive_message_length': maxBytes,
       'grpc.max_send_message_length': -1,
       // Workers and watchers keep one stream for hours: notice when the other side is gone.
       'grpc.keepalive_time_ms': 30_000,
