@@ -1114,6 +1114,10 @@ export const requirements: readonly Requirement[] = [
     id: 'queue.metrics',
     promise: 'metrics say how many runs wait for the limits of their queues, which limits, and how long the longest',
   },
+  {
+    id: 'sdk.test_queues',
+    promise: 'a queue with limits in a test holds its runs to them as the platform does, on virtual time',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

@@ -7,12 +7,13 @@ import type { Effects } from '../run/effects.js';
 import { execute } from '../run/execute.js';
 import type { RunPort } from '../run/executor.js';
 import type { LogSink } from '../run/log.js';
-import type { Bytes, Command, Entry, Key, Outcome, PersonAnswer, RunReport } from '../run/record.js';
+import type { Bytes, Command, Entry, Key, Outcome, PersonAnswer, RunEnd, RunReport } from '../run/record.js';
 import { rest } from '../run/rest.js';
 import type { VirtualClock } from './clock.js';
 import { TestConsults } from './consults.js';
 import { TestReports, valueOf } from './reports.js';
 import { Standstills } from './standstills.js';
+import { TestQueues, type QueueLimits } from './test-queues.js';
 import { TestBudgets, type Granted } from './test-budgets.js';
 import { keyOf, noTimer, sameStart, TestRun, type OpenCommand, type StartSpec } from './test-run.js';
 
@@ -24,6 +25,7 @@ export interface TestSchedulerOptions {
   readonly log: LogSink;
   /** Every entry comes to a new coroutine that is rebuilt from the journal: finds what is not deterministic. */
   readonly alwaysReplay: boolean;
+  readonly queues: Readonly<Record<string, QueueLimits>>;
 }
 
 /** The scheduler of the worker protocol, in process and in memory, on virtual time: the same executor runs on it as on the real one. */
@@ -35,6 +37,7 @@ export class TestScheduler {
   readonly #consults: TestConsults;
   readonly #reports: TestReports;
   readonly #standstills: Standstills;
+  readonly #queues: TestQueues;
   readonly #attempts = new Attempts(10_000);
   readonly #watchers = new Set<() => void>();
   #ids = 0;
@@ -59,6 +62,9 @@ export class TestScheduler {
     });
     this.#reports = new TestReports(this);
     this.#standstills = new Standstills(this);
+    this.#queues = new TestQueues(options.queues, this.clock, (run) =>
+      run.executor ? this.#goOn(run) : this.activate(run),
+    );
   }
 
   now(): number {
@@ -75,7 +81,7 @@ export class TestScheduler {
     return run;
   }
 
-  /** @throws WritError `run.conflict` */
+  /** @throws WritError `run.conflict`, `run.no_worker`, `run.budget_*`, `queue.*` */
   start(spec: StartSpec): TestRun {
     const id = spec.id || this.newId('run');
     const there = this.runs.get(id);
@@ -83,8 +89,9 @@ export class TestScheduler {
     if (there) throw new WritError(`a run '${id}' exists already, with another input`, { code: 'run.conflict' });
     if (!this.options.workflows.has(spec.workflow))
       throw new WritError(`testWrit was not given a workflow '${spec.workflow}'`, { code: 'run.no_worker' });
-    this.budgets.open(id, spec.limits, spec.parent);
     const run = new TestRun({ ...spec, id, queue: spec.queue || 'default' }, this.clock.now());
+    this.#queues.enter(run, spec);
+    this.budgets.open(id, spec.limits, spec.parent);
     this.runs.set(id, run);
     this.#standstills.limitTime(run);
     this.record(run, 'run.started.v1', { workflow: spec.workflow, queue: run.queue, ...valueOf(spec.input) });
@@ -114,6 +121,7 @@ export class TestScheduler {
     run.cancelReason = reason;
     this.record(run, 'run.cancel_requested.v1', { reason });
     for (const child of run.children) this.cancel(child, `its parent ${id} was cancelled`);
+    if (run.attempt === 0) return this.#end(run, { type: 'cancelled', receipt: nothing });
     if (run.paused) this.resume(id);
     this.#deliver(run, {
       kind: 'cancel',
@@ -197,8 +205,10 @@ export class TestScheduler {
   /** Gives a run to an executor. */
   activate(run: TestRun): void {
     const definition = this.options.workflows.get(run.workflow);
-    if (!definition || run.paused) return;
-    run.busy = true;
+    if (!definition || run.paused || run.end) return;
+    run.busy = this.#queues.lets(run);
+    if (!run.busy) return;
+    run.undelivered.length = 0; // the journal has it
     const attempt = `${run.id}/${++run.attempt}`;
     const { life, pending } = run;
     const activation = { ...run, attempt, runId: run.id, life, journal: [...run.journal], pending };
@@ -224,7 +234,18 @@ export class TestScheduler {
   #report(run: TestRun, report: RunReport): void {
     run.busy = !report.idle;
     for (const command of report.commands) this.#reports.take(run, command);
-    if (report.end) this.#reports.end(run, report.end);
+    if (report.end) this.#end(run, report.end);
+    else if (!run.busy) this.parks(run);
+  }
+
+  /** A run that only waits takes no slot. */
+  parks(run: TestRun): void {
+    this.#queues.parks(run);
+  }
+
+  #end(run: TestRun, end: RunEnd): void {
+    this.#reports.end(run, end);
+    this.#queues.ended(run);
   }
 
   /** The next attempt of a step is to be made, or the start of a child. */
@@ -234,7 +255,7 @@ export class TestScheduler {
     open.due = true;
     const outcome = { type: 'retry', attempt: open.failures + 1 } as const;
     this.#deliver(run, { ...keyOf(open), timeMs: this.clock.now(), outcome });
-    open.due = run.paused;
+    open.due = run.paused || run.undelivered.length > 0;
   }
 
   /** @param recorded how the journal has it, where that is not what the worker is told */
@@ -248,8 +269,16 @@ export class TestScheduler {
   #deliver(run: TestRun, entry: Entry, recorded: Entry = entry): void {
     if (entry.outcome.type !== 'retry') run.journal.push(recorded);
     if (run.paused) return;
+    run.undelivered.push(entry);
+    if (this.#queues.lets(run)) this.#goOn(run);
+  }
+
+  #goOn(run: TestRun): void {
+    const entries = run.undelivered.splice(0);
     run.busy = true;
     if (this.options.alwaysReplay) this.restart(run);
-    else run.executor?.deliver([entry]);
+    else run.executor?.deliver(entries);
   }
 }
+
+const nothing = { stopped: [], undone: [], outcomeUnknown: [] };

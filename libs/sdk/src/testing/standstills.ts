@@ -13,6 +13,7 @@ interface Desk {
   tryAgain(run: TestRun, open: OpenCommand): void;
   activate(run: TestRun): void;
   cancel(id: string, reason: string): void;
+  parks(run: TestRun): void;
 }
 
 /** Runs that a person stopped, or that wait for one: for more budget, for more time, or to try a step anew. */
@@ -103,6 +104,7 @@ export class Standstills {
     run.busy = false;
     run.executor?.drop(new WritError('the run was paused', { code: 'run.moved' }), true);
     run.executor = undefined;
+    this.desk.parks(run);
   }
 }
 

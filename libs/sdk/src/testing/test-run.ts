@@ -54,6 +54,9 @@ export interface StartSpec {
   readonly queue: string;
   readonly attach: boolean;
   readonly at?: number;
+  /** Of its place in a queue with limits. */
+  readonly key?: string;
+  readonly priority?: number;
   readonly limits?: CountedLimits;
   readonly parent?: string;
 }
@@ -71,6 +74,8 @@ export class TestRun {
   readonly stream = new TestStream();
   /** Somebody asks it something that it can answer at once. */
   asked = false;
+  /** What came true while it has no slot in its queue. */
+  readonly undelivered: Entry[] = [];
   /** Of messages that were sent under one. */
   readonly keys = new Set<string>();
   /** What became of updates, by name and key; nothing yet of those that are handled. */

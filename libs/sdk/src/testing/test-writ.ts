@@ -20,6 +20,7 @@ import { forkOf, restartFrom } from './go-on.js';
 import { historyOf, openHistory, reportOf, type History } from './history.js';
 import { TestScheduler } from './scheduler.js';
 import { TestEffects, type Mock } from './test-effects.js';
+import type { QueueLimits } from './test-queues.js';
 import { resultOf, type TestRun } from './test-run.js';
 
 /** What a test runs. */
@@ -30,6 +31,8 @@ export interface TestWritOptions {
   now?: Date;
   /** Rebuilds a run from its journal at every entry: a workflow that passes is deterministic along that way. */
   alwaysReplay?: boolean;
+  /** Queues with limits, by their names; on virtual time, like everything. */
+  queues?: Readonly<Record<string, QueueLimits>>;
   /** Stands in for sandboxes. */
   sandbox?: SandboxPort;
   /** Default: lines of workflows and steps are dropped. */
@@ -71,6 +74,7 @@ class InProcess {
       effects: this.effects,
       log,
       alwaysReplay: options.alwaysReplay ?? false,
+      queues: options.queues ?? {},
     });
     this.effects.runs = this.scheduler;
   }
@@ -95,6 +99,8 @@ class InProcess {
       queue: opts.queue ?? '',
       attach: opts.onConflict === 'attach',
       ...(opts.at ? { at: opts.at.getTime() } : {}),
+      ...(opts.key !== undefined && { key: opts.key }),
+      ...(opts.priority !== undefined && { priority: opts.priority }),
       ...(limits ? { limits: countedLimits(limits) } : {}),
     });
     run.set(opts.attributes ?? {});
