@@ -4,7 +4,7 @@ import type { Took } from './client.js';
 import { figuresOf, measureLevel, warmUp } from './load.js';
 import { memoryMib, quiet } from './processes.js';
 import { scaled } from './scale.js';
-import { allEnded, allOwned, allWaiting, LagWatch } from './watch.js';
+import { allEnded, allOwned, allWaiting, LagWatch, told } from './watch.js';
 import { startWorld, type Durability, type World } from './world.js';
 
 const COUNT = 1_000_000;
@@ -17,7 +17,7 @@ export async function waitingMillion(durability: Durability, say: (line: string)
   await quiet(world.roles);
   const empty = schedulerMib(world);
   const lag = new LagWatch(world);
-  const { seconds } = await world.client.ask<Took>('start', { flow: 'listener', count });
+  const { seconds } = await told(world, say, world.client.ask<Took>('start', { flow: 'listener', count }));
   await allWaiting(world, count);
   const lags = await lag.gone('waiting1m');
   await quiet(world.roles, 600_000);
@@ -28,7 +28,7 @@ export async function waitingMillion(durability: Durability, say: (line: string)
 
   const began = performance.now();
   for (const pid of world.roles.get('scheduler') ?? []) process.kill(pid, 'SIGKILL');
-  await allOwned(world, 1);
+  await told(world, say, allOwned(world, 1));
   const ownedSeconds = (performance.now() - began) / 1_000;
   await world.client.ask('send', { count: 1 });
   await allWaiting(world, count - 1);
@@ -60,7 +60,7 @@ export async function history(durability: Durability, say: (line: string) => voi
     return level.perSecond;
   };
   const without = await throughput('no history:');
-  const { seconds } = await world.client.ask<Took>('start', { flow: 'nothing', count });
+  const { seconds } = await told(world, say, world.client.ask<Took>('start', { flow: 'nothing', count }));
   await allEnded(world);
   say(`${count} runs finished in ${Math.round(seconds)} s`);
   await quiet(world.roles, 600_000);

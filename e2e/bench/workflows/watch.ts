@@ -8,6 +8,7 @@ import type { World } from './world.js';
 
 const SAMPLE_MS = 2_000;
 const GONE_MS = 300_000;
+const TOLD_MS = 10_000;
 const PARTITIONS = partitionsOf.scheduler;
 
 /** Of every replica of a service. @throws Error where it is not up */
@@ -43,15 +44,44 @@ export async function allEnded(world: World): Promise<void> {
   await runsAre(world, (runs) => runs.queued + runs.running + runs.waiting === 0);
 }
 
+/** Says every so often where the runs are, until this is done: what takes minutes must not look as if it hung. */
+export async function told<T>(world: World, say: (line: string) => void, work: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const telling = (async () => {
+    while (await delay(TOLD_MS, true, { signal: done.signal }).catch(() => false)) {
+      const pages = await pagesOf(world, 'scheduler').catch(() => []); // it is being started again
+      const ended = sumOver(pages, 'writ_ledger_events_total', 'type="run.succeeded.v1"');
+      say(
+        `${JSON.stringify({ ...countsOf(pages), ended })
+          .replace(/["{}]/g, '')
+          .replaceAll(',', ', ')}`,
+      );
+    }
+  })();
+  try {
+    return await work;
+  } finally {
+    done.abort();
+    await telling;
+  }
+}
+
 async function runsAre(world: World, right: (runs: Readonly<Record<State, number>>) => boolean): Promise<void> {
   const look = async (): Promise<boolean> => {
-    const pages = await pagesOf(world, 'scheduler');
-    const count = (state: State) => pages.reduce((sum, page) => sum + sumOf(page, 'writ_runs', `state="${state}"`), 0);
-    const runs = { queued: count('queued'), running: count('running'), waiting: count('waiting') };
+    const runs = countsOf(await pagesOf(world, 'scheduler'));
     if (!right(runs)) throw new Error(JSON.stringify(runs));
     return true;
   };
   await eventually(look, { timeoutMs: GONE_MS, everyMs: 100, what: 'the runs are where they should be' });
+}
+
+function countsOf(pages: readonly Page[]): Record<State, number> {
+  const count = (state: State) => sumOver(pages, 'writ_runs', `state="${state}"`);
+  return { queued: count('queued'), running: count('running'), waiting: count('waiting') };
+}
+
+function sumOver(pages: readonly Page[], metric: string, label: string): number {
+  return pages.reduce((sum, page) => sum + sumOf(page, metric, label), 0);
 }
 
 /** How far those who follow the ledger are behind it, from now until they are not any more. */
