@@ -87,6 +87,8 @@ export const budgetEvents = {
     from: z.string().optional(),
     /** Runs that waited for it. */
     waiting: z.array(z.string()).optional(),
+    /** What people were asked, where it came without their answer. */
+    approvals: z.array(z.string()).optional(),
   }),
   /** A share of it has grown by what a person added there, and with it the whole. */
   'run.budget_extended.v1': z.object({ id: z.string(), cause: z.string(), amount: Amount }),

@@ -72,6 +72,15 @@ describe('a budget', () => {
     expect(() => partition.send('r', charge('b', { toolCalls: 1 }))).toThrow('0 of 0 tool calls');
   });
 
+  test('is asked for no longer than its run goes on', () => {
+    verifies('approval.withdrawn');
+    start('r', { toolCalls: 0 });
+    const [[, asked] = []] = partition.send('r', charge('a', { toolCalls: 1 }));
+    const { approval } = asked as { approval: string };
+    const ended = partition.send('r', { type: 'cancel', reason: 'enough', force: true, graceMs: 0 });
+    expect(ended.at(-1)).toEqual(['cancelled', expect.objectContaining({ approvals: [approval] })]);
+  });
+
   test('that was overspent says so, and gives nothing more', () => {
     start('r', { tokens: 10 });
     partition.send('r', reserve('a', { tokens: 10 }));
@@ -89,6 +98,7 @@ describe('a budget', () => {
     const end = { type: 'completed' as const, content: {} };
     const [[, data] = []] = partition.send('r', { type: 'report', session: 'ses', items: [{ ...item, end }] });
     expect(data).toMatchObject({ budget: { limits: { tokens: 10 }, used: { tokens: 4 } } });
+    expect(data).not.toHaveProperty('approvals');
     expect(() => partition.send('r', charge('b', { tokens: 1 }))).toThrow('its budget with it');
   });
 
@@ -113,11 +123,13 @@ describe('a step that is refused for want of budget', () => {
     expect(refusedStep('r', { toolCalls: 1 })).toEqual([
       ['step_failed', expect.objectContaining({ exhausted: true, budget: { toolCalls: 1 } })],
     ]);
-    const [, [, awaited] = []] = wait();
+    const asking = wait();
+    const [, [, awaited] = []] = asking;
     expect(awaited).toEqual({ by: 'r' });
     expect(() => partition.send('r', { type: 'resume' })).toThrow('waits for more budget');
     const [[, added] = []] = partition.send('r', { type: 'add_budget', limits: { toolCalls: 2 }, by: 'psn_1' });
-    expect(added).toEqual({ amount: { toolCalls: 2 }, by: 'psn_1', waiting: ['r'] });
+    const { approval } = (asking as [string, { approval: string }][])[0]![1];
+    expect(added).toEqual({ amount: { toolCalls: 2 }, by: 'psn_1', waiting: ['r'], approvals: [approval] });
     expect(partition.send('r', { type: 'refilled' })).toEqual([['resumed', { budget: true }]]);
     expect(partition.run('r').opens[0]).toMatchObject({
       untilMs: partition.nowMs,
@@ -182,7 +194,7 @@ describe('the time of a run', () => {
     partition.send('r', { type: 'await_budget', by: 'r', need: {} });
     const deadline = new Date(partition.nowMs + 5000).toISOString();
     expect(partition.send('r', { type: 'add_budget', limits: { timeMs: 5000 }, by: 'psn_1' })).toEqual([
-      ['budget_added', { amount: {}, by: 'psn_1', deadline, waiting: ['r'] }],
+      ['budget_added', { amount: {}, by: 'psn_1', deadline, waiting: ['r'], approvals: [expect.any(String)] }],
     ]);
     partition.send('r', { type: 'refilled', deadlineMs: Date.parse(deadline) });
     expect(partition.run('r').paused).toBe(false);

@@ -121,12 +121,16 @@ export function decideAwait(run: RunRecord, { by, need }: Of<'await_budget'>, no
 }
 
 /** A person grants more. */
-export function decideAdd(run: RunRecord, command: { limits: Limits; by: string }, nowMs: number): RunEvent[] {
+export function decideAdd(
+  run: RunRecord,
+  command: { limits: Limits; by: string; answers?: boolean },
+  nowMs: number,
+): RunEvent[] {
   const account = accountOf(run);
   const { timeMs, depth: _, ...amount } = command.limits;
   const { deadlineMs = Infinity } = run.budget ?? {};
   const later = timeMs !== undefined && Number.isFinite(deadlineMs);
-  const { from, waiting } = account;
+  const { from, waiting, asked } = account;
   return [
     {
       type: 'run.budget_added.v1',
@@ -137,6 +141,7 @@ export function decideAdd(run: RunRecord, command: { limits: Limits; by: string 
         ...(later && { deadline: new Date(Math.max(deadlineMs, nowMs) + timeMs).toISOString() }),
         ...(from !== undefined && { from }),
         ...(waiting.length > 0 && { waiting: [...waiting] }),
+        ...(asked && !command.answers && { approvals: [asked.approval] }),
       },
     },
   ];
@@ -155,7 +160,8 @@ export function decideBudgetAnswer(run: RunRecord, command: Of<'answer'>, nowMs:
   const account = run.budget?.own;
   if (run.ended || account?.asked?.approval !== approval) return [];
   const { waiting } = account;
-  if (approved && !expired) return decideAdd(run, { limits: grantedBy(content, account), by: by ?? '' }, nowMs);
+  if (approved && !expired)
+    return decideAdd(run, { limits: grantedBy(content, account), by: by ?? '', answers: true }, nowMs);
   const data = {
     approval,
     ...(by !== undefined && { by }),

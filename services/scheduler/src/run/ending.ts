@@ -35,14 +35,15 @@ export function ending(run: RunRecord): Ending {
     ...(run.notify.length > 0 && { notify: [...run.notify] }),
     ...(cancelChildren.length > 0 && { cancelChildren }),
     ...(!run.granted && { ungranted: true }),
-    ...openApprovals(run),
+    ...openApprovals(run, run.budget?.own?.asked?.approval),
     ...(run.budget && endedBudget(run.budget)),
   };
 }
 
 /** What people are asked, and nobody waits for any more. */
-function openApprovals({ opens }: RunRecord): { approvals?: string[] } {
+function openApprovals({ opens }: RunRecord, budget?: string): { approvals?: string[] } {
   const approvals = opens.flatMap(({ kind, on }) => (kind === 'approval' && on !== undefined ? [on] : []));
+  if (budget !== undefined) approvals.push(budget);
   return approvals.length > 0 ? { approvals } : {};
 }
 

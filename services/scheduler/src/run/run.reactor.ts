@@ -91,6 +91,9 @@ class Reactions {
         const { name, occurrence, ...of } = dataOf<'run.streamed.v1'>(event);
         return this.parts.deltas.settle(event.tenant, event.subject, { step: `${name}/${occurrence}`, ...of });
       }
+      case 'run.budget_added.v1':
+        await this.budgets.handle(event);
+        return this.withdraw(event);
       case 'run.aborted.v1':
       case 'run.stopped.v1':
         return this.withdraw(event);
@@ -146,6 +149,7 @@ class Reactions {
         ...(wanted.key !== undefined && { key: wanted.key }),
         ...(wanted.priority !== undefined && { priority: wanted.priority }),
         ...(attach && { attach }),
+        ...(wanted.attributes && { attributes: wanted.attributes }),
         ...(limits && { limits }),
         ...(budget && { budget }),
         ...(event.trace !== undefined && { trace: event.trace }),
@@ -221,7 +225,8 @@ class Reactions {
   /** What nobody waits for any more is in no inbox. */
   private async withdraw(event: LedgerEvent): Promise<void> {
     const { approvals = [] } = event.data as { approvals?: string[] };
-    const reason = `run ${event.subject} ${event.type === 'run.aborted.v1' ? 'does not wait for it any more' : 'has ended'}`;
+    const goesOn = event.type === 'run.aborted.v1' || event.type === 'run.budget_added.v1';
+    const reason = `run ${event.subject} ${goesOn ? 'does not wait for it any more' : 'has ended'}`;
     await Promise.all(approvals.map((approval) => this.parts.questions.withdraw(event, approval, reason)));
   }
 
