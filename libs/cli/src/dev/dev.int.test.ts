@@ -31,7 +31,7 @@ beforeAll(async () => {
   // Where packages are found, for a program that stands outside of the project.
   await symlink(path.join(projectRoot, 'node_modules'), path.join(place.folder, 'node_modules'));
   await writeFile(path.join(place.folder, 'worker.ts'), worker(1));
-  dev = startWrit(['dev', 'worker.ts'], { cwd: place.folder });
+  dev = startWrit(['dev', 'worker.ts'], { cwd: place.folder, env: { WRIT_RETENTION_SWEEP_MS: '1000' } });
   for (const stream of [dev.child.stdout, dev.child.stderr])
     createInterface(stream).on('line', (line) => said.push(line));
   await line(/version 1 serves/);
@@ -179,6 +179,17 @@ test('runs that have ended are archived with their proofs and values, and delete
     'audit', 'search', '--subject', 'r1', '--type', 'run.deleted.v1',
   ); // prettier-ignore
   expect(events.map(({ event }) => event.data.reason)).toEqual([`archived: ${digest}`]);
+}, 60_000);
+
+test('what a cancelled run had asked is withdrawn, and retention deletes the run when it is old enough', async () => {
+  verifies('approval.withdrawn', 'run.retention');
+  const soon = { timeoutMs: 30_000 };
+  const { id: asked } = await json<{ id: string }>('run', 'start', 'greet', '--input', '"Eve"');
+  const approval = await eventually(async () => (await run('approval', 'list', '-q')).out.trim(), soon);
+  expect(await run('run', 'cancel', asked, '--reason', 'enough')).toMatchObject({ code: 0 });
+  await eventually(async () => (await run('approval', 'get', approval)).out.includes('withdrawn'), soon);
+  expect((await run('retention', 'set', '[{"workflow":"greet","keep":"1s"}]', '--yes')).code).toBe(0);
+  await eventually(async () => (await run('run', 'get', asked)).err.includes('run.deleted'), soon);
 }, 60_000);
 
 test('policies are checked, pushed under a version, and explained', async () => {
