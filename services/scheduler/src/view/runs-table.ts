@@ -1,5 +1,5 @@
 import type { Projection } from '@writ/ledger';
-import { readTenant, storableJson } from '@writ/platform';
+import { readTenant, storable, storableJson } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
 import { attributed, writeAttributes } from './run-attributes.js';
 import { countOf, numbersOf, type RunGroup, type RunNumbers } from './run-count.js';
@@ -13,10 +13,12 @@ const columns =
   'tenant text, id text, workflow text, version text, state text, waiting_on text, queue text, agent text, parent text, ' +
   'depth int, digest text, created_ms bigint, ended_ms bigint, error jsonb, entries int, waits jsonb, partition int, commit bigint, ' +
   'attributes jsonb';
-const names = columns.split(', ').map((column) => column.split(' ')[0] as string);
+const names = columns.split(', ').map((column) => column.split(' ')[0] as keyof RunRow);
+const arrays = columns.split(', ').map((column, at) => `$${at + 1}::${column.split(' ')[1]}[]`);
 const updates = names.filter((name) => name !== 'tenant' && name !== 'id').map((name) => `${name} = excluded.${name}`);
+// Columns, and not one JSON of all rows: that costs PostgreSQL nearly twice as much.
 const upsert =
-  `insert into runs (${names.join(', ')}) select ${names.join(', ')} from jsonb_to_recordset($1::jsonb) as row (${columns}) ` +
+  `insert into runs (${names.join(', ')}) select * from unnest(${arrays.join(', ')}) ` +
   `on conflict (tenant, id) do update set ${updates.join(', ')}`;
 
 const deletion = 'run.deleted.v1';
@@ -39,7 +41,7 @@ export const runsProjection: Projection = {
       if (state !== undefined) counts.add(row, state, -1);
       counts.add(row, row.state, 1);
     }
-    if (rows.length > 0) await manager.query(upsert, [storableJson(rows)]);
+    if (rows.length > 0) await manager.query(upsert, columnsOf(rows));
     await writeAttributes(attributed(runs, rows), manager);
     await removeRuns(deleted, counts, manager);
     await counts.write(manager);
@@ -49,6 +51,16 @@ export const runsProjection: Projection = {
       await manager.query(`delete from ${table} where partition = $1`, [partition]);
   },
 };
+
+function columnsOf(rows: readonly RunRow[]): unknown[][] {
+  return names.map((name) =>
+    rows.map((row) => {
+      const value = row[name];
+      if (typeof value === 'string') return storable(value);
+      return typeof value === 'object' && value !== null ? storableJson(value) : value;
+    }),
+  );
+}
 
 /** Rows of the runs that were started before these events. */
 async function needed(events: Parameters<Projection['apply']>[0], manager: EntityManager): Promise<RunRow[]> {
