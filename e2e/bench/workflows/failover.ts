@@ -26,6 +26,7 @@ export async function failover(durability: Durability, say: (line: string) => vo
     what: 'every run that is to be busy has a step behind it',
   });
   const lag = new LagWatch(world);
+  await allOwned(world, 2); // on a busy machine partitions may have gone from one to the other meanwhile
 
   const killedMs = Date.now();
   kill();
