@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { access, constants, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { findNatsServer, findPostgres } from '@writ/servers';
 import { note, ok, problem, type Finding } from './check.js';
+import { controlGroups } from './control-groups.js';
 
 const run = promisify(execFile);
 
@@ -90,33 +91,6 @@ async function userNamespaces(): Promise<Finding> {
       'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for bwrap',
     );
   return ok(name, 'allowed');
-}
-
-async function controlGroups(): Promise<Finding> {
-  const name = 'control groups';
-  const mounts = await readFile('/proc/self/mounts', 'utf8').catch(() => '');
-  const v2 = /^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1];
-  const there = new Set((await readFile(`${v2}/cgroup.controllers`, 'utf8').catch(() => '')).trim().split(/\s+/));
-  const v1 = [...mounts.matchAll(/^\S+ \S+ cgroup (\S+)/gm)].flatMap(([, options = '']) => options.split(','));
-  if (!v2) return problem(name, 'no cgroup2 file system is mounted', 'mount -t cgroup2 none /sys/fs/cgroup/unified');
-  const missing = ['memory', 'pids', 'cpu'].filter((each) => !there.has(each) && !v1.includes(each));
-  if (missing.length > 0)
-    return problem(
-      name,
-      `no controller for ${missing.join(', ')}: sandboxes cannot be limited`,
-      'mount cgroup v2 at /sys/fs/cgroup',
-    );
-  const mode = v1.length === 0 ? 'version 2' : 'hybrid';
-  const writable = await access(v2, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  if (writable) return ok(name, mode);
-  return note(
-    name,
-    `${mode}, not writable by this user: limits of memory and processes are rlimits only`,
-    'delegate a cgroup, or run as root',
-  );
 }
 
 /** Whether the layers that a sandbox is made of can be had here, by making one. */
