@@ -3,6 +3,7 @@ import { RunState } from '@writ/proto/run/v1/run';
 import { eventually, verifies } from '@writ/testkit';
 import type { TestContext } from './testing/test-context.js';
 import { json, read, SchedulerStack } from './testing/scheduler-stack.js';
+import type { TestWorker } from './testing/test-worker.js';
 
 let stack: SchedulerStack;
 beforeAll(async () => {
@@ -81,6 +82,10 @@ async function startAll(at: number) {
   );
 }
 
+/** The worker has had each of these runs; one whose partition changed hands meanwhile comes twice. */
+const allBegun = (worker: TestWorker, ids: readonly string[]) =>
+  eventually(() => new Set(worker.activated.map(({ runId }) => runId)).size === ids.length, { timeoutMs: 20_000 });
+
 /** Every run has succeeded; the result is its input and `more`. */
 async function expectResults(ids: readonly string[], at: number, more: number) {
   const runs = stack.runs({}, at);
@@ -131,7 +136,7 @@ describe('a scheduler', () => {
     const ids = await Promise.all(
       Array.from({ length: 96 }, async (_, i) => (await runs.startRun({ workflow: 'mixed', input: json(i) })).id),
     );
-    await eventually(() => there.activated.length === ids.length, { timeoutMs: 20_000 });
+    await allBegun(there, ids);
     await victim.kill();
     there.kill();
     stack.worker({ mixed }, { at: 0 });
@@ -171,7 +176,7 @@ describe('a scheduler', () => {
     const ids = await Promise.all(
       Array.from({ length: count }, async (_, i) => (await runs.startRun({ workflow: 'waits', input: json(i) })).id),
     );
-    await eventually(() => there.activated.length === ids.length, { timeoutMs: 20_000 });
+    await allBegun(there, ids);
     hung.send('SIGSTOP');
     stack.worker({ waits }, { at: 0 });
     await Promise.all(ids.map((id) => runs.sendMessage({ id, message: 'add', data: json(100) })));
