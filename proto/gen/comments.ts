@@ -631,6 +631,7 @@ export const comments: Readonly<Record<string, string>> = {
   "writ.worker.v1.Sleep.at_ms": "Unix time in milliseconds; in the past fires at once.",
   "writ.worker.v1.Sleep.duration_ms": "From the moment at which the scheduler takes the command.",
   "writ.worker.v1.StartChild.attach": "A run of this id with other input exists: false, fail with `run.conflict`; true, attach to it whatever its input.",
+  "writ.worker.v1.StartChild.attributes": "By which it is found.",
   "writ.worker.v1.StartChild.cancel_with_parent": "Cancel the child if the parent ends before it. Default: it goes on. (A cancel of the parent always reaches the child.)",
   "writ.worker.v1.StartChild.grant": "What the child may do. Absent: all that the parent may do. More than the parent may do is refused (`identity.exceeds_parent`).",
   "writ.worker.v1.StartChild.key": "Its place in its queue, if that has limits: key, and -9 to 9, of which the higher goes first.",

@@ -149,6 +149,13 @@ describe('attributes of a run', () => {
       [false, 4n],
       [true, 2n],
     ]);
+
+    stack.worker({ family: (ctx) => ctx.start('attributed', null, { attributes: { customer: 'of a parent' } }) });
+    await stack.runs().startRun({ workflow: 'family' });
+    await eventually(async () => {
+      const { runs } = await stack.runs().listRuns({ filter: 'attributes.customer = "of a parent"' });
+      return runs[0]?.parent !== undefined && runs[0].parent !== '';
+    });
     for (const attributes of [{ '1': 1 }, { a: [1] }, { a: 'x'.repeat(201) }, { a: null }])
       await expect(stack.runs().startRun({ workflow: 'attributed', attributes } as never)).rejects.toMatchObject({
         code: 'run.bad_attributes',

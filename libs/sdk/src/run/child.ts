@@ -1,5 +1,6 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
 import type { Run, StartOptions } from '../client/run.js';
+import { checkAttributes } from '../define/attributes.js';
 import type { CallOptions } from '../define/context.js';
 import { givenBytes } from '../define/given.js';
 import { countedLimits } from '../define/limits.js';
@@ -13,7 +14,7 @@ import { effect, limitMs, valueOf } from './steps.js';
 
 /** @throws WritError `unsupported` for what this version cannot start with yet */
 export function checkStartOptions(opts: StartOptions, where: 'run' | 'client'): void {
-  const elsewhere = where === 'run' ? (['at', 'attributes', 'fork', 'send'] as const) : (['onParentEnd'] as const);
+  const elsewhere = where === 'run' ? (['at', 'fork', 'send'] as const) : (['onParentEnd'] as const);
   const unsupported = (['onBehalfOf', ...elsewhere] as const).find((name) => opts[name] !== undefined);
   if (unsupported)
     throw new WritError(`start does not know '${unsupported}' yet`, {
@@ -33,7 +34,8 @@ export async function start(
   checkStartOptions(opts, 'run');
   const def = definitionOf<WorkflowDefinition>(workflow);
   await parse(def.input, input, `the input of the workflow '${def.name}'`);
-  const { limits = def.limits } = opts;
+  const { limits = def.limits, attributes } = opts;
+  if (attributes) checkAttributes(attributes, false);
   const slot = scope.issue({
     kind: 'child',
     name: workflow.name,
@@ -48,6 +50,7 @@ export async function start(
       priority: opts.priority ?? 0,
       ...(opts.grant ? { grant: opts.grant } : {}),
       ...(limits ? { limits: countedLimits(limits) } : {}),
+      ...(attributes && { attributes: { ...attributes } }),
       attach: opts.onConflict === 'attach',
       ...(opts.onParentEnd === 'cancel' && { cancelWithParent: true }),
     },

@@ -4,7 +4,7 @@
  */
 
 import type { CountedLimits } from '../define/limits.js';
-import type { AttributeChanges } from '../define/attributes.js';
+import type { AttributeChanges, Attributes } from '../define/attributes.js';
 
 /** JSON of a value as the codec makes it; `undefined` is the value undefined. */
 export type Bytes = Uint8Array | undefined;
@@ -92,6 +92,7 @@ export type Wish =
       readonly priority: number;
       readonly grant?: readonly Grant[];
       readonly limits?: CountedLimits;
+      readonly attributes?: Attributes;
       readonly attach: boolean;
       readonly cancelWithParent?: boolean;
     }

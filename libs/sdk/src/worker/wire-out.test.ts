@@ -42,3 +42,11 @@ test('what is too large fails its own command, and never the stream that its run
   ]);
   expect(part?.report.end).toMatchObject({ case: 'failed', value: { code } });
 });
+
+test('a child is asked for with the attributes by which it is to be found', async () => {
+  const child = { type: 'start', runId: '', workflow: 'w', input: undefined, queue: '', key: '', priority: 0, attach: false, attributes: { customer: 'acme' } } as const; // prettier-ignore
+  const [part] = await reportsOut('attempt', { commands: [command('child', child)], idle: true, entries: 0 }, place); // prettier-ignore
+  expect(part?.report.commands).toMatchObject([
+    { what: { case: 'start', value: { attributes: { customer: 'acme' } } } },
+  ]);
+});

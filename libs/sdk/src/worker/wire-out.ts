@@ -181,6 +181,7 @@ async function startOut(
     priority,
     grant,
     limits,
+    attributes,
     attach,
     cancelWithParent = false,
   }: Extract<Command['what'], { type: 'start' }>,
@@ -203,6 +204,7 @@ async function startOut(
     cancelWithParent,
     ...(capabilities ? { grant: { capabilities } } : {}),
     ...(limits ? { limits: limitsOut(limits) } : {}),
+    ...(attributes ? { attributes: { ...attributes } } : {}),
   };
 }
 

@@ -211,6 +211,7 @@ function childRequested(
     ...(cancelWithParent && { cancelWithParent }),
     ...(!run.granted && { ungranted: true }),
     ...(limits && { limits }),
+    ...(command.attributes && { attributes: { ...command.attributes } }),
     ...(run.budget && { budget: inherited(run.budget) }),
   };
   return { type: 'run.child_requested.v1', subject: run.id, data };

@@ -173,6 +173,7 @@ export type WorkerCommand =
       attach: boolean;
       cancelWithParent: boolean;
       limits?: Limits;
+      attributes?: Attributes;
     })
   | (Key<'result'> & { type: 'result'; child: string; timeoutMs?: number })
   | (Key<'result'> & { type: 'join'; children: string[]; need: number; timeoutMs?: number })

@@ -225,6 +225,7 @@ export const runEvents = {
     limits: Limits.optional(),
     /** Of its parent. */
     budget: SpendsFrom.optional(),
+    attributes: Attributes.optional(),
   }),
   'run.child_started.v1': z.object({ ...key, child: z.string() }),
   'run.child_refused.v1': z.object({ ...key, child: z.string(), error: Failure }),

@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { LimitsSchema } from '@writ/proto/run/v1/budget';
 import { Kind, type CommandSchema, type Entry, type RetryPolicy } from '@writ/proto/worker/v1/worker';
 import { answered, completed, joined, wire } from './run-values.js';
@@ -20,6 +20,7 @@ export interface TestContext {
       cancelWithParent?: boolean;
       actions?: string[];
       limits?: MessageInitShape<typeof LimitsSchema>;
+      attributes?: JsonObject;
     },
   ): Promise<string>;
   result(child: string): Promise<unknown>;
@@ -97,7 +98,7 @@ export function contextOf(run: CommandPort): TestContext {
       run.issue(Kind.APPROVAL, 'ask', answered, (key) =>
         run.tell({ ...key, what: { case: 'ask', value: { about: { case: 'question', value: { title } } } } }),
       ),
-    start: (workflow, input, { id = '', cancelWithParent = false, actions, limits } = {}) =>
+    start: (workflow, input, { id = '', cancelWithParent = false, actions, limits, attributes } = {}) =>
       run.issue(
         Kind.CHILD,
         workflow,
@@ -115,6 +116,7 @@ export function contextOf(run: CommandPort): TestContext {
                 cancelWithParent,
                 ...grant,
                 ...(limits && { limits }),
+                ...(attributes && { attributes }),
               },
             },
           });

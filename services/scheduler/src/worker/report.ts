@@ -1,5 +1,5 @@
 import { derivedId, refuse, type Capability, type Json } from '@writ/ledger/domain';
-import { checkedChanges } from '../run/attributes.js';
+import { checkedAttributes, checkedChanges } from '../run/attributes.js';
 import {
   Kind,
   type CancelReceipt,
@@ -154,6 +154,7 @@ function childOf(key: { name: string; occurrence: number }, start: StartChild, o
     ...inLine(start),
     ...(grant && { grant: grantOf(grant) }),
     ...(limits && { limits: boundedLimits(limits) }),
+    ...(start.attributes && { attributes: checkedAttributes(start.attributes as Json) }),
   }; // prettier-ignore
 }
 
