@@ -3,10 +3,11 @@ import type { WorkflowDefinition } from '../define/workflow.js';
 import type { Attempts } from './attempts.js';
 import type { Effects, Timers } from './effects.js';
 import { spend } from './spend.js';
-import { RunExecutor, type RunPort } from './executor.js';
+import { RunExecutor } from './executor.js';
 import { logger, type LogSink } from './log.js';
 import type { Written } from './loop.js';
 import { keyText, type Activation, type Key } from './record.js';
+import type { RunPort } from './outbox.js';
 import { RunScope } from './scope.js';
 import { runToEnd } from './workflow-run.js';
 

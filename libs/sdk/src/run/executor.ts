@@ -1,4 +1,3 @@
-/* eslint-disable max-lines -- one state machine, whose parts share all of its state; what does not is in files of its own */
 import { CancelledError, FatalError, type WritError } from '../errors/errors.js';
 import type { Attempts } from './attempts.js';
 import { Cancellation } from './cancellation.js';
@@ -13,27 +12,16 @@ import {
   type Done,
   type Entry,
   type Failure,
-  type Key,
   type RunEnd,
-  type RunReport,
 } from './record.js';
 import type { Handlers } from './handlers.js';
 import { outsideSteps } from './inside.js';
 import { Lives } from './lives.js';
+import { Outbox, type RunPort } from './outbox.js';
 import { feed } from './replay.js';
 import { rest } from './rest.js';
-import { aborted, callOfApproval, Slot, type Request } from './slot.js';
+import { aborted, approvalFor, callOfApproval, Slot, type Request } from './slot.js';
 import { Tally } from './tally.js';
-import type { Chunks } from './writing.js';
-
-/** Where an executor reports to. */
-export interface RunPort {
-  /** The function has ended; what is to be done before that is reported. */
-  beforeEnd?(): Promise<void>;
-  report(report: RunReport): void;
-  /** A step writes for who watches. */
-  write?(step: Key & { attempt: number }, chunks: Chunks, written: () => void): void;
-}
 
 /**
  * Executes one run: issues its commands, performs its steps, and settles every promise of the function by an entry of the ledger and by nothing else,
@@ -55,18 +43,13 @@ export class RunExecutor {
 
   readonly #slots = new Map<string, Slot>();
   readonly #entries: Entry[] = [];
-  readonly #commands: Command[] = [];
+  readonly #outbox: Outbox;
   #performing = 0;
   #delivered = 0;
   #dropped = false;
   #holding = false;
   #pumping = false;
   #flushing = false;
-  /** The scheduler was told that this run waits; an entry ends that. */
-  #idleTold = false;
-  /** Steps that take back what the function did; a cancel must know of them, whichever comes first. */
-  #undoing: readonly string[] = [];
-  #undoingTold = true;
 
   constructor(
     readonly activation: Activation,
@@ -74,6 +57,7 @@ export class RunExecutor {
     private readonly attempts: Attempts,
     private readonly performer: Performer,
   ) {
+    this.#outbox = new Outbox(port);
     this.lives = new Lives(activation);
     this.now = this.lives.began;
     this.silent = activation.journal.length + activation.pending.length > 0 || activation.ended === true;
@@ -89,7 +73,7 @@ export class RunExecutor {
     if (this.#dropped) return;
     if (divergence) {
       this.#dropped = true;
-      this.#report({ type: 'diverged', divergence });
+      this.#outbox.report({ type: 'diverged', divergence }, false, this.#delivered);
       return;
     }
     this.#goLive();
@@ -113,13 +97,13 @@ export class RunExecutor {
 
   /** Nothing is performed, and everything that was has been reported. */
   get isQuiet(): boolean {
-    return !this.replaying && this.#performing === 0 && this.#commands.length === 0 && !this.end;
+    return !this.replaying && this.#performing === 0 && this.#outbox.isEmpty && !this.end;
   }
 
   /** What came true, in the ledger's order. */
   deliver(entries: readonly Entry[]): void {
     this.#entries.push(...entries);
-    this.#idleTold = false;
+    this.#outbox.heard();
     if (!this.replaying) void this.#pump();
   }
 
@@ -185,7 +169,7 @@ export class RunExecutor {
     error: WritError = new CancelledError(reason ? `the run is cancelled: ${reason}` : undefined),
   ): void {
     this.cancellation.request(error);
-    this.#undoingTold = false;
+    this.#outbox.cancelled();
     for (const slot of this.open()) {
       if (slot.afterCancel) continue;
       if (slot.isOpenWait) slot.reject(error);
@@ -197,20 +181,8 @@ export class RunExecutor {
 
   /** The function has ended badly; what it did is taken back by these steps. */
   undo(steps: readonly string[]): void {
-    this.#undoing = steps;
-    this.#undoingTold = false;
+    this.#outbox.undo(steps);
     this.#flushSoon();
-  }
-
-  /** The wait for the approval of a call, under the name that the protocol gives it. */
-  waitForApproval(call: Slot, approvalId: string): void {
-    call.phase = 'waiting';
-    const name = `${call.name}/${call.occurrence}/approval`;
-    this.issue({
-      kind: 'approval',
-      name,
-      wish: { type: 'approval', approvalId, timeoutMs: call.perform?.approvalTimeoutMs ?? 0 },
-    });
   }
 
   /** The update that was accepted last and whose answer is not recorded. */
@@ -228,14 +200,10 @@ export class RunExecutor {
     this.now = this.lives.pass(entry);
     const { kind, name } = entry;
     const slot = this.issue({ kind, name, answers: true });
-    const answered = (answer: Done) => {
+    void this.handlers?.answer(update, data).then((answer) => {
       slot.answer = answer;
       if (!this.replaying && slot.phase === 'waiting') this.#send(slot, answer);
-    };
-    this.handlers?.run(update, data).then(
-      (value) => answered({ type: 'completed', attempt: 1, value }),
-      (error: unknown) => answered(endedAttempt(1, failureOf(error))),
-    );
+    });
   }
 
   #approve(entry: Entry): void {
@@ -340,7 +308,8 @@ export class RunExecutor {
       if (this.#dropped || slot.phase !== 'performing') return;
       if (done.type === 'ask-first') {
         this.attempts.forget(this.#effect(slot));
-        this.waitForApproval(slot, done.approvalId);
+        slot.phase = 'waiting';
+        this.issue(approvalFor(slot, done.approvalId));
         return this.#flushSoon();
       }
       const afterAbort = this.#isGivenUp(slot) && done.type === 'failed';
@@ -372,7 +341,7 @@ export class RunExecutor {
   }
 
   #push({ kind, name, occurrence }: Slot, what: Command['what']): void {
-    this.#commands.push({ kind, name, occurrence, what });
+    this.#outbox.add({ kind, name, occurrence, what });
     this.#flushSoon();
   }
 
@@ -413,10 +382,7 @@ export class RunExecutor {
   async #flush(): Promise<void> {
     if (this.#dropped) return;
     if (this.end) return this.#finish(this.end);
-    const idle = this.#performing === 0 && this.open().length > 0;
-    if (this.#commands.length === 0 && this.#undoingTold && (!idle || this.#idleTold)) return;
-    this.#idleTold = idle;
-    this.#report(undefined, idle);
+    this.#outbox.tell(this.#performing === 0 && this.open().length > 0, this.#delivered);
   }
 
   async #finish(end: RunEnd): Promise<void> {
@@ -424,13 +390,6 @@ export class RunExecutor {
     for (const slot of this.open())
       if (slot.phase === 'performing') this.#letGo(slot, new CancelledError('the run has ended'));
     await this.port.beforeEnd?.();
-    this.#report(end);
-  }
-
-  #report(end: RunEnd | undefined, idle = false): void {
-    const undoing = this.#undoingTold || this.#undoing.length === 0 ? {} : { undoing: this.#undoing };
-    this.#undoingTold = true;
-    const commands = this.#commands.splice(0);
-    this.port.report({ commands, ...(end ? { end } : {}), idle, entries: this.#delivered, ...undoing });
+    this.#outbox.report(end, false, this.#delivered);
   }
 }

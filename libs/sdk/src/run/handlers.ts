@@ -4,7 +4,9 @@ import { parse } from '../define/schema.js';
 import type { WorkflowDefinition } from '../define/workflow.js';
 import { WritError } from '../errors/errors.js';
 import { insideQuery, outsideSteps } from './inside.js';
-import type { Bytes } from './record.js';
+import { failureOf } from './failure.js';
+import { endedAttempt } from './perform.js';
+import type { Bytes, Done } from './record.js';
 
 /** What is asked of a run: a query, or whether it accepts an update. */
 export interface Question {
@@ -75,6 +77,14 @@ export class Handlers {
     });
     this.#last = answer.catch(() => {}).finally(() => this.#open--);
     return answer;
+  }
+
+  /** The same, as it is reported. */
+  answer(update: string, data: Bytes): Promise<Done> {
+    return this.run(update, data).then(
+      (value) => ({ type: 'completed', attempt: 1, value }),
+      (error: unknown) => endedAttempt(1, failureOf(error)),
+    );
   }
 
   /** Nothing that was accepted is unanswered. */

@@ -128,6 +128,13 @@ export class Slot implements Key {
 /** Recorded for the function, and nothing that it waits for. */
 const ownWishes: ReadonlySet<Wish['type']> = new Set(['emit', 'set', 'patch', 'loop']);
 
+/** What is asked for where a call waits for an approval: under the name that the protocol gives it. */
+export function approvalFor({ name, occurrence, perform }: Slot, approvalId: string): Request {
+  const timeoutMs = perform?.approvalTimeoutMs ?? 0;
+  const wish = { type: 'approval', approvalId, timeoutMs } as const;
+  return { kind: 'approval', name: `${name}/${occurrence}/approval`, wish };
+}
+
 /** `name/2/approval` is the wait for the approval of the call `name#2`. */
 export function callOfApproval(name: string): string | undefined {
   const [, call, occurrence] = /^(.+)\/(\d+)\/approval$/.exec(name) ?? [];
