@@ -21,7 +21,11 @@ export class FakePartition {
   }
 
   /** @returns the events, by their short names and data. @throws DomainError what was refused */
-  send(subject: string, body: RunCommand | QueueCommand | RampCommand, aggregate = 'run'): [type: string, data: unknown][] {
+  send(
+    subject: string,
+    body: RunCommand | QueueCommand | RampCommand,
+    aggregate = 'run',
+  ): [type: string, data: unknown][] {
     const time = new Date(this.nowMs).toISOString();
     const id = newId('cmd');
     const command: Command = { id, tenant: testTenant, aggregate, subject, command: body, actor, time };
