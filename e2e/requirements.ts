@@ -1118,6 +1118,10 @@ export const requirements: readonly Requirement[] = [
     id: 'sdk.test_queues',
     promise: 'a queue with limits in a test holds its runs to them as the platform does, on virtual time',
   },
+  {
+    id: 'doctor.mixed_code',
+    promise: 'replicas of one service that speak another API or read events otherwise are named by doctor and status',
+  },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
   {

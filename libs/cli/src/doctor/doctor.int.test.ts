@@ -44,7 +44,7 @@ async function doctor(...args: string[]) {
 }
 
 test('clocks that are apart, feeds that are old, views that stand still and services that disagree are each said', async () => {
-  verifies('doctor.says');
+  verifies('doctor.says', 'doctor.mixed_code');
   const service = (more: object) => ({ service: 'tools', replica: 'rep_1', ready: true, durability: 'fsync', ...more });
   const parked = { name: 'runs', partition: 3, lag: 4, parked: 'event evt_1 cannot be applied' };
   skewMs = HOUR_MS;
@@ -52,6 +52,7 @@ test('clocks that are apart, feeds that are old, views that stand still and serv
     service({ enforcement: { ok: true, revocationAgeMs: 1_500 } }),
     service({ service: 'scheduler', durability: 'flush', ownership: { ok: false, projections: [parked] } }),
     service({ service: 'memory', ready: false, postgres: { ok: false, error: 'no answer' } }),
+    ...['aaaa', 'bbbb'].map((code, i) => service({ service: 'policy', replica: `rep_${i}`, code })),
   ];
   const { code, of } = await doctor();
   expect(code).toBe(10);
@@ -70,6 +71,19 @@ test('clocks that are apart, feeds that are old, views that stand still and serv
   expect(of('durability')).toContainEqual(
     expect.objectContaining({ state: 'problem', found: 'the services do not agree: fsync and flush' }),
   );
+  expect(of('replicas')).toEqual([
+    expect.objectContaining({ found: 'the replicas of policy are not of one version: rep_0 aaaa, rep_1 bbbb' }),
+  ]);
+});
+
+test('status says it, too, where replicas of a service are not of one version', async () => {
+  verifies('doctor.mixed_code');
+  const replica = (code: string) => ({ service: 'policy', replica: `rep_${code}`, ready: true, code });
+  replicas = [replica('a'), replica('b'), { ...replica('c'), service: 'tools' }];
+  const { port } = server.address() as AddressInfo;
+  const { out } = await writ(['status'], { cwd: place.folder, env: { WRIT_URL: `http://127.0.0.1:${port}` } });
+  expect(out).toContain('the replicas of policy are not of one version: rep_a a, rep_b b\n');
+  expect(out).not.toContain('the replicas of tools');
 });
 
 test('of an installation that is well nothing of this is said', async () => {

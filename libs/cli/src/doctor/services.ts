@@ -1,6 +1,6 @@
 import type { ApiClient } from '../api/client.js';
 import { problemOf } from '../failure/refused.js';
-import { ageOf, healthOf, troubleOf, type ReplicaHealth } from '../status/health.js';
+import { ageOf, healthOf, mixedCode, troubleOf, type ReplicaHealth } from '../status/health.js';
 import { note, ok, problem, type Finding } from './check.js';
 
 /** Commits that a view or reactor may be behind without anybody noticing. */
@@ -95,6 +95,9 @@ function together(all: readonly ReplicaHealth[]): Finding[] {
           ),
         ]
       : []),
+    ...mixedCode(all).map((text) =>
+      problem('replicas', text, 'finish the roll-out: start all replicas of a service from one image'),
+    ),
     ...audits.flatMap(({ problems, time }) =>
       problems.length === 0
         ? [ok('record', `compared with the whole ledger at ${time}`)]

@@ -29,6 +29,8 @@ export interface ReplicaHealth {
   readonly enforcement?: { readonly ok: boolean; readonly revocationAgeMs: number | null };
   /** Of audit: what its last look at the whole ledger found. */
   readonly integrity?: { readonly problems: readonly string[]; readonly time: string };
+  /** The same for all replicas of a service that speak one API and read events alike. */
+  readonly code?: string;
   readonly checks?: Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
   readonly error?: string;
 }
@@ -63,4 +65,16 @@ export function troubleOf(health: ReplicaHealth): string {
 export function ageOf({ enforcement }: ReplicaHealth): string {
   const age = enforcement?.revocationAgeMs;
   return typeof age === 'number' ? `revocations ${age} ms old` : '';
+}
+
+/** A sentence for each service whose replicas are not of one version: they may answer, and read events, in two ways. */
+export function mixedCode(all: readonly ReplicaHealth[]): string[] {
+  const services = Map.groupBy(all, ({ service }) => service);
+  return [...services].flatMap(([service, replicas]) => {
+    const told = replicas.filter(({ code }) => code !== undefined);
+    if (new Set(told.map(({ code }) => code)).size < 2) return [];
+    return [
+      `the replicas of ${service} are not of one version: ${told.map(({ replica, code }) => `${replica} ${code}`).join(', ')}`,
+    ];
+  });
 }

@@ -3,7 +3,7 @@ import type { Call } from '../command/call.js';
 import { exit } from '../failure/exit-code.js';
 import { problemOf } from '../failure/refused.js';
 import { fields, table, type Column } from '../output/table.js';
-import { healthOf, troubleOf, type ReplicaHealth } from './health.js';
+import { healthOf, mixedCode, troubleOf, type ReplicaHealth } from './health.js';
 
 const columns: readonly Column<ReplicaHealth>[] = [
   { head: 'SERVICE', of: ({ service }) => service },
@@ -50,6 +50,7 @@ export async function showStatus(call: Call): Promise<number> {
       ['you', 'error' in who ? `${who.error.detail} (${who.error.code})` : `${principal} (${kind}) in ${tenant}`],
     ];
     call.out.data(fields(pairs, process.stdout));
+    for (const text of mixedCode(services)) call.out.data(`\n${text}`);
     if (services.length > 0) call.out.data(`\n${table(services, columns, process.stdout)}`);
   }
   return ready ? exit.ok : exit.found;

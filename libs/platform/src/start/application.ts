@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { codeOf } from '../health/code.js';
 import { ApiModule, fastifyOptions, GrpcServer, Kernel, ProblemFilter, type Authenticator } from '@writ/api';
 import { refuse } from '@writ/ledger/domain';
 import type { FastifyInstance } from 'fastify';
@@ -19,10 +20,14 @@ export interface Application {
   grpcUrl: string;
 }
 
-/** Builds it and listens. What it has opened it closes with `app.close()`. */
+/**
+ * Builds it and listens. What it has opened it closes with `app.close()`.
+ * @param model the version of what reads its events
+ */
 export async function startApplication<C extends BaseConfig>(
   spec: ServiceSpec<C>,
   context: ServiceContext<C>,
+  model?: number,
 ): Promise<Application> {
   const { config, log } = context;
   const kernel = new Kernel({
@@ -48,6 +53,8 @@ export async function startApplication<C extends BaseConfig>(
   mountOperations(fastify, context);
   await spec.routes?.(context, fastify);
   await app.init();
+  const code = codeOf(kernel.services, model);
+  context.health.tell(() => ({ code }));
   const grpc = new GrpcServer(kernel, {
     host: config.WRIT_HOST,
     port: config.WRIT_GRPC_PORT,

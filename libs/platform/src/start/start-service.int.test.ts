@@ -158,6 +158,7 @@ describe('a running service', () => {
     const { status, json } = await getJson(`${service.httpUrl}/health/ready`);
     expect(status).toBe(200);
     expect(json).toMatchObject({
+      code: expect.stringMatching(/^[0-9a-f]{12}$/),
       ready: true,
       draining: false,
       durability: 'flush',

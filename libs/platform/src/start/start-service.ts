@@ -76,8 +76,9 @@ async function start<C extends BaseConfig>(
   if (draft.enforcement) undo.add('enforcement', () => draft.enforcement?.[Symbol.asyncDispose]());
   draft.health = healthOf(draft, () => draining);
   watch(draft);
+  const model = hosted?.model(0).version;
 
-  const { app, httpUrl, grpcUrl } = await startApplication(spec, draft);
+  const { app, httpUrl, grpcUrl } = await startApplication(spec, draft, model);
   undo.add('application', () => app.close());
   await spec.after?.(draft, app);
   const address = { name, replica, httpUrl, grpcUrl };
