@@ -65,6 +65,14 @@ export const requirements: readonly Requirement[] = [
     promise: 'what a function gives up in the moment in which it comes true settles once, by what the ledger had first',
   },
   {
+    id: 'scheduler.fair_turns',
+    promise: 'a call with 10,000 starts is done in parts, and tenants take turns with theirs',
+  },
+  {
+    id: 'run.no_worker_warning',
+    promise: 'who starts a run that nobody serves is told so at once, and is not refused',
+  },
+  {
     id: 'run.joined',
     promise:
       'a run that waits for several children goes on once, and a cancel of it reaches all below it and says so in the receipt',
@@ -661,6 +669,10 @@ export const requirements: readonly Requirement[] = [
     promise: 'what is wrong with an installation is said in a sentence, with the command that mends it',
   },
   {
+    id: 'doctor.mixed_code',
+    promise: 'replicas of one service that speak another API or read events otherwise are named by doctor and status',
+  },
+  {
     id: 'standalone.upgrade',
     promise:
       'a data folder of an earlier version opens: it reads the same, its record verifies, and the runs that waited go on',
@@ -680,12 +692,21 @@ export const requirements: readonly Requirement[] = [
     promise: 'a restart of the broker loses nobody: whoever was announced is announced and found again',
   },
   { id: 'platform.trace', promise: 'the trace of a request stands in the events that it led to' },
+  {
+    id: 'sdk.worker_direct',
+    promise:
+      'a worker goes to a scheduler itself where the installation says that it may, and by the door when none is reached there',
+  },
   { id: 'sdk.step_once', promise: 'a finished step never acts again, also on a worker that rebuilds the run' },
   {
     id: 'sdk.same_way_twice',
     promise: 'promises settle in the order of the ledger, each at rest, so that a race comes out the same in a replay',
   },
   { id: 'sdk.diverges', promise: 'code that left the recorded way is paused with a difference and acts no more' },
+  {
+    id: 'sdk.test_queues',
+    promise: 'a queue with limits in a test holds its runs to them as the platform does, on virtual time',
+  },
   { id: 'sdk.strict_replay', promise: 'a strict replay performs nothing and names the first difference' },
   { id: 'sdk.reconnects', promise: 'a step under way while the scheduler was gone is taken up, not made twice' },
   {
@@ -899,6 +920,16 @@ export const requirements: readonly Requirement[] = [
       'a run that is pinned to a version goes to workers of that version alone, also when it is pinned to another',
   },
   {
+    id: 'versions.ramp',
+    promise:
+      'a ramp gives a share of the new runs of a workflow to one version and the others to another, alike for a start that is repeated, and they wait for workers of it',
+  },
+  {
+    id: 'run.archived',
+    promise:
+      'runs that have ended are written into a folder with all that is recorded of them, which verifies without a server, and are deleted by its name',
+  },
+  {
     id: 'versions.check',
     promise:
       'writ run check replays recorded runs on changed code, performs nothing, and says which would diverge and where',
@@ -950,6 +981,10 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'budget.time', promise: 'a run whose time is over stands still until it gets more, and is cancelled by a no' },
   { id: 'budget.inherited', promise: 'what a run starts spends from its budget' },
+  {
+    id: 'budget.child_waits',
+    promise: 'a child for which there is no budget is not refused: its parent waits for a person as a step does',
+  },
   { id: 'budget.share', promise: 'a child with limits holds a share of its parent’s, and returns what it did not use' },
   { id: 'run.depth_limit', promise: 'a workflow that starts itself for ever is refused by a code at a depth' },
   {
@@ -1064,25 +1099,6 @@ export const requirements: readonly Requirement[] = [
     id: 'run.unfit_words',
     promise: 'an error whose words are no text ends its step like any other, and holds up no worker',
   },
-  { id: 'run.many_children', promise: 'a run may have a thousand children, and not one more than its limits say' },
-  {
-    id: 'run.ended_takes_nothing',
-    promise: 'a run that was to start in the past starts at once, and one that has ended takes no message',
-  },
-  {
-    id: 'budget.child_waits',
-    promise: 'a child for which there is no budget is not refused: its parent waits for a person as a step does',
-  },
-  {
-    id: 'versions.ramp',
-    promise:
-      'a ramp gives a share of the new runs of a workflow to one version and the others to another, alike for a start that is repeated, and they wait for workers of it',
-  },
-  {
-    id: 'run.answers_survive',
-    promise:
-      'a scheduler that dies over an update or a join of runs that others wait for loses no answer and doubles none',
-  },
   {
     id: 'run.children_together',
     promise:
@@ -1092,35 +1108,19 @@ export const requirements: readonly Requirement[] = [
     id: 'schedule.place',
     promise: 'a schedule says which version its runs are pinned to, and their key and priority in a queue with limits',
   },
+  { id: 'run.many_children', promise: 'a run may have a thousand children, and not one more than its limits say' },
   {
-    id: 'run.no_worker_warning',
-    promise: 'who starts a run that nobody serves is told so at once, and is not refused',
+    id: 'run.ended_takes_nothing',
+    promise: 'a run that was to start in the past starts at once, and one that has ended takes no message',
   },
   {
-    id: 'run.archived',
+    id: 'run.answers_survive',
     promise:
-      'runs that have ended are written into a folder with all that is recorded of them, which verifies without a server, and are deleted by its name',
-  },
-  {
-    id: 'sdk.worker_direct',
-    promise:
-      'a worker goes to a scheduler itself where the installation says that it may, and by the door when none is reached there',
-  },
-  {
-    id: 'scheduler.fair_turns',
-    promise: 'a call with 10,000 starts is done in parts, and tenants take turns with theirs',
+      'a scheduler that dies over an update or a join of runs that others wait for loses no answer and doubles none',
   },
   {
     id: 'queue.metrics',
     promise: 'metrics say how many runs wait for the limits of their queues, which limits, and how long the longest',
-  },
-  {
-    id: 'sdk.test_queues',
-    promise: 'a queue with limits in a test holds its runs to them as the platform does, on virtual time',
-  },
-  {
-    id: 'doctor.mixed_code',
-    promise: 'replicas of one service that speak another API or read events otherwise are named by doctor and status',
   },
   { id: 'scheduler.failover', promise: 'a scheduler that is killed or paused loses nothing and doubles nothing' },
   { id: 'scheduler.restart', promise: 'a scheduler that comes back takes up every run where it was' },
