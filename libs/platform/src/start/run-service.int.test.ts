@@ -16,11 +16,14 @@ describe('a service in a process of its own', () => {
     expect(service.lines).toContain('stopped');
   });
 
-  test('drains when whoever holds its stdin dies', async () => {
+  test.each([
+    ['drains', {}],
+    ['while it still starts ends', { WAIT: '1' }],
+  ])('%s when whoever holds its stdin dies', async (_, env) => {
     const child = spawn(
       process.execPath,
       ['--import', `${projectRoot}/infra/source.mjs`, `${projectRoot}/${program}`],
-      { stdio: 'pipe' },
+      { stdio: 'pipe', env: { ...process.env, ...env } },
     );
     await new Promise((resolve) => child.stdout.once('data', resolve));
     child.stdin.end();

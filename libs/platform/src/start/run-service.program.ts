@@ -4,6 +4,7 @@ import { runService } from './run-service.js';
 await runService(async (env) => {
   if (env['FAIL'] !== undefined) throw new Error('the environment is not complete');
   const alive = setInterval(() => undefined, 1000);
+  if (env['WAIT'] !== undefined) await new Promise(() => process.stdout.write('starting\n'));
   return {
     name: 'memory',
     replica: 'one',

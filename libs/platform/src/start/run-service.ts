@@ -7,7 +7,8 @@ const STOP_MS = 30_000;
 /**
  * The whole `main` of a service that runs in a process of its own. When it listens it prints one line of JSON on stdout,
  * `{"ready":{"name":…,"replica":…,"httpUrl":…,"grpcUrl":…}}`; everything else goes to stderr. It drains on SIGTERM and
- * SIGINT, and when its stdin is a pipe that ends: then whoever started it has died.
+ * SIGINT, and when its stdin is a pipe that ends: then whoever started it has died. Told so while it still starts, it
+ * ends at once: it serves nobody yet, and what it waits for may never come.
  */
 export async function runService(
   start: (env: Record<string, string | undefined>) => Promise<RunningService>,
@@ -18,8 +19,11 @@ export async function runService(
     process.stdin.once('end', () => resolve()).once('error', () => resolve());
     process.stdin.resume();
   });
+  let started = false;
+  void stopped.then(() => started || process.exit(0));
   try {
     const { stop, ...ready } = await start(process.env);
+    started = true;
     process.stdout.write(`${JSON.stringify({ ready })}\n`);
     await stopped;
     setTimeout(() => {
