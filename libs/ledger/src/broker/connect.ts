@@ -26,19 +26,30 @@ const patience = {
 export async function connectBroker(address: BrokerAddress): Promise<NatsConnection> {
   const { servers, credentials, name, inboxPrefix = '_INBOX' } = address;
   const list = servers.split(',').map((server) => server.trim());
-  setTransportFactory({ factory: () => new BrokerTransport(), dnsResolveFn: nodeResolveHost });
+  useBrokerTransport();
   return NatsConnectionImpl.connect({
     servers: list,
     name,
     inboxPrefix,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
-    reconnectToServer: triedLongestAgo,
+    reconnectToServer: (pool) => {
+      useBrokerTransport();
+      return triedLongestAgo(pool);
+    },
     // A stack trace for each request costs more than the request.
     noAsyncTraces: true,
     ...(list.length > 1 ? patience.cluster : patience.alone),
     ...credentials,
   });
+}
+
+/**
+ * The client has one transport for the whole process, which it asks for one at each attempt to connect: whoever else connects
+ * with its own (`connect` of `@nats-io/transport-node`) sets that, and our connection would come back on it.
+ */
+function useBrokerTransport(): void {
+  setTransportFactory({ factory: () => new BrokerTransport(), dnsResolveFn: nodeResolveHost });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { connect } from '@nats-io/transport-node';
 import { eventually, startProcess, startSuiteNats, verifies } from '@writ/testkit';
 import { connectBroker } from './connect.js';
 
@@ -19,9 +20,19 @@ test('a server that is paused is left for another one, though what was written t
   const nc = await connectBroker({ servers: `${first.url},${second.url}`, name: 'leaving' });
   const at = (): string => `nats://${nc.getServer()}`;
   const tried: string[] = [];
+  let back = false;
   void (async () => {
-    for await (const { type } of nc.status()) if (type === 'reconnecting') tried.push(at());
+    for await (const { type } of nc.status()) {
+      if (type === 'reconnecting') tried.push(at());
+      back ||= type === 'reconnect';
+    }
   })();
+  // It comes back once, in a process where somebody else connects with the client's own transport.
+  await (await connect({ servers: first.url })).close();
+  await nc.reconnect();
+  await eventually(() => back);
+  tried.length = 0;
+
   const [paused, other] = at() === first.url ? [first, second] : [second, first];
   await paused.pause();
   const writing = setInterval(() => {
