@@ -7,11 +7,11 @@ export interface UserProcess extends HostProcess {
   readonly parent: number;
 }
 
-/** Those that run now. Processes come and go while one looks: what is gone by then is not among them. */
+/** Those that run now, without those that are dead and that the host has yet to reap. They come and go while one looks: what is gone by then is not among them. */
 export function processesOf(uid: number): UserProcess[] {
   return fs.readdirSync('/proc').flatMap((pid) => {
     const status = /^\d+$/.test(pid) ? statusOf(pid) : '';
-    if (!status.includes(`\nUid:\t${uid}\t`)) return [];
+    if (!status.includes(`\nUid:\t${uid}\t`) || status.includes('\nState:\tZ')) return [];
     const field = (name: string): string => new RegExp(`^${name}:\t(.*)`, 'm').exec(status)?.[1] ?? '';
     const process = processOf(Number(pid));
     return process ? [{ ...process, name: field('Name'), parent: Number(field('PPid')) }] : [];
