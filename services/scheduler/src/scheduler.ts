@@ -9,11 +9,11 @@ import { BatchModel } from './batch/batch-model.js';
 import { batchErrors } from './batch/batch.errors.js';
 import { BatchPages } from './batch/batch-pages.js';
 import { BatchRunners } from './batch/batch-runner.js';
-import { BatchesTable, withBatches } from './batch/batch.view.js';
+import { BatchesTable, batchesBeside } from './batch/batch.view.js';
 import { retention } from './retention/retention.js';
 import { retentionErrors } from './retention/retention.errors.js';
 import { RetentionSweep } from './retention/retention-sweep.js';
-import { RetentionTable, withRetention } from './retention/retention.view.js';
+import { RetentionTable, retentionBeside } from './retention/retention.view.js';
 import { Turns } from './api/turns.js';
 import { Answers } from './outside/answers.js';
 import { lostAuthority } from './outside/batch-authority.js';
@@ -33,16 +33,17 @@ import { runErrors } from './run/run.errors.js';
 import { ScheduleClocks } from './schedule/schedule-clock.js';
 import { scheduleErrors } from './schedule/schedule.errors.js';
 import { ScheduleModel } from './schedule/schedule-model.js';
-import { SchedulesTable, withSchedules } from './schedule/schedule.view.js';
+import { SchedulesTable, schedulesBeside } from './schedule/schedule.view.js';
 import { deltaSpace, RunDeltas } from './stream/run-deltas.js';
 import { streamMetrics } from './stream/stream.metrics.js';
 import { keptSpace, streamPath } from './stream/stream-routes.js';
 import { Values } from './values/value-store.js';
 import { watchRuns } from './scheduler.metrics.js';
 import { queueErrors } from './queue/queue.errors.js';
-import { QueuesTable, withQueues } from './queue/queue.view.js';
+import { QueuesTable, queuesBeside } from './queue/queue.view.js';
 import { rampErrors } from './ramp/ramp.errors.js';
-import { RampsTable, withRamps } from './ramp/ramp.view.js';
+import { RampsTable, rampsBeside } from './ramp/ramp.view.js';
+import { beside } from './view/beside.js';
 import { runsProjection, RunsTable } from './view/runs-table.js';
 import { SessionDirectory } from './worker/session-directory.js';
 
@@ -155,7 +156,7 @@ export class Scheduler {
         ),
       errors: { ...runErrors, ...scheduleErrors, ...batchErrors, ...retentionErrors, ...queueErrors, ...rampErrors },
       reactors: [runReactor({ runs, starter, startPolicy, lookup, deltas, grants, questions, approvalAwaited })],
-      projections: [withRetention(withBatches(withRamps(withQueues(withSchedules(runsProjection)))))],
+      projections: [beside(runsProjection, schedulesBeside, queuesBeside, rampsBeside, batchesBeside, retentionBeside)],
       onOwned: (_partition, handle) => {
         this.owners.take(handle, (owner) => {
           this.revoked.owned(owner);

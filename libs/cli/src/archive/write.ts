@@ -18,6 +18,8 @@ type Run = Answer<typeof routes.listRuns>['runs'][number];
 const pageSize = 200;
 /** The record is indexed a moment after a run has ended. */
 const recordMs = 20_000;
+/** Of many it is told how far it is. */
+const tellEveryMs = 5_000;
 const ends = ['run.succeeded.v1', 'run.failed.v1', 'run.cancelled.v1'];
 
 interface Options {
@@ -33,7 +35,12 @@ export async function archive(call: Call, folder: string, { filter, delete: remo
   const writer = new Writer(api, folder, await open(path.join(folder, runsFile), 'wx'));
   const runs: Run[] = [];
   let going = 0;
+  let toldMs = Date.now();
   for await (const run of found(api, filter)) {
+    if (Date.now() - toldMs > tellEveryMs) {
+      call.out.say(`${runs.length} runs are written`);
+      toldMs = Date.now();
+    }
     if (run.endTime === undefined) going++;
     else {
       await writer.add(run);
@@ -98,7 +105,7 @@ class Writer {
     const about = JSON.stringify({ run: run.id, values: [...values], missing }).slice(0, -1);
     const line = `${about},"bundle":${bundle}}\n`;
     this.digest.update(line);
-    await this.file.write(line);
+    await this.file.appendFile(line);
   }
 
   async end(filter: string): Promise<{ manifest: Manifest; digest: string }> {
@@ -165,7 +172,7 @@ class Writer {
 /** What it holds is on the disk when it resolves. */
 async function synced(name: string, chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
   await using file = await open(name, 'w', 0o600);
-  for await (const chunk of chunks) await file.write(chunk);
+  await file.writeFile(chunks);
   await file.sync();
 }
 

@@ -6,7 +6,7 @@ import { leaseTtlMs } from '../lease/others.js';
 import type { Owner } from '../owner/owner.js';
 import { every, pause } from '../pause.js';
 import { Partition, type PartitionContext } from './partition.js';
-import { Turns } from './turns.js';
+import { Semaphore } from './semaphore.js';
 import type { Host, HostHealth } from './spec.js';
 
 const readyPollMs = 5;
@@ -36,7 +36,7 @@ export class ServiceHost implements Host {
     this.service = context.spec.service;
     this.partitions = partitions;
     this.leases = context.leases;
-    const recoveries = new Turns(recoveriesAtOnce);
+    const recoveries = new Semaphore(recoveriesAtOnce);
     this.all = Array.from({ length: partitions }, (_, partition) => new Partition(context, partition, recoveries));
     this.ready = this.becomeReady();
     this.ready.catch(() => undefined);

@@ -8,7 +8,7 @@ import { takeOver, type Recovered } from '../owner/take-over.js';
 import { pause } from '../pause.js';
 import type { PartitionHealth } from './spec.js';
 import { Tenure, type TenureContext } from './tenure.js';
-import type { Turns } from './turns.js';
+import type { Semaphore } from './semaphore.js';
 
 const failureBackoffMs = [100, 250, 500, 1000, 2000, 5000];
 
@@ -34,7 +34,7 @@ export class Partition {
   constructor(
     context: PartitionContext,
     partition: number,
-    private readonly recoveries: Turns,
+    private readonly recoveries: Semaphore,
   ) {
     this.context = context;
     this.address = { service: context.spec.service, partition };

@@ -182,6 +182,7 @@ export class TestScheduler {
     }
     this.#turns = 0;
   }
+
   onEvent(watcher: () => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);

@@ -1,19 +1,17 @@
 import type { Caller } from '@writ/api';
 import type { Host } from '@writ/ledger';
 import { refuse } from '@writ/ledger/domain';
-import { viewReaches } from '@writ/platform';
 import type { CountRunsRequest, ListRunsRequest } from '@writ/proto/run/v1/run';
 import { positionOf } from '../partition/owners.js';
 import type { Scheduler } from '../scheduler.js';
 import { encoded } from '../view/attribute-value.js';
 import { readGroup } from '../view/run-count.js';
 import { pageToken, readFilter, readOrder, readPageToken } from '../view/run-filter.js';
+import { reach, viewWaitMs } from '../view/reach.js';
 import { runViewName } from '../view/run-view.js';
 import { may, maySee } from './may.js';
 import { valueOf } from './payload.js';
 import { runOf } from './run-message.js';
-
-export const viewWaitMs = 5_000;
 
 /** What is asked of the view about many runs. */
 export class RunLists {
@@ -25,7 +23,7 @@ export class RunLists {
   async list({ filter, pageSize, pageToken: token, orderBy, after }: ListRunsRequest, caller: Caller) {
     const order = readOrder(orderBy);
     const wanted = { filter: readFilter(filter), order, after: readPageToken(token, order) };
-    await this.reach(after);
+    await reach(this.host, after);
     await this.catchUp();
     const limit = pageSize || 50;
     const rows = await this.scheduler.table.list(caller.tenant, { ...wanted, limit: limit + 1 });
@@ -48,7 +46,7 @@ export class RunLists {
     may(caller, 'run.read', '*');
     const filter = readFilter(text);
     const group = readGroup(groupBy);
-    await this.reach(after);
+    await reach(this.host, after);
     await this.catchUp();
     const { runs, groups } = await this.scheduler.table.counts(caller.tenant, filter, group);
     return {
@@ -67,13 +65,6 @@ export class RunLists {
     const traced = trace === undefined ? {} : { trace };
     const { position } = await runs.send({ tenant, actor, aggregate: 'run', subject: id, command, ...traced });
     return { position };
-  }
-
-  /** Waits until the view has a position. @throws DomainError `ledger.unavailable` */
-  async reach(position: string): Promise<void> {
-    if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
-      throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
   }
 
   /** The view lags a little behind so as to write less; a list has what was recorded here before it was asked for. */

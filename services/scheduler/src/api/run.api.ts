@@ -34,6 +34,7 @@ import type { Scheduler } from '../scheduler.js';
 import type { Receipt, RunCommand } from '../run/run.commands.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
+import { reach, viewWaitMs } from '../view/reach.js';
 import { runViewName } from '../view/run-view.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { budgetOf } from './limits.js';
@@ -45,7 +46,7 @@ import { Consults } from './consults.js';
 import { Sends } from './sends.js';
 import { Restarts } from './restarts.js';
 import { Starts } from './starts.js';
-import { RunLists, viewWaitMs } from './run-lists.js';
+import { RunLists } from './run-lists.js';
 import { progressOf, runOf } from './run-message.js';
 import { stateOf } from './states.js';
 
@@ -87,7 +88,7 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
   async getRun({ id, after }: GetRunRequest, caller: Caller) {
     const { tenant } = caller;
     may(caller, 'run.read', id);
-    await this.lists.reach(after);
+    await reach(this.host, after);
     const { scheduler, host } = this;
     // The owner knows how far the run is, so that nobody reads a state that was over before they asked.
     const facts = await scheduler.lookup.facts(tenant, id).catch(() => undefined);

@@ -5,7 +5,7 @@ import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import { isRunId, principalOf } from '@writ/enforcement';
 import type { Host, Ledger } from '@writ/ledger';
 import { newId, permits, refuse, type Actor } from '@writ/ledger/domain';
-import { HOST, LEDGER, viewReaches } from '@writ/platform';
+import { HOST, LEDGER } from '@writ/platform';
 import {
   BatchService,
   type CreateBatchRequest,
@@ -18,15 +18,14 @@ import { readPayload } from '../api/payload.js';
 import { SCHEDULER } from '../api/tokens.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import type { Scheduler } from '../scheduler.js';
+import { reach } from '../view/reach.js';
 import { pageToken, readFilter, readPageToken, workflowOf, type RunFilter } from '../view/run-filter.js';
-import { runViewName } from '../view/run-view.js';
 import { sameBatch, type BatchCommand } from './batch.js';
 import type { Action, Definition } from './batch.events.js';
 import { needs } from './batch-pages.js';
 import { messageOf } from './batch.message.js';
 import type { BatchRow } from './batch.view.js';
 
-const viewWaitMs = 5_000;
 const longestWaitMs = 60_000;
 const lookAgainMs = 50;
 const sampled = 20;
@@ -79,7 +78,7 @@ export class BatchApi implements ServiceImplementation<typeof BatchService> {
   }
 
   async listBatches({ pageSize, pageToken: token, after }: ListBatchesRequest, caller: Caller) {
-    await this.reach(after);
+    await reach(this.host, after);
     const limit = pageSize || 50;
     const rows = await this.scheduler.batches.list(caller.tenant, limit + 1, readPageToken(token));
     const page = rows.slice(0, limit);
@@ -119,7 +118,7 @@ export class BatchApi implements ServiceImplementation<typeof BatchService> {
     const partitions = Array.from({ length: this.host.partitions }, (_, partition) => partition);
     await Promise.all(
       partitions.map(async (partition) =>
-        this.reach(positionOf(partition, await this.ledger.last('scheduler', partition))),
+        reach(this.host, positionOf(partition, await this.ledger.last('scheduler', partition))),
       ),
     );
     const { table } = this.scheduler;
@@ -133,7 +132,7 @@ export class BatchApi implements ServiceImplementation<typeof BatchService> {
   /** Up to what its partition has recorded, so that nobody reads a state that was over before they asked. */
   private async read(tenant: string, id: string, after: string): Promise<BatchRow> {
     const partition = schedulerPartition(tenant, id);
-    await this.reach(after || positionOf(partition, await this.ledger.last('scheduler', partition)));
+    await reach(this.host, after || positionOf(partition, await this.ledger.last('scheduler', partition)));
     const row = await this.scheduler.batches.find(tenant, id);
     if (!row) throw refuse('batch.not_found', `there is no batch ${id}`, { batch: id });
     return row;
@@ -142,12 +141,6 @@ export class BatchApi implements ServiceImplementation<typeof BatchService> {
   private send({ tenant, actor, trace }: Caller, id: string, command: BatchCommand) {
     const traced = trace === undefined ? {} : { trace };
     return this.scheduler.runs.send({ tenant, actor, aggregate: 'batch', subject: id, command, ...traced });
-  }
-
-  private async reach(position: string): Promise<void> {
-    if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
-      throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
   }
 }
 

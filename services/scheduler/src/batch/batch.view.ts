@@ -1,6 +1,6 @@
-import type { Projection } from '@writ/ledger';
 import { readTenant } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Beside, Projected } from '../view/beside.js';
 import { evolve, type Batch } from './batch.js';
 
 /** A batch as the table has it: the state that its owner has, folded by the same function. */
@@ -9,23 +9,8 @@ export interface BatchRow {
   readonly batch: Batch;
 }
 
-type Projected = Parameters<Projection['apply']>[0];
-
-/** A projection of the partition that keeps the table of batches beside its own: one transaction and one checkpoint for both. */
-export function withBatches(projection: Projection): Projection {
-  return {
-    ...projection,
-    async apply(events, manager) {
-      await projection.apply(events, manager);
-      const ours = events.filter(({ event }) => event.type.startsWith('batch.'));
-      if (ours.length > 0) await applyBatches(ours, manager);
-    },
-    async reset(partition, manager) {
-      await projection.reset?.(partition, manager);
-      await manager.query('delete from batches where partition = $1', [partition]);
-    },
-  };
-}
+/** The table of batches, beside that of runs. */
+export const batchesBeside: Beside = { table: 'batches', events: 'batch.', apply: applyBatches };
 
 async function applyBatches(events: Projected, manager: EntityManager): Promise<void> {
   const found = new Map<string, { tenant: string; id: string; partition: number; batch: Batch | undefined }>();

@@ -3,7 +3,7 @@ import { Inject } from '@nestjs/common';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host, Ledger } from '@writ/ledger';
 import { refuse } from '@writ/ledger/domain';
-import { HOST, LEDGER, viewReaches } from '@writ/platform';
+import { HOST, LEDGER } from '@writ/platform';
 import {
   QueueService,
   type GetQueueRequest,
@@ -17,12 +17,10 @@ import { SCHEDULER } from '../api/tokens.js';
 import { positionOf } from '../partition/owners.js';
 import { teach } from '../partition/teach.js';
 import type { Scheduler } from '../scheduler.js';
-import { runViewName } from '../view/run-view.js';
+import { reach } from '../view/reach.js';
 import { homeOf } from './queues.js';
 import type { Limits, Rate } from './queue.events.js';
 import type { QueueRow } from './queue.view.js';
-
-const viewWaitMs = 5_000;
 
 /** Implements `writ.queue.v1.QueueService`. The resource of `queue.read` and `queue.write` is the queue. */
 @ApiService(QueueService)
@@ -53,7 +51,7 @@ export class QueueApi implements ServiceImplementation<typeof QueueService> {
     may(caller, 'queue.read', name);
     // Up to what its partition has recorded, so that nobody reads a state that was over before they asked.
     const home = homeOf(tenant, name);
-    await this.reach(after || positionOf(home, await this.ledger.last('scheduler', home)));
+    await reach(this.host, after || positionOf(home, await this.ledger.last('scheduler', home)));
     const row = await this.scheduler.queues.find(tenant, name);
     if (!row) throw refuse('queue.not_found', `queue ${name} has no limits`, { queue: name });
     const { holding, waiting } = await this.scheduler.owners.queue(tenant, name);
@@ -61,7 +59,7 @@ export class QueueApi implements ServiceImplementation<typeof QueueService> {
   }
 
   async listQueues({ pageSize, pageToken, after }: ListQueuesRequest, caller: Caller) {
-    await this.reach(after);
+    await reach(this.host, after);
     const limit = pageSize || 50;
     const rows = await this.scheduler.queues.list(caller.tenant, limit + 1, pageToken);
     const page = rows.slice(0, limit);
@@ -69,12 +67,6 @@ export class QueueApi implements ServiceImplementation<typeof QueueService> {
       queues: page.filter(({ name }) => maySee(caller, 'queue.read', name)).map(messageOf),
       nextPageToken: rows.length > limit ? (page.at(-1)?.name ?? '') : '',
     };
-  }
-
-  private async reach(position: string): Promise<void> {
-    if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
-      throw refuse('ledger.unavailable', `the view of queues has not reached ${position} yet`);
   }
 }
 

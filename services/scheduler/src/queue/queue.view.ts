@@ -1,8 +1,8 @@
-import type { Projection } from '@writ/ledger';
 import { readTenant } from '@writ/platform';
 import type { DataSource } from 'typeorm';
 import { isLimited } from './queues.js';
 import type { Limits, QueueEventData } from './queue.events.js';
+import type { Beside } from '../view/beside.js';
 
 /** A queue with limits, as the table has it. */
 export interface QueueRow {
@@ -13,29 +13,22 @@ export interface QueueRow {
   readonly updated_by: string;
 }
 
-/** A projection of the partition that keeps the table of queues beside its own: one transaction and one checkpoint for both. */
-export function withQueues(projection: Projection): Projection {
-  return {
-    ...projection,
-    async apply(events, manager) {
-      await projection.apply(events, manager);
-      for (const { event, position } of events) {
-        if (event.type !== 'queue.defined.v1') continue;
-        const { tenant, subject: name, time, actor } = event;
-        const { revision, limits } = event.data as unknown as QueueEventData<'queue.defined.v1'>;
-        await manager.query('delete from queues where tenant = $1 and name = $2', [tenant, name]);
-        if (isLimited(limits))
-          await manager.query('insert into queues values ($1, $2, $3, $4, $5, $6, $7)', [
-            tenant, name, JSON.stringify(limits), revision, Date.parse(time), actor.principal, position.partition,
-          ]); // prettier-ignore
-      }
-    },
-    async reset(partition, manager) {
-      await projection.reset?.(partition, manager);
-      await manager.query('delete from queues where partition = $1', [partition]);
-    },
-  };
-}
+/** The table of queues, beside that of runs. */
+export const queuesBeside: Beside = {
+  table: 'queues',
+  events: 'queue.defined.v1',
+  async apply(events, manager) {
+    for (const { event, position } of events) {
+      const { tenant, subject: name, time, actor } = event;
+      const { revision, limits } = event.data as unknown as QueueEventData<'queue.defined.v1'>;
+      await manager.query('delete from queues where tenant = $1 and name = $2', [tenant, name]);
+      if (isLimited(limits))
+        await manager.query('insert into queues values ($1, $2, $3, $4, $5, $6, $7)', [
+          tenant, name, JSON.stringify(limits), revision, Date.parse(time), actor.principal, position.partition,
+        ]); // prettier-ignore
+    }
+  },
+};
 
 /** Reads of the table of queues. */
 export class QueuesTable {

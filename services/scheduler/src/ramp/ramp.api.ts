@@ -3,7 +3,7 @@ import { Inject } from '@nestjs/common';
 import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import type { Host, Ledger } from '@writ/ledger';
 import { refuse } from '@writ/ledger/domain';
-import { HOST, LEDGER, viewReaches } from '@writ/platform';
+import { HOST, LEDGER } from '@writ/platform';
 import {
   RampService,
   type EndRampRequest,
@@ -16,12 +16,10 @@ import { SCHEDULER } from '../api/tokens.js';
 import { positionOf } from '../partition/owners.js';
 import { taught, teach } from '../partition/teach.js';
 import type { Scheduler } from '../scheduler.js';
-import { runViewName } from '../view/run-view.js';
+import { reach } from '../view/reach.js';
 import type { RampEventData } from './ramp.events.js';
 import { rampHome, type RampCommand } from './ramps.js';
 import type { RampRow } from './ramp.view.js';
-
-const viewWaitMs = 5_000;
 
 /** Implements `writ.run.v1.RampService`. The resource of `ramp.read` and `ramp.write` is the workflow. */
 @ApiService(RampService)
@@ -46,14 +44,14 @@ export class RampApi implements ServiceImplementation<typeof RampService> {
     may(caller, 'ramp.read', workflow);
     // Up to what its partition has recorded, so that nobody reads a state that was over before they asked.
     const home = rampHome(caller.tenant, workflow);
-    await this.reach(after || positionOf(home, await this.ledger.last('scheduler', home)));
+    await reach(this.host, after || positionOf(home, await this.ledger.last('scheduler', home)));
     const row = await this.scheduler.ramps.find(caller.tenant, workflow);
     if (!row) throw refuse('ramp.not_found', `the workflow ${workflow} has no ramp`, { workflow });
     return { ramp: messageOf(row) };
   }
 
   async listRamps({ pageSize, pageToken, after }: ListRampsRequest, caller: Caller) {
-    await this.reach(after);
+    await reach(this.host, after);
     const limit = pageSize || 50;
     const rows = await this.scheduler.ramps.list(caller.tenant, limit + 1, pageToken);
     const page = rows.slice(0, limit);
@@ -77,7 +75,7 @@ export class RampApi implements ServiceImplementation<typeof RampService> {
       return { revision: (set.data as RampEventData<'ramp.set.v1'>).revision, position };
     }
     // It was said before, perhaps by somebody who did not live to teach it.
-    await this.reach(position);
+    await reach(this.host, position);
     const row = await ramps.find(tenant, workflow);
     if (row)
       await teach(runs, {
@@ -88,12 +86,6 @@ export class RampApi implements ServiceImplementation<typeof RampService> {
         content: { revision: row.revision, ramp: row.ramp },
       });
     return { revision: row?.revision ?? 0, position };
-  }
-
-  private async reach(position: string): Promise<void> {
-    if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
-      throw refuse('ledger.unavailable', `the view of ramps has not reached ${position} yet`);
   }
 }
 

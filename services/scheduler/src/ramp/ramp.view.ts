@@ -1,7 +1,7 @@
-import type { Projection } from '@writ/ledger';
 import { readTenant } from '@writ/platform';
 import type { DataSource } from 'typeorm';
 import type { Ramp, RampEventData } from './ramp.events.js';
+import type { Beside } from '../view/beside.js';
 
 /** A ramp, as the table has it. */
 export interface RampRow {
@@ -12,29 +12,22 @@ export interface RampRow {
   readonly by: string;
 }
 
-/** A projection of the partition that keeps the table of ramps beside its own: one transaction and one checkpoint for both. */
-export function withRamps(projection: Projection): Projection {
-  return {
-    ...projection,
-    async apply(events, manager) {
-      await projection.apply(events, manager);
-      for (const { event, position } of events) {
-        if (event.type !== 'ramp.set.v1') continue;
-        const { tenant, subject: workflow, time, actor } = event;
-        const { revision, ramp } = event.data as RampEventData<'ramp.set.v1'>;
-        await manager.query('delete from ramps where tenant = $1 and workflow = $2', [tenant, workflow]);
-        if (ramp)
-          await manager.query('insert into ramps values ($1, $2, $3, $4, $5, $6, $7)', [
-            tenant, workflow, JSON.stringify(ramp), revision, Date.parse(time), actor.principal, position.partition,
-          ]); // prettier-ignore
-      }
-    },
-    async reset(partition, manager) {
-      await projection.reset?.(partition, manager);
-      await manager.query('delete from ramps where partition = $1', [partition]);
-    },
-  };
-}
+/** The table of ramps, beside that of runs. */
+export const rampsBeside: Beside = {
+  table: 'ramps',
+  events: 'ramp.set.v1',
+  async apply(events, manager) {
+    for (const { event, position } of events) {
+      const { tenant, subject: workflow, time, actor } = event;
+      const { revision, ramp } = event.data as RampEventData<'ramp.set.v1'>;
+      await manager.query('delete from ramps where tenant = $1 and workflow = $2', [tenant, workflow]);
+      if (ramp)
+        await manager.query('insert into ramps values ($1, $2, $3, $4, $5, $6, $7)', [
+          tenant, workflow, JSON.stringify(ramp), revision, Date.parse(time), actor.principal, position.partition,
+        ]); // prettier-ignore
+    }
+  },
+};
 
 const columns = 'workflow, ramp, revision, updated_ms::float8 as "updatedMs", updated_by as by';
 

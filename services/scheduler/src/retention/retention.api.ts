@@ -9,10 +9,9 @@ import { may } from '../api/may.js';
 import { SCHEDULER } from '../api/tokens.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import type { Scheduler } from '../scheduler.js';
+import { viewWaitMs } from '../view/reach.js';
 import { runViewName } from '../view/run-view.js';
 import { endedStates, retentionSubject, type EndedState, type RetentionCommand } from './retention.js';
-
-const viewWaitMs = 5_000;
 
 /** Implements `writ.run.v1.RetentionService`. Its capabilities have no resources: rules are about all runs. */
 @ApiService(RetentionService)

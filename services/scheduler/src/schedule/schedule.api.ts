@@ -4,7 +4,7 @@ import { ApiService, type Caller, type ServiceImplementation } from '@writ/api';
 import { isRunId, principalOf } from '@writ/enforcement';
 import { steadyNow, type Host, type Ledger } from '@writ/ledger';
 import { derivedId, newId, refuse } from '@writ/ledger/domain';
-import { HOST, LEDGER, viewReaches } from '@writ/platform';
+import { HOST, LEDGER } from '@writ/platform';
 import {
   ScheduleService,
   type BackfillScheduleRequest,
@@ -24,12 +24,11 @@ import { startAs } from '../api/start-as.js';
 import { SCHEDULER } from '../api/tokens.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import type { Scheduler } from '../scheduler.js';
-import { runViewName } from '../view/run-view.js';
+import { reach, viewWaitMs } from '../view/reach.js';
 import type { ScheduleCommand } from './decide-schedule.js';
 import type { Definition, Overlap } from './schedule.events.js';
 import { definitionOf, messageOf, nextOf, yearOf } from './schedule.message.js';
 
-const viewWaitMs = 5_000;
 const lookAgainMs = 25;
 
 /** Implements `writ.schedule.v1.ScheduleService`. The resource of `schedule.read` and `schedule.write` is the schedule. */
@@ -67,14 +66,14 @@ export class ScheduleApi implements ServiceImplementation<typeof ScheduleService
     may(caller, 'schedule.read', id);
     // Up to what its partition has recorded, so that nobody reads a state that was over before they asked.
     const partition = schedulerPartition(tenant, id);
-    await this.reach(after || positionOf(partition, await this.ledger.last('scheduler', partition)));
+    await reach(this.host, after || positionOf(partition, await this.ledger.last('scheduler', partition)));
     const row = await this.scheduler.schedules.find(tenant, id);
     if (!row) throw refuse('schedule.not_found', `there is no schedule ${id}`, { schedule: id });
     return { schedule: messageOf(row, steadyNow()) };
   }
 
   async listSchedules({ workflow, pageSize, pageToken, after }: ListSchedulesRequest, caller: Caller) {
-    await this.reach(after);
+    await reach(this.host, after);
     const limit = pageSize || 50;
     const rows = await this.scheduler.schedules.list(caller.tenant, workflow, limit + 1, pageToken);
     const page = rows.slice(0, limit);
@@ -156,11 +155,5 @@ export class ScheduleApi implements ServiceImplementation<typeof ScheduleService
       ...(key !== '' && { id: derivedId('cmd', id, command.type, principal, key) }),
       ...(trace !== undefined && { trace }),
     }); // prettier-ignore
-  }
-
-  private async reach(position: string): Promise<void> {
-    if (position === '' || !position.startsWith('scheduler/')) return;
-    if (!(await viewReaches(this.host, runViewName, position, viewWaitMs)))
-      throw refuse('ledger.unavailable', `the view of schedules has not reached ${position} yet`);
   }
 }

@@ -1,6 +1,6 @@
-import type { Projection } from '@writ/ledger';
 import { readTenant } from '@writ/platform';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Beside, Projected } from '../view/beside.js';
 import { evolve, type Schedule } from './schedule.js';
 
 /** A schedule as the table has it: the state that its owner has, folded by the same function. */
@@ -9,23 +9,8 @@ export interface ScheduleRow {
   readonly schedule: Schedule;
 }
 
-type Projected = Parameters<Projection['apply']>[0];
-
-/** A projection of the partition that keeps the table of schedules beside its own: one transaction and one checkpoint for both. */
-export function withSchedules(projection: Projection): Projection {
-  return {
-    ...projection,
-    async apply(events, manager) {
-      await projection.apply(events, manager);
-      const ours = events.filter(({ event }) => event.type.startsWith('schedule.'));
-      if (ours.length > 0) await applySchedules(ours, manager);
-    },
-    async reset(partition, manager) {
-      await projection.reset?.(partition, manager);
-      await manager.query('delete from schedules where partition = $1', [partition]);
-    },
-  };
-}
+/** The table of schedules, beside that of runs. */
+export const schedulesBeside: Beside = { table: 'schedules', events: 'schedule.', apply: applySchedules };
 
 async function applySchedules(events: Projected, manager: EntityManager): Promise<void> {
   const found = new Map<string, { tenant: string; id: string; partition: number; schedule: Schedule | undefined }>();

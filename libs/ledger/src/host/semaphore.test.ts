@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { Turns } from './turns.js';
+import { Semaphore } from './semaphore.js';
 
 test('so many work at a time, the others in the order in which they came, also after one that failed', async () => {
-  const turns = new Turns(2);
+  const semaphore = new Semaphore(2);
   const begun: number[] = [];
   const ends: PromiseWithResolvers<void>[] = [];
   const all = [0, 1, 2, 3].map((each) =>
-    turns.take(() => {
+    semaphore.take(() => {
       begun.push(each);
       ends[each] = Promise.withResolvers();
       return ends[each].promise;

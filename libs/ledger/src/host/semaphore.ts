@@ -1,5 +1,5 @@
 /** Work that is done so many at a time; whoever comes later waits, in the order in which they came. */
-export class Turns {
+export class Semaphore {
   private readonly waiting: (() => void)[] = [];
 
   constructor(private free: number) {}
