@@ -130,6 +130,27 @@ export interface RunOrigin {
   readonly notBeforeMs: number;
 }
 
+/** What most runs have as it is here, and share: a run gets its own when something of it is set, so that one which only waits is smaller. */
+class Rare {
+  parent: string | undefined = undefined;
+  depth = 0;
+  notBeforeMs = 0;
+  /** A person is needed: its code diverged, somebody asked for it, or its time is over. */
+  paused: false | RunEventData<'run.paused.v1'>['reason'] = false;
+  /** Loops that it has begun; of what happened in one only the loop knows. */
+  loops: Loop[] = noneOf();
+  messages: Buffered[] = noneOf();
+  children: Child[] = noneOf();
+  notify: string[] = noneOf();
+  cancel: Cancelling | undefined = undefined;
+  /** What it may spend, and of what. */
+  budget: Budget | undefined = undefined;
+  /** Only workers of this version of its workflow get it. */
+  pin: string | undefined = undefined;
+}
+
+const usual: Readonly<Rare> = Object.freeze(new Rare());
+
 /** What the scheduler keeps in memory of a run: an index into the ledger, not the journal. All fields always exist, in this order. */
 export class RunRecord implements RunOrigin, Sleeper {
   readonly tenant: string;
@@ -138,34 +159,20 @@ export class RunRecord implements RunOrigin, Sleeper {
   readonly queue: string;
   readonly agent: string;
   readonly digest: string;
-  readonly parent: string | undefined;
   readonly onBehalfOf: readonly string[];
-  readonly depth: number;
   readonly startedMs: number;
-  readonly notBeforeMs: number;
   state: RunState = 'queued';
-  /** A person is needed: its code diverged, somebody asked for it, or its time is over. */
-  paused: false | RunEventData<'run.paused.v1'>['reason'] = false;
   /** All that is open is waits: it needs no worker until something comes true. */
   idle = false;
   /** Commits of the partition that hold its events. */
   commits: number[] = noneOf();
   /** Keys of the commands that have an outcome, see {@link keyOf}. */
   done: number[] = noneOf();
-  /** Loops that it has begun; of what happened in one only the loop knows. */
-  loops: Loop[] = noneOf();
   opens: Open[] = noneOf();
-  messages: Buffered[] = noneOf();
-  children: Child[] = noneOf();
-  notify: string[] = noneOf();
-  cancel: Cancelling | undefined = undefined;
-  /** What it may spend, and of what; most runs have none. */
-  budget: Budget | undefined = undefined;
-  /** Only workers of this version of its workflow get it. */
-  pin: string | undefined = undefined;
   /** Identity has, or will have, a grant of it, to be closed at its end. */
   granted = true;
   endedMs = 0;
+  private rare = usual;
   /** Not recorded from here on. When its owner must look at it next. */
   wakeMs = Infinity;
   live: Attempt | undefined = undefined;
@@ -183,15 +190,77 @@ export class RunRecord implements RunOrigin, Sleeper {
     this.queue = origin.queue;
     this.agent = origin.agent;
     this.digest = origin.digest;
-    this.parent = origin.parent;
     this.onBehalfOf = origin.onBehalfOf;
-    this.depth = origin.depth;
     this.startedMs = origin.startedMs;
-    this.notBeforeMs = origin.notBeforeMs;
+    const { parent, depth, notBeforeMs } = origin;
+    if (parent !== undefined || depth > 0 || notBeforeMs > 0) Object.assign(this.own, { parent, depth, notBeforeMs });
   }
 
   get ended(): boolean {
     return this.endedMs > 0;
+  }
+
+  get parent(): Rare['parent'] {
+    return this.rare.parent;
+  }
+  get depth(): Rare['depth'] {
+    return this.rare.depth;
+  }
+  get notBeforeMs(): Rare['notBeforeMs'] {
+    return this.rare.notBeforeMs;
+  }
+  get paused(): Rare['paused'] {
+    return this.rare.paused;
+  }
+  set paused(value: Rare['paused']) {
+    if (value !== this.rare.paused) this.own.paused = value;
+  }
+  get loops(): Rare['loops'] {
+    return this.rare.loops;
+  }
+  set loops(value: Rare['loops']) {
+    if (value !== this.rare.loops) this.own.loops = value;
+  }
+  get messages(): Rare['messages'] {
+    return this.rare.messages;
+  }
+  set messages(value: Rare['messages']) {
+    if (value !== this.rare.messages) this.own.messages = value;
+  }
+  get children(): Rare['children'] {
+    return this.rare.children;
+  }
+  set children(value: Rare['children']) {
+    if (value !== this.rare.children) this.own.children = value;
+  }
+  get notify(): Rare['notify'] {
+    return this.rare.notify;
+  }
+  set notify(value: Rare['notify']) {
+    if (value !== this.rare.notify) this.own.notify = value;
+  }
+  get cancel(): Rare['cancel'] {
+    return this.rare.cancel;
+  }
+  set cancel(value: Rare['cancel']) {
+    if (value !== this.rare.cancel) this.own.cancel = value;
+  }
+  get budget(): Rare['budget'] {
+    return this.rare.budget;
+  }
+  set budget(value: Rare['budget']) {
+    if (value !== this.rare.budget) this.own.budget = value;
+  }
+  get pin(): Rare['pin'] {
+    return this.rare.pin;
+  }
+  set pin(value: Rare['pin']) {
+    if (value !== this.rare.pin) this.own.pin = value;
+  }
+
+  private get own(): Rare {
+    if (this.rare === usual) this.rare = new Rare();
+    return this.rare;
   }
 }
 
