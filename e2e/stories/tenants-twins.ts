@@ -33,10 +33,10 @@ export const twin = workflow({
   },
 });
 
-/** What both tenants call alike. */
+/** What both tenants call alike. The ids of runs name a lane: both tenants have theirs in one partition. */
 export const same = {
-  run: 'run_same',
-  revoked: 'run_revoked',
+  run: 'run_01980000-0000-7000-8000-0000000005a3-p07',
+  revoked: 'run_01980000-0000-7000-8000-0000000005a4-p07',
   queue: 'same',
   scope: 'same/scope',
   effect: 'same-effect',

@@ -80,7 +80,7 @@ test('both do the same under the same names, and each gets its own', async () =>
     await run.send('go', { mark }, { idempotencyKey: 'same' });
     const approval = await eventually(async () => {
       const { approvals = [] } = await person.get<{ approvals?: { id: string }[] }>(
-        '/v1/approvals?state=requested&run=run_same',
+        `/v1/approvals?state=requested&run=${same.run}`,
       );
       return approvals[0];
     });

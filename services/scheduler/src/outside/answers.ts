@@ -37,7 +37,7 @@ export class Answers {
 
   /** A partition has come here: what its runs wait for may have been decided meanwhile. */
   owned({ handle }: PartitionOwner): void {
-    for (const [approval, { tenant }] of (handle.model as RunModel).index.approvals)
+    for (const [tenant, approval] of (handle.model as RunModel).index.approvals.all())
       this.awaited(tenant, approval).catch((error: unknown) =>
         this.log.error({ err: error, approval }, 'an answer could not be brought to its run'),
       );
@@ -51,11 +51,11 @@ export class Answers {
 
   /** Brings the decision to the run that waits for it in a partition of this process, if there is one. */
   private async bring(event: LedgerEvent): Promise<void> {
+    const { tenant, subject: approval, actor, id: cause } = event;
     const command = answerOf(event);
     for (const { handle } of this.owners.local) {
-      const run = (handle.model as RunModel).index.approvals.get(event.subject);
-      if (!run || run.tenant !== event.tenant) continue;
-      const { tenant, actor, id: cause } = event;
+      const run = (handle.model as RunModel).index.approvals.get(tenant, approval);
+      if (!run) continue;
       // The wait is part of the id: a run may wait twice for one approval, and is to hear twice of it.
       const id = derivedId('cmd', cause, 'answer', run.id, String(lastCommitOf(run)));
       await this.runs.send({ tenant, actor, aggregate: 'run', subject: run.id, command, id, cause });

@@ -17,6 +17,21 @@ function report(commands: WorkerCommand[], end?: End) {
   return partition.send('r', { type: 'report', session: 'ses', items: [{ ...item, ...(end && { end }) }] });
 }
 
+test('two tenants may have a run and an approval of the same id, and each keeps its own', () => {
+  verifies('tenants.apart');
+  const tenants = [partition.tenant, 'tnt_other'];
+  const waiting = () => tenants.map((tenant) => partition.model.index.approvals.get(tenant, 'apr_1')?.tenant);
+  report([ask]);
+  partition.tenant = 'tnt_other';
+  partition.send('r', startOf('w'));
+  partition.assign('r');
+  report([ask]);
+  expect(waiting()).toEqual(tenants);
+  expect([...partition.model.index.approvals.all()]).toEqual(tenants.map((tenant) => [tenant, 'apr_1']));
+  partition.send('r', { type: 'answer', approval: 'apr_1', expired: false, approved: true, content: {} });
+  expect(waiting()).toEqual([tenants[0], undefined]);
+});
+
 describe('what nobody waits for any more', () => {
   test.each<[string, () => [string, unknown][]]>([
     ['a failure', () => report([], { type: 'failed', error: { code: 'no', message: 'no' } })],

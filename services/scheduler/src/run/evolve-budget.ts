@@ -36,7 +36,7 @@ export const budgetEvolvers: Evolvers = {
     if (!account) return;
     account.asks++;
     account.asked = { approval, lacking, need };
-    index.approvals.set(approval, run);
+    index.approvals.add(run, approval);
   },
   'run.budget_awaited.v1': (run, { by }) => {
     run.budget?.own?.waiting.push(by);
@@ -88,7 +88,7 @@ function limited(limits: Amount, more: Amount): Amount {
 function answered(run: RunRecord, index: RunIndex): void {
   const account = run.budget?.own;
   if (!account?.asked) return;
-  index.approvals.delete(account.asked.approval);
+  index.approvals.delete(run, account.asked.approval);
   account.asked = undefined;
 }
 

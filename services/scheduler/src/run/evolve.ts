@@ -105,7 +105,7 @@ function settle(run: RunRecord, at: At, key: Key, outcome: EntryOutcome): void {
   const position = openAt(run, key.name, key.occurrence);
   if (position >= 0) {
     const { kind, on } = run.opens[position] as Open;
-    if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
+    if (kind === 'approval' && on !== undefined) at.index.approvals.delete(run, on);
     run.opens = removed(run.opens, position);
   }
   recorded(run, key.kind, key.name, key.occurrence);
@@ -155,9 +155,14 @@ function tryAnew(open: Open, failures: number, { timeMs }: At): void {
   open.untilMs = timeMs;
 }
 
+/** Whatever it waits for of people, it waits no more. */
+function asksNobody(run: RunRecord, { index }: At): void {
+  for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) index.approvals.delete(run, on);
+}
+
 function end(run: RunRecord, at: At, state: 'succeeded' | 'failed' | 'cancelled', reason: EvictReason = 'ended'): void {
   evict(run, at, reason);
-  for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
+  asksNobody(run, at);
   run.state = state;
   run.endedMs = at.timeMs;
   run.commits = [at.commit];
@@ -229,7 +234,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
     } else if (data.kind === 'result') {
       const outcome = run.children.find(({ id }) => id === open.on)?.outcome;
       if (outcome) settle(run, at, data, resultOf(outcome));
-    } else if (data.kind === 'approval' && open.on !== undefined) at.index.approvals.set(open.on, run);
+    } else if (data.kind === 'approval' && open.on !== undefined) at.index.approvals.add(run, open.on);
   },
   'run.timer_fired.v1': (run, data, at) => {
     if (openAt(run, data.name, data.occurrence) < 0) return;
@@ -323,7 +328,7 @@ const evolvers: { [T in RunEventType]: Evolver<T> } = {
       run.cancel.outcomeUnknown.push(...data.outcomeUnknown);
       run.cancel.undone.push(...(data.undone ?? []));
     }
-    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) at.index.approvals.delete(on);
+    asksNobody(run, at);
     run.opens = noneOf();
     run.idle = true;
     givesSlot(run, at, 'parked');

@@ -1,3 +1,4 @@
+import { ApprovalWaits } from './approval-waits.js';
 import type { Entry, EvictReason } from './entry.js';
 import { madeAtMs } from './run-id.js';
 import type { Attempt, RunRecord, RunState } from './run-record.js';
@@ -27,8 +28,7 @@ export class RunIndex {
   readonly queues = new Queues();
   /** Which version new runs go to. */
   readonly ramps = new Ramps();
-  /** Which run waits for an approval. */
-  readonly approvals = new Map<string, RunRecord>();
+  readonly approvals = new ApprovalWaits();
   /** How many are in each state; of those that have ended, all that ever did. */
   readonly states: Record<RunState, number> = {
     queued: 0,

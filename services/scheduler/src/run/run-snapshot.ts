@@ -48,9 +48,9 @@ export function restoreRuns(index: RunIndex, snapshot: Json): void {
     index.add(run);
     if (run.ended) ended.push(run);
     else rearm(index, run, 0);
-    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) index.approvals.set(on, run);
+    for (const { kind, on } of run.opens) if (kind === 'approval' && on !== undefined) index.approvals.add(run, on);
     const asked = run.budget?.own?.asked;
-    if (asked) index.approvals.set(asked.approval, run);
+    if (asked) index.approvals.add(run, asked.approval);
   }
   ended.sort((a, b) => a.endedMs - b.endedMs);
   for (const run of ended) index.end(run);

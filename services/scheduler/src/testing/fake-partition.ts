@@ -13,6 +13,8 @@ const actor: Actor = { principal: 'agt_test', kind: 'agent' };
 export class FakePartition {
   model = emptyModel();
   readonly log: { commit: number; events: LedgerEvent[] }[] = [];
+  /** Whose runs are spoken of. */
+  tenant = testTenant;
   nowMs = Date.parse('2030-01-01T00:00:00.000Z');
   private tokens = 0;
 
@@ -28,7 +30,8 @@ export class FakePartition {
   ): [type: string, data: unknown][] {
     const time = new Date(this.nowMs).toISOString();
     const id = newId('cmd');
-    const command: Command = { id, tenant: testTenant, aggregate, subject, command: body, actor, time };
+    const { tenant } = this;
+    const command: Command = { id, tenant, aggregate, subject, command: body, actor, time };
     const drafts = this.model.decide(command);
     if (drafts.length === 0) return [];
     const commit = this.log.length + 1;
@@ -37,7 +40,7 @@ export class FakePartition {
       if (this.model.plain(draft.type) && !isDeepStrictEqual(data, draft.data))
         throw new Error(`${draft.type} is not JSON as it stands: ${inspect(draft.data)}`);
       const source = 'scheduler/00';
-      return { specversion: '1.0', id: newId('evt'), type: draft.type, source, subject: draft.subject ?? subject, time, tenant: testTenant, actor, cause: id, data }; // prettier-ignore
+      return { specversion: '1.0', id: newId('evt'), type: draft.type, source, subject: draft.subject ?? subject, time, tenant, actor, cause: id, data }; // prettier-ignore
     });
     for (const [index, event] of events.entries()) this.model.evolve(event, { commit, index });
     this.log.push({ commit, events });
@@ -62,7 +65,7 @@ export class FakePartition {
   }
 
   run(id: string) {
-    const run = this.model.index.get(testTenant, id);
+    const run = this.model.index.get(this.tenant, id);
     if (!run) throw new Error(`there is no run ${id}`);
     return run;
   }
