@@ -19,7 +19,6 @@ import {
   availableSubject,
   consultSubject,
   offeredIn,
-  offerTokens,
   dispatchSubject,
   goneSubject,
   replaySubject,
@@ -28,6 +27,14 @@ import {
 
 const replayMs = 60_000;
 const leaseMs = 1000;
+
+/** A stream of this process. */
+interface Opened {
+  session: Session;
+  /** Fixed by its hello; asked for whenever a slot is free again. */
+  offered: readonly Offered[];
+  subscriptions: Subscription[];
+}
 
 /** Streams of this process that offer the same, and the subscriptions by which other replicas find them. */
 class Offer {
@@ -64,7 +71,7 @@ interface Copied extends ReplayTask {
 
 /** Every worker stream of this process, and the way to those of other replicas. */
 export class SessionDirectory implements WorkerDirectory, Outlet {
-  private readonly sessions = new Map<string, { session: Session; subscriptions: Subscription[] }>();
+  private readonly sessions = new Map<string, Opened>();
   private readonly offers = new Map<string, Offer>();
   /** Which messages the code of the workers here takes. */
   readonly declared = new Declared();
@@ -103,9 +110,10 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
         void session.consult(attempt, question, timeoutMs).then((verdict) => message.respond(JSON.stringify(verdict)));
       },
     });
-    this.sessions.set(session.id, { session, subscriptions: [subscription, questions] });
+    const offered = [...offersOf(session)];
+    this.sessions.set(session.id, { session, offered, subscriptions: [subscription, questions] });
     this.declared.add(session);
-    for (const offered of offersOf(session)) this.offer(offered).sessions.push(session);
+    for (const each of offered) this.offer(each).sessions.push(session);
     this.roomy(session);
   }
 
@@ -127,21 +135,21 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
 
   /** There is room: here at once, elsewhere by a broadcast, one for all that is told in one turn. */
   roomy(session: Session): void {
-    for (const offered of offersOf(session)) {
+    for (const offered of this.sessions.get(session.id)?.offered ?? []) {
       this.dispatcher?.available(offered);
-      const subject = availableSubject(offered);
-      if (this.announced.has(subject)) continue;
-      this.announced.add(subject);
+      const key = offerKey(offered);
+      if (this.announced.has(key)) continue;
+      this.announced.add(key);
       setTimeout(() => {
-        this.announced.delete(subject);
-        if (session.free > 0 && !this.nc.isClosed()) this.nc.publish(subject);
+        this.announced.delete(key);
+        if (session.free > 0 && !this.nc.isClosed()) this.nc.publish(availableSubject(offered));
       }, 20).unref();
     }
   }
 
   pick(demand: Demand): string | undefined {
     for (const offered of acceptable(demand)) {
-      const session = this.offers.get(offerTokens(offered))?.pick();
+      const session = this.offers.get(offerKey(offered))?.pick();
       session?.reserve();
       if (session) return session.id;
     }
@@ -166,7 +174,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   /** Whether any stream, here or elsewhere, serves such runs, with room or without. */
   async isOffered(demand: Demand): Promise<boolean> {
     for (const offered of acceptable(demand)) {
-      if (this.offers.has(offerTokens(offered))) return true;
+      if (this.offers.has(offerKey(offered))) return true;
       const answer = this.nc.request(dispatchSubject(offered), '0', { timeout: leaseMs });
       if (await answer.catch(() => undefined)) return true;
     }
@@ -183,7 +191,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   async replay(demand: Demand, task: ReplayTask): Promise<ReplayReport | undefined> {
     const { tenant } = demand;
     for (const offered of acceptable(demand)) {
-      const [session] = this.offers.get(offerTokens(offered))?.sessions ?? [];
+      const [session] = this.offers.get(offerKey(offered))?.sessions ?? [];
       if (session) return session.replay(task, replayMs);
       const report = await this.remote.replay(replaySubject(offered), { tenant, run: task.run }, replayMs + 1000);
       if (report) return report;
@@ -212,7 +220,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   ): Promise<Consulted | undefined> {
     const { tenant } = demand;
     for (const offered of acceptable(demand)) {
-      const [session] = this.offers.get(offerTokens(offered))?.sessions ?? [];
+      const [session] = this.offers.get(offerKey(offered))?.sessions ?? [];
       if (session)
         return { verdict: await session.consultCopy({ run, journal }, question, timeoutMs), commit: journal.commit };
       const asked = await this.remote.consultCopy(replaySubject(offered), { tenant, run, question, timeoutMs });
@@ -222,7 +230,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   }
 
   private offer(offered: Offered): Offer {
-    const key = offerTokens(offered);
+    const key = offerKey(offered);
     const known = this.offers.get(key);
     if (known) return known;
     const offer = new Offer();
@@ -240,7 +248,7 @@ export class SessionDirectory implements WorkerDirectory, Outlet {
   }
 
   private withdraw(offered: Offered, session: Session): void {
-    const key = offerTokens(offered);
+    const key = offerKey(offered);
     const offer = this.offers.get(key);
     if (!offer) return;
     offer.sessions.splice(offer.sessions.indexOf(session), 1);
@@ -279,6 +287,11 @@ function* offersOf({ tenant, queue, workflows, actor }: Session): Iterable<Offer
     yield { tenant, queue, workflow, principal };
     if (version !== '') yield { tenant, queue, workflow: codeOf(workflow, version), principal };
   }
+}
+
+/** Cheaper than the subject of an offer: it is made for every run that is handed over. */
+function offerKey({ tenant, queue, workflow, principal }: Offered): string {
+  return `${tenant}\n${queue}\n${workflow}\n${principal}`;
 }
 
 /** The offers to any of which a run may be given, its own agent's first. */
