@@ -199,6 +199,14 @@ describe('a client is who it proves to be', () => {
     });
   });
 
+  test('an assertion of one client is none of another whose id begins alike', async () => {
+    verifies('tenants.apart');
+    const longer = await register('agt_a1', ['run.read']);
+    const sent = [await agent.assertion({ jti: '1-2' }), await longer.assertion({ jti: '-2' })];
+    const answers = await Promise.all(sent.map((client_assertion) => agent.request({ ...own, client_assertion })));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  });
+
   test.each([
     ['for another audience', { aud: 'https://other.example' }, 'assertion_audience'],
     ['for two audiences', (): object => ({ aud: [issuer, 'https://other.example'] }), 'assertion_audience'],

@@ -1,4 +1,5 @@
 import { errors, type Adapter, type AdapterFactory, type AdapterPayload } from 'oidc-provider';
+import { isSeenOnce, onceKey } from './storage.js';
 
 /** oidc-provider's storage in memory, for tests; `nowMs` moves its clock. */
 export function memoryStorage(nowMs: () => number = Date.now): AdapterFactory {
@@ -12,9 +13,11 @@ export function memoryStorage(nowMs: () => number = Date.now): AdapterFactory {
     };
     return {
       upsert(id, payload, expiresIn) {
-        if (model === 'ReplayDetection' && rows.has(key(id)))
+        const once = isSeenOnce(model);
+        const at = key(once ? onceKey(id, payload) : id);
+        if (once && rows.has(at))
           return Promise.reject(new errors.InvalidClientAuth('client assertion tokens must only be used once'));
-        rows.set(key(id), {
+        rows.set(at, {
           payload,
           expiresMs: expiresIn === undefined ? Number.POSITIVE_INFINITY : nowMs() + expiresIn * 1000,
         });

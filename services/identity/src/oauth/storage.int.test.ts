@@ -49,11 +49,13 @@ describe.each(['memory', 'postgres'])('storage in %s', (name) => {
     expect(await session.find('a')).toBeUndefined();
   });
 
-  test('stores the id of an assertion once', async () => {
+  test('stores the id of an assertion once for each client, and does not say before that it has', async () => {
     const replay = storage('ReplayDetection');
     const stored = await Promise.allSettled(['a', 'a', 'a'].map((id) => replay.upsert(id, { iss: 'agt_1' }, 60)));
     expect(stored.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     await expect(replay.upsert('a', { iss: 'agt_1' }, 60)).rejects.toMatchObject({ error: 'invalid_client' });
+    await replay.upsert('a', { iss: 'agt_2' }, 60);
+    expect(await replay.find('a')).toBeUndefined();
   });
 
   test('marks what was consumed, and revokes by grant', async () => {

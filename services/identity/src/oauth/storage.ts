@@ -15,6 +15,19 @@ export async function sweepStorage(dataSource: DataSource): Promise<number> {
   return count;
 }
 
+/**
+ * Whether a model is of what may be seen once. To store it is to see it: the provider's look before that proves nothing of two requests at the
+ * same time, and it looks for a hash of client and assertion id run together, where `agt_a` with `12` is `agt_a1` with `2`.
+ */
+export function isSeenOnce(model: string): boolean {
+  return model === 'ReplayDetection';
+}
+
+/** Under which what may be seen once is stored: two clients, perhaps of two tenants, never have the same. */
+export function onceKey(id: string, { iss }: AdapterPayload): string {
+  return `${String(iss)} ${id}`;
+}
+
 class PostgresAdapter implements Adapter {
   constructor(
     private readonly model: string,
@@ -22,8 +35,7 @@ class PostgresAdapter implements Adapter {
   ) {}
 
   async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
-    // The provider looks before it stores; of two requests with the same assertion at the same time only one may store.
-    const once = this.model === 'ReplayDetection';
+    const once = isSeenOnce(this.model);
     const rows: unknown[] = await this.dataSource.query(
       `insert into oauth_models (model, id, payload, grant_id, user_code, uid, expires_at)
        values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
@@ -31,7 +43,7 @@ class PostgresAdapter implements Adapter {
        returning id`,
       [
         this.model,
-        id,
+        once ? onceKey(id, payload) : id,
         payload,
         payload.grantId ?? null,
         payload.userCode ?? null,
@@ -42,8 +54,8 @@ class PostgresAdapter implements Adapter {
     if (once && rows.length === 0) throw new errors.InvalidClientAuth('client assertion tokens must only be used once');
   }
 
-  find(id: string): Promise<AdapterPayload | undefined> {
-    return this.findBy('id', id);
+  async find(id: string): Promise<AdapterPayload | undefined> {
+    return isSeenOnce(this.model) ? undefined : this.findBy('id', id);
   }
 
   findByUserCode(userCode: string): Promise<AdapterPayload | undefined> {
