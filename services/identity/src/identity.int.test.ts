@@ -137,6 +137,23 @@ describe('the registry', () => {
     expect(key).toMatchObject({ status: 403, body: { code: 'identity.exceeds_parent' } });
   });
 
+  test.each(['agents', 'people'] as const)(
+    'tells one of two tenants that give %s one id at once that it is taken',
+    async (kind) => {
+      verifies('tenants.apart');
+      const id = newId(kind === 'agents' ? 'agt' : 'psn');
+      const body = { id, name: 'twin', jwk: JSON.stringify(helper.key.jwk), capabilities: [] };
+      const [token, both] = [await all.operator.token(), [await all.tenant(), await all.tenant()]];
+      const answers = await Promise.all(
+        both.map((each) => all.call(token, 'POST', `/v1/${kind}`, body, { 'writ-tenant': each })),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+      expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({
+        code: kind === 'agents' ? 'identity.agent_exists' : 'identity.person_exists',
+      });
+    },
+  );
+
   test('rotates an agent’s key: the new one works at once, the old one not any more', async () => {
     const before = await all.principal(tenant, 'agents', ['run.read']);
     const after = (await all.principal(tenant, 'agents', ['run.read'])).as(before.id);

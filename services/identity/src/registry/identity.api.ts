@@ -77,6 +77,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
       holds: caller.grant,
       ...described,
     });
+    await this.queries.available(caller.tenant, 'person', id); // two tenants asked at once: the view has the first
     return { id, position };
   }
 
@@ -109,6 +110,7 @@ export class IdentityApi implements ServiceImplementation<typeof IdentityService
     };
     const command = { type: 'create', holds: caller.grant, ...described, ...(owner !== undefined && { owner }) };
     const { position } = await this.commands.sendAndSee(caller, 'agent', id, command);
+    await this.queries.available(caller.tenant, 'agent', id); // likewise
     return { agent: agentMessage(await this.queries.principal(caller.tenant, 'agent', id)), position };
   }
 
