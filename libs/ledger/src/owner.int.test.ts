@@ -180,7 +180,7 @@ describe.each(await testedServers())('an owner on nats-server %s', (_, binary) =
       await jsm.streams.update(stream, { ...config, max_msgs });
     };
     await limit(await ledger.last(host.service, 0));
-    await expect(client.send(add(4), { timeoutMs: 500 })).rejects.toMatchObject({ code: 'ledger.disk_full' });
+    await expect(client.send(add(4))).rejects.toMatchObject({ code: 'ledger.disk_full' });
     await eventually(() => log.has('a partition could not be served; it is tried again'));
     expect(host.owned()).toEqual([]);
     await limit(-1);

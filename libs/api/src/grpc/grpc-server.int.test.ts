@@ -173,14 +173,13 @@ describe('unary calls', () => {
 });
 
 test('the signal of a call that went well is never aborted', async () => {
-  service.signals.length = 0;
   await client.stopItem({ id: 'a' });
   await collect(client.echo(frames({ text: 'a' })));
   await collect(client.count({ to: 1n }));
   await client.sum(frames({ number: 1n }));
   // A later call on the same connection: by now the ends of the earlier ones were told.
   await client.ping({});
-  expect(service.signals.map((each) => each.aborted)).toEqual([false, false, false, false, false]);
+  expect(service.signals.slice(-5).map((each) => each.aborted)).toEqual([false, false, false, false, false]);
 });
 
 describe('streams', () => {

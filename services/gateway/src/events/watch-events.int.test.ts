@@ -196,12 +196,12 @@ describe.each([
     verifies('events.revoked');
     const sub = `agt_${name}`;
     await installation.note(subject('cut'));
-    const exp = Math.floor(Date.now() / 1000) + 2;
+    // Its two seconds begin when its stream does, not when that of the revoked one did.
     for (const [claims, code] of [
-      [{ sub }, 'auth.revoked'],
-      [{ exp }, 'auth.token_expired'],
+      [() => ({ sub }), 'auth.revoked'],
+      [() => ({ exp: Math.floor(Date.now() / 1000) + 2 }), 'auth.token_expired'],
     ] as const) {
-      const stream = watch({ after: 'start', subject: subject('cut') }, new AbortController().signal, claims);
+      const stream = watch({ after: 'start', subject: subject('cut') }, new AbortController().signal, claims());
       expect((await stream.next()).value?.subject).toBe(subject('cut'));
       const rest = ended(stream);
       if (code === 'auth.revoked') await installation.identity.revoke(sub, 'agent');
