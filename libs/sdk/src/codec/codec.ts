@@ -12,13 +12,15 @@ import { StoredBytes, type ReadStored, type StoredAt } from './stored.js';
 export type Encoded = null | boolean | number | string | Encoded[] | { [key: string]: Encoded };
 
 const maxDepth = 500;
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder();
 
 /**
  * The JSON of a value.
  * @throws WritError `codec.unsupported` with `details.path`, the place of what cannot be kept: `.items[3].onClick`
  */
 export function encode(value: unknown): Encoded {
-  return write(value, '', new Set());
+  return write(value, '', undefined);
 }
 
 /**
@@ -31,7 +33,7 @@ export function decode(encoded: Encoded): unknown {
 
 /** UTF-8 bytes of the JSON of a value: what a frame carries. */
 export function encodeBytes(value: unknown): Uint8Array {
-  return new TextEncoder().encode(textOf(encode(value)));
+  return utf8.encode(textOf(encode(value)));
 }
 
 /** @throws WritError `run.value_too_large` beyond what a string of this engine holds, half a GiB */
@@ -56,7 +58,7 @@ export function decodeBytes(bytes: Uint8Array, read?: ReadStored): unknown {
   if (bytes.byteLength === 0) return undefined;
   reading = read;
   try {
-    return decode(JSON.parse(new TextDecoder().decode(bytes)) as Encoded);
+    return decode(JSON.parse(fromUtf8.decode(bytes)) as Encoded);
   } finally {
     reading = undefined;
   }
@@ -73,7 +75,8 @@ function unsupported(path: string, what: string, hint?: string): WritError {
   });
 }
 
-function write(value: unknown, path: string, above: Set<object>): Encoded {
+/** @param above the objects that it is in */
+function write(value: unknown, path: string, above: Set<object> | undefined): Encoded {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -88,7 +91,7 @@ function write(value: unknown, path: string, above: Set<object>): Encoded {
       return { $bigint: value.toString() };
     case 'object':
       if (value === null) return null;
-      return writeInside(value, path, above);
+      return writeInside(value, path, above ?? new Set());
     default:
       throw unsupported(path, `it is a ${typeof value}`);
   }

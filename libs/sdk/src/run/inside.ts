@@ -5,24 +5,25 @@ import { WritError } from '../errors/errors.js';
 /** Which step this code is part of. A step may do anything; what it does is its own affair, only its result is recorded. */
 const steps = new AsyncLocalStorage<Inside | undefined>();
 
-const nothingToStop = new AbortController().signal;
+const nothingToStop = new AbortController();
 
-interface Inside {
+export interface Inside {
   readonly runId: string;
   readonly step: string;
-  readonly signal: AbortSignal;
+  /** Whose signal is made when it is looked at. */
+  readonly stopping: { readonly signal: AbortSignal };
   /** No step, but what only looks: `query 'balance'`. */
   readonly looks?: string;
 }
 
 /** Runs the code of a step as such. */
-export function insideStep<T>(about: { runId: string; step: string; signal: AbortSignal }, code: () => T): T {
+export function insideStep<T>(about: Inside, code: () => T): T {
   return steps.run(about, code);
 }
 
 /** Runs what answers a question: it may look at the run, and use nothing of its context that is recorded. */
 export function insideQuery<T>(runId: string, looks: string, code: () => T): T {
-  return steps.run({ runId, step: looks, signal: nothingToStop, looks }, code);
+  return steps.run({ runId, step: looks, stopping: nothingToStop, looks }, code);
 }
 
 /** Calls the function of a workflow: it is part of no step and of no loop's turn, wherever it was started from. */
@@ -63,7 +64,7 @@ export function nameInTurn(name: string): string {
 }
 
 /** The step that this code is part of, or undefined in the workflow's own function. */
-export function currentStep(): { runId: string; step: string; signal: AbortSignal } | undefined {
+export function currentStep(): Inside | undefined {
   return steps.getStore();
 }
 

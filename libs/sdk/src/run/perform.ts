@@ -1,5 +1,5 @@
 import { decodeBytes, encodeBytes } from '../codec/codec.js';
-import type { Logger } from '../define/context.js';
+import type { Logger, StepContext } from '../define/context.js';
 import type { Amount, Spending } from '../define/limits.js';
 import { TimeoutError, WritError } from '../errors/errors.js';
 import type { AskFirst, LiveAttempt } from './attempts.js';
@@ -77,28 +77,44 @@ function runCode(
   slot: Slot,
   perform: Performance,
   attempt: number,
-  { abort, pulse, writing }: Live,
+  live: Live,
 ): Promise<{ value: unknown } | AskFirst> {
-  const ctx = {
-    get signal() {
-      return abort.signal;
-    },
-    attempt,
-    idempotencyKey: idempotencyKey(by.life, slot),
-    log: by.log(slot, attempt),
-    heartbeat: (progress?: unknown) => pulse.beat(progress),
-    progress: slot.progress && decodeBytes(slot.progress),
-    write: (chunk: unknown) => writing.write(chunk),
-    spend: (amount: Amount) => by.spend(amount),
-  };
-  const about = {
-    runId: by.runId,
-    step: slot.name,
-    get signal() {
-      return abort.signal;
-    },
-  };
-  return insideStep(about, () => perform.attempt(ctx, slot));
+  const about = { runId: by.runId, step: slot.name, stopping: live.abort };
+  return insideStep(about, () => perform.attempt(new AttemptContext(by, slot, attempt, live), slot));
+}
+
+/** What the code of a step gets. What few of them look at is made when they do; methods may be taken out of it. */
+class AttemptContext implements StepContext {
+  readonly idempotencyKey: string;
+  readonly progress: unknown;
+  readonly #by: Performer;
+  readonly #slot: Slot;
+  readonly #live: Live;
+
+  constructor(
+    by: Performer,
+    slot: Slot,
+    readonly attempt: number,
+    live: Live,
+  ) {
+    this.#by = by;
+    this.#slot = slot;
+    this.#live = live;
+    this.idempotencyKey = idempotencyKey(by.life, slot);
+    this.progress = slot.progress && decodeBytes(slot.progress);
+  }
+
+  get signal(): AbortSignal {
+    return this.#live.abort.signal;
+  }
+
+  get log(): Logger {
+    return this.#by.log(this.#slot, this.attempt);
+  }
+
+  readonly heartbeat = (progress?: unknown): void => this.#live.pulse.beat(progress);
+  readonly write = (chunk: unknown): Promise<void> => this.#live.writing.write(chunk);
+  readonly spend = (amount: Amount): Promise<Spending> => this.#by.spend(amount);
 }
 
 const streamed = ({ count }: Writing) => (count > 0 ? { streamed: count } : {});

@@ -39,7 +39,9 @@ async function* execFrames(
 ): AsyncGenerator<ExecFrame> {
   const inside = currentStep();
   const signal =
-    inside && opts.signal ? AbortSignal.any([inside.signal, opts.signal]) : (inside?.signal ?? opts.signal);
+    inside && opts.signal
+      ? AbortSignal.any([inside.stopping.signal, opts.signal])
+      : (inside?.stopping.signal ?? opts.signal);
   const request = requestOf(argv, opts);
   if (inside) {
     yield* port.exec(id, request, `${inside.runId}/${inside.step}/exec/${crypto.randomUUID()}`, signal);
@@ -67,7 +69,7 @@ function recordedFiles(
     perform: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> => {
     const inside = currentStep();
-    if (inside) return perform(signal ? AbortSignal.any([inside.signal, signal]) : inside.signal);
+    if (inside) return perform(signal ? AbortSignal.any([inside.stopping.signal, signal]) : inside.stopping.signal);
     return effect(scope, `${name}: ${what}`, (about) => perform(about.signal), signal ? { signal } : {});
   };
   return {
