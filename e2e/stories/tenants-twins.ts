@@ -33,10 +33,12 @@ export const twin = workflow({
   },
 });
 
-/** What both tenants call alike. The ids of runs name a lane: both tenants have theirs in one partition. */
+/** What both tenants call alike. Ids that end in a lane: both tenants have theirs in one partition. */
 export const same = {
   run: 'run_01980000-0000-7000-8000-0000000005a3-p07',
   revoked: 'run_01980000-0000-7000-8000-0000000005a4-p07',
+  schedule: `same-schedule-${'0'.repeat(26)}-p07`,
+  batch: `same-batch-${'0'.repeat(29)}-p07`,
   queue: 'same',
   scope: 'same/scope',
   effect: 'same-effect',

@@ -97,6 +97,28 @@ test('both do the same under the same names, and each gets its own', async () =>
   });
 }, 60_000);
 
+test('a schedule, its trigger, its run and a batch of the same ids are done for each', async () => {
+  verifies('tenants.apart');
+  await both(async ({ agentId: agent, mark, person }, other) => {
+    const definition = { cron: '@yearly', workflow: 'scheduled', queue: same.queue, agent, jsonInput: { mark } };
+    await person.post('/v1/schedules', { id: same.schedule, definition });
+    const trigger = () =>
+      person.post<{ run: string }>(`/v1/schedules/${same.schedule}:trigger`, { idempotencyKey: 'same' });
+    const { run } = await trigger();
+    expect(await trigger()).toMatchObject({ run });
+    const schedule = await eventually(async () => {
+      const found = await person.get<{ schedule: { started?: string } }>(`/v1/schedules/${same.schedule}`);
+      return found.schedule.started !== undefined && found.schedule.started !== '0' && found.schedule;
+    });
+    expect(schedule).toMatchObject({ definition: { agent, jsonInput: { mark } }, started: '1', recent: [{ run }] });
+    const filter = 'workflow = "scheduled"';
+    await person.post('/v1/batches', { id: same.batch, action: 'cancel', force: true, filter, reason: `for ${mark}` });
+    const { batch } = await person.get<{ batch: object }>(`/v1/batches/${same.batch}?wait=20s`);
+    expect(batch).toMatchObject({ reason: `for ${mark}`, state: 'BATCH_STATE_DONE', expected: '1', done: '1' });
+    expectNothingOf(other, [batch, schedule], 'schedule and batch');
+  });
+}, 30_000);
+
 describe('what one lists, searches, counts and follows', () => {
   const lists = [
     '/v1/runs',
@@ -116,6 +138,9 @@ describe('what one lists, searches, counts and follows', () => {
     `/v1/audit/events?run=${same.run}`,
     `/v1/audit/bundle?run=${same.run}`,
     '/v1/whoami',
+    '/v1/runs:count?groupBy=workflow',
+    '/v1/schedules',
+    '/v1/batches',
   ];
 
   test('is its own', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { verifies } from '@writ/testkit';
 import fc from 'fast-check';
 import type { LedgerEvent } from '../domain/events.js';
 import { entryBytes, rememberMost, rememberMs, SeenCommands, type Seen } from './dedup.js';
@@ -34,6 +35,17 @@ describe('the memory of commands', () => {
     expect(seen.find('tnt_1', 'cmd_b')).toMatchObject({ commit: 7, index: 1, count: 3 });
     expect(seen.find('tnt_2', 'cmd_b')).toBeUndefined();
     expect(seen.find('tnt_1', 'cmd_d')).toBeUndefined();
+  });
+
+  test('keeps the commands of two tenants apart that have one id', () => {
+    verifies('tenants.apart');
+    const seen = new SeenCommands();
+    for (const [index, tenant] of ['tnt_1', 'tnt_2', 'tnt_2'].entries())
+      seen.evolve(event('cmd_a', 0, { tenant }), 7, index);
+    for (const each of [seen, copyOf(seen)]) {
+      expect(each.find('tnt_1', 'cmd_a')).toMatchObject({ index: 0, count: 1 });
+      expect(each.find('tnt_2', 'cmd_a')).toMatchObject({ index: 1, count: 2 });
+    }
   });
 
   test('goes by the command, not by the event that it reacts to', () => {
