@@ -28,6 +28,7 @@ export function insideQuery<T>(runId: string, looks: string, code: () => T): T {
 
 /** Calls the function of a workflow: it is part of no step and of no loop's turn, wherever it was started from. */
 export function outsideSteps<T>(code: () => T): T {
+  if (steps.getStore() === undefined && turns.getStore() === undefined) return code();
   return steps.run(undefined, () => turns.run(undefined, code));
 }
 

@@ -8,7 +8,7 @@ import type { Question } from '../run/handlers.js';
 import type { Key, RunReport } from '../run/record.js';
 import type { Chunks } from '../run/writing.js';
 import type { Outgoing } from './outgoing.js';
-import { activationIn, entryIn, type Fetch } from './wire-in.js';
+import { activationIn, entriesIn, type Fetch } from './wire-in.js';
 import { reportsOut, type Place } from './wire-out.js';
 
 const gone: Verdict = { type: 'gone' };
@@ -79,7 +79,7 @@ export class ServedRun {
   resume(entries: readonly WireEntry[]): void {
     this.idle = false;
     this.#queue(async () => {
-      const known = await Promise.all(entries.map((entry) => entryIn(entry, this.stream.fetch)));
+      const known = await entriesIn(entries, this.stream.fetch);
       if (!this.#dropped) this.#executor?.deliver(known);
     });
   }

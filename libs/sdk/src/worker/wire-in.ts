@@ -53,30 +53,53 @@ function keyIn({ kind, name, occurrence }: { kind: Kind; name: string; occurrenc
   return { kind: known, name, occurrence };
 }
 
-/** The bytes of a value; from the store where it is a reference. */
-export async function valueIn(value: Value | undefined, fetch: Fetch): Promise<Bytes> {
-  if (value?.value.case === 'json') return value.value.value;
-  return value?.value.case === 'blob' ? fetch(value.value.value) : undefined;
+/** The bytes of a value. */
+type Read = (value: Value | undefined) => Bytes;
+
+/** Makes something of what is in a frame. Few values are in the store: only where one is, it is fetched, and the thing made again with it. */
+async function fetching<T>(fetch: Fetch, make: (read: Read) => T): Promise<T> {
+  let stored: Map<Reference, Bytes> | undefined;
+  const read: Read = (value) => {
+    if (value?.value.case !== 'blob') return value?.value.value;
+    stored ??= new Map();
+    if (!stored.has(value.value.value)) stored.set(value.value.value, undefined);
+    return stored.get(value.value.value);
+  };
+  const made = make(read);
+  if (!stored) return made;
+  const known = stored;
+  await Promise.all([...known.keys()].map(async (blob) => known.set(blob, await fetch(blob))));
+  return make(read);
 }
 
-async function failureIn({ code, message, details, stack }: WireFailure, fetch: Fetch): Promise<Failure> {
-  const bytes = await valueIn(details, fetch);
+/** The bytes of a value; from the store where it is a reference. */
+export function valueIn(value: Value | undefined, fetch: Fetch): Promise<Bytes> {
+  return fetching(fetch, (read) => read(value));
+}
+
+function failureIn({ code, message, details, stack }: WireFailure, read: Read): Failure {
+  const bytes = read(details);
   return { code, message, ...(bytes ? { details: bytes } : {}), ...(stack ? { stack } : {}) };
 }
 
-/** An entry of the journal, or a live one. */
-export async function entryIn(entry: WireEntry, fetch: Fetch): Promise<Entry> {
-  return { ...keyIn(entry), timeMs: Number(entry.timeMs), outcome: await outcomeIn(entry.outcome, fetch) };
+/** Entries that came true together. */
+export function entriesIn(entries: readonly WireEntry[], fetch: Fetch): Promise<Entry[]> {
+  return fetching(fetch, (read) => entries.map((entry) => entryIn(entry, read)));
 }
 
-async function outcomeIn(outcome: WireEntry['outcome'], fetch: Fetch): Promise<Outcome> {
+function entryIn(entry: WireEntry, read: Read): Entry {
+  const { kind, name, occurrence } = keyIn(entry);
+  return { kind, name, occurrence, timeMs: Number(entry.timeMs), outcome: outcomeIn(entry.outcome, read) };
+}
+
+function outcomeIn(outcome: WireEntry['outcome'], read: Read): Outcome {
   switch (outcome.case) {
     case 'recorded':
       return { type: 'recorded' };
     case 'completed':
-      return { type: 'completed', value: await valueIn(outcome.value, fetch) };
+      return { type: 'completed', value: read(outcome.value) };
     case 'failed':
-      return { type: 'failed', error: await failureIn(outcome.value, fetch) };
+      return { type: 'failed', error: failureIn(outcome.value, read) };
     case 'fired':
       return { type: 'fired' };
     case 'timedOut':
@@ -89,34 +112,34 @@ async function outcomeIn(outcome: WireEntry['outcome'], fetch: Fetch): Promise<O
       const { approved, value, by, atMs, approvalId, reason } = outcome.value;
       return {
         type: 'answered',
-        answer: { approved, value: await valueIn(value, fetch), by, atMs: Number(atMs), approvalId, reason },
+        answer: { approved, value: read(value), by, atMs: Number(atMs), approvalId, reason },
       };
     }
     case 'loop':
-      return { type: 'loop', turn: outcome.value.turn, value: await valueIn(outcome.value.state, fetch) };
+      return { type: 'loop', turn: outcome.value.turn, value: read(outcome.value.state) };
     case 'cancel':
       return { type: 'cancel', reason: outcome.value };
     case 'joined':
       return {
         type: 'joined',
-        ends: await Promise.all(outcome.value.children.map(({ end }) => childEndIn(end, fetch))),
+        ends: outcome.value.children.map(({ end }) => childEndIn(end, read)),
       };
     case 'accepted':
-      return { type: 'accepted', update: outcome.value.update, value: await valueIn(outcome.value.data, fetch) };
+      return { type: 'accepted', update: outcome.value.update, value: read(outcome.value.data) };
     case undefined:
       throw unknown('an entry');
   }
 }
 
-async function childEndIn(end: WireChildEnd['end'], fetch: Fetch): Promise<ChildEnd | undefined> {
-  if (end.case === 'failed') return { type: 'failed', error: await failureIn(end.value, fetch) };
-  return end.case && { type: 'completed', value: await valueIn(end.value, fetch) };
+function childEndIn(end: WireChildEnd['end'], read: Read): ChildEnd | undefined {
+  if (end.case === 'failed') return { type: 'failed', error: failureIn(end.value, read) };
+  return end.case && { type: 'completed', value: read(end.value) };
 }
 
 /** A run with its whole journal. */
 export async function activationIn(run: Activate, rest: readonly WireEntry[], fetch: Fetch): Promise<Activation> {
   const journal: Entry[] = [];
-  for (const entry of [...run.journal, ...rest]) journal.push(await entryIn(entry, fetch));
+  for (const entry of [...run.journal, ...rest]) journal.push(...(await entriesIn([entry], fetch)));
   return {
     attempt: run.attempt,
     runId: run.runId,
@@ -150,7 +173,7 @@ export async function replayEndIn(end: Replay['end'], fetch: Fetch): Promise<Rec
     case 'completed':
       return { type: 'completed', value: await valueIn(end.value, fetch) };
     case 'failed':
-      return { type: 'failed', error: await failureIn(end.value, fetch) };
+      return { type: 'failed', error: await fetching(fetch, (read) => failureIn(end.value, read)) };
     case 'cancelled':
       if (!end.value) return { type: 'terminated' };
       return { type: 'cancelled', receipt: { stopped: [], undone: [], outcomeUnknown: [] } };
