@@ -2,7 +2,7 @@ import type { RunIndex } from '../run/run-index.js';
 import type { RunRecord } from '../run/run-record.js';
 import { rearm } from '../run/rearm.js';
 
-/** Runs whose timers go into one command. The next ones follow when it is committed, so that other commands come between. */
+/** Runs whose timers go into one command. */
 const atOnce = 500;
 /** Node's timers take 31 bits of milliseconds. */
 const longestMs = 24 * 3_600_000;
@@ -20,8 +20,6 @@ export class PartitionTimers {
   private timer: NodeJS.Timeout | undefined;
   private armedMs = Infinity;
   private stopped = false;
-  /** Commands that are under way. */
-  private firing = 0;
 
   constructor(
     private readonly index: RunIndex,
@@ -31,7 +29,7 @@ export class PartitionTimers {
   /** Called after anything that may have changed the earliest wake-up; cheap when it did not. */
   arm(): void {
     const next = this.index.timers.next();
-    if (this.stopped || this.firing > 0 || next >= this.armedMs) return;
+    if (this.stopped || next >= this.armedMs) return;
     clearTimeout(this.timer);
     this.armedMs = next;
     this.timer = setTimeout(() => this.tick(), Math.min(Math.max(next - this.actions.now(), 0), longestMs));
@@ -46,40 +44,34 @@ export class PartitionTimers {
     this.armedMs = Infinity;
     const nowMs = this.actions.now();
     const firing = new Map<string, RunRecord[]>();
-    for (let room = atOnce; room > 0;) {
-      const run = this.index.timers.take(nowMs);
-      if (!run) break;
+    for (let run = this.index.timers.take(nowMs); run; run = this.index.timers.take(nowMs)) {
       if (run.ended) continue;
       this.actions.due(run, nowMs);
       if (!firesAt(run, nowMs)) {
         rearm(this.index, run, nowMs);
         continue;
       }
-      room--;
       const runs = firing.get(run.tenant);
       if (runs) runs.push(run);
       else firing.set(run.tenant, [run]);
     }
-    for (const [tenant, runs] of firing) this.fire(tenant, runs);
+    for (const [tenant, runs] of firing)
+      for (let from = 0; from < runs.length; from += atOnce) this.fire(tenant, runs.slice(from, from + atOnce));
     this.arm();
   }
 
   private fire(tenant: string, runs: RunRecord[]): void {
     const ids = runs.map(({ id }) => id);
-    this.firing++;
-    this.actions
-      .fire(tenant, ids)
+    this.actions.fire(tenant, ids).then(
       // What was fired set its next wake-up when it was applied; a run of which nothing was due any more did not.
-      .then(() => this.again(runs))
-      .catch(() => undefined) // the partition is lost, and its timers with it
-      .finally(() => {
-        this.firing--;
-        this.arm();
-      });
+      () => this.again(runs),
+      () => undefined, // the partition is lost, and its timers with it
+    );
   }
 
   private again(runs: RunRecord[]): void {
     for (const run of runs) if (!run.ended && run.wakeMs === Infinity) rearm(this.index, run, this.actions.now());
+    this.arm();
   }
 }
 
