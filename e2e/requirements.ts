@@ -152,6 +152,10 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'run.reaped', promise: 'what a run owned ends with it, also where its worker is dead and nobody cleans up' },
   {
+    id: 'scheduler.timer_alone',
+    promise: 'a timer that cannot be recorded keeps no other from firing, and is tried again',
+  },
+  {
     id: 'scheduler.step_lost',
     promise:
       'a step whose worker is silent for longer than its lease is freed, and what that worker brings late is refused',

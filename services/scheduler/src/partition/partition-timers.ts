@@ -4,6 +4,8 @@ import { rearm } from '../run/rearm.js';
 
 /** Runs whose timers go into one command. */
 const atOnce = 500;
+/** Until a timer is tried again that could not be recorded. */
+const refusedMs = 60_000;
 /** Node's timers take 31 bits of milliseconds. */
 const longestMs = 24 * 3_600_000;
 
@@ -65,8 +67,20 @@ export class PartitionTimers {
     this.actions.fire(tenant, ids).then(
       // What was fired set its next wake-up when it was applied; a run of which nothing was due any more did not.
       () => this.again(runs),
-      () => undefined, // the partition is lost, and its timers with it
+      () => this.refused(tenant, runs),
     );
+  }
+
+  /** Together they may be too large for a commit, or one cannot be decided: the others must not wait for it, and it is tried again. */
+  private refused(tenant: string, runs: RunRecord[]): void {
+    if (this.stopped) return; // the partition is lost, and its timers with it
+    if (runs.length > 1) {
+      const half = Math.ceil(runs.length / 2);
+      for (const part of [runs.slice(0, half), runs.slice(half)]) this.fire(tenant, part);
+      return;
+    }
+    for (const run of runs) if (!run.ended) this.index.timers.set(run, this.actions.now() + refusedMs);
+    this.arm();
   }
 
   private again(runs: RunRecord[]): void {
