@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, jest, test } from '@jest/globals';
 import type { Commit, Follower, Ledger } from '@writ/ledger';
 import { eventually, verifies } from '@writ/testkit';
-import { everyPartition } from './cursor.js';
+import { everyPartition, formatCursor, parseCursor } from './cursor.js';
 import { EventHub } from './event-hub.js';
 
 setFlagsFromString('--expose-gc');
@@ -152,4 +152,34 @@ test('no partition is followed before somebody listens, and none when the last o
   } finally {
     jest.useRealTimers();
   }
+});
+
+test('a commit that was cut is read to its end before an older one of another partition that has come meanwhile', async () => {
+  verifies('events.resume');
+  const written: Record<string, Commit> = {
+    identity: { ...commitOf(1, 10), time: new Date(2), events: [1, 2, 3].map((number) => commitOf(number, 10).events[0]!) }, // prettier-ignore
+    policy: { ...commitOf(1, 10), service: 'policy', time: new Date(1), events: commitOf(9, 10).events },
+  };
+  const ledger: ConstructorParameters<typeof EventHub>[0] = {
+    last: async (service) => (service in written ? 1 : 0),
+    follow: () =>
+      Promise.resolve({ commit: 0, caughtUp: Promise.resolve(), closed: new Promise(() => {}), stop: async () => {} }),
+    async *read(service, _partition, { from = 0 } = {}) {
+      if (from === 0) yield written[service]!;
+    },
+  };
+  const hub = new EventHub(ledger);
+  const leave = new AbortController();
+  const seen: unknown[] = [];
+  let cursor = formatCursor({ commits: [0], within: { at: 0, index: 0 } }); // behind the first of three
+  while (seen.length < 3) {
+    const stream = hub.subscribe(parseCursor(cursor), { tenant: 'tnt_1' }, leave.signal);
+    const { value } = await stream.next();
+    seen.push(value?.event.data);
+    cursor = value?.cursor ?? '';
+    await stream.return(undefined);
+  }
+  expect(seen).toEqual([2, 3, 9]);
+  leave.abort();
+  await hub.stop();
 });

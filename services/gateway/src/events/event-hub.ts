@@ -87,17 +87,26 @@ export class EventHub {
     this.subscribers.add(subscriber);
     try {
       await this.followed();
-      while (!signal.aborted) {
+      if (from.within) yield* this.rest(from.within, seen, filter);
+      while (!signal.aborted)
         for await (const { at, commit } of this.next(subscriber, seen, signal)) {
-          const skip = from.within?.at === at && commit.commit === (from.commits[at] ?? 0) + 1 ? from.within.index : -1;
-          yield* deliveries(at, commit, seen, filter, skip);
+          yield* deliveries(at, commit, seen, filter);
           seen[at] = commit.commit;
         }
-      }
     } finally {
       this.subscribers.delete(subscriber);
       signal.removeEventListener('abort', onAbort);
       this.left();
+    }
+  }
+
+  /** Of the commit that was cut first of all: a cursor has room for one place inside a commit, and what comes next may be of another partition. */
+  private async *rest({ at, index }: NonNullable<Cursor['within']>, seen: number[], filter: EventFilter) {
+    const { service, partition } = everyPartition[at] as PartitionName;
+    const from = seen[at] ?? 0;
+    for await (const commit of this.ledger.read(service, partition, { from, to: from + 1 })) {
+      yield* deliveries(at, commit, seen, filter, index);
+      seen[at] = commit.commit;
     }
   }
 
@@ -218,7 +227,7 @@ function* deliveries(
   commit: Commit,
   seen: readonly number[],
   filter: EventFilter,
-  skip: number,
+  skip = -1,
 ): Generator<Delivery> {
   for (const [index, event] of commit.events.entries()) {
     if (index <= skip || !matches(event, filter)) continue;
