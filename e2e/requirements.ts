@@ -152,6 +152,10 @@ export const requirements: readonly Requirement[] = [
   },
   { id: 'run.reaped', promise: 'what a run owned ends with it, also where its worker is dead and nobody cleans up' },
   {
+    id: 'runs.read_your_start',
+    promise: 'a run that was started is there for whoever asks, also while its end is being committed',
+  },
+  {
     id: 'scheduler.timer_alone',
     promise: 'a timer that cannot be recorded keeps no other from firing, and is tried again',
   },

@@ -66,6 +66,24 @@ describe('a run', () => {
   });
 });
 
+describe('a run that has been started', () => {
+  test('is there for whoever asks, also while its end is being committed', async () => {
+    verifies('runs.read_your_start');
+    stack.worker({ brief: async () => 'done' });
+    const ids = Array.from({ length: 200 }, (_, at) => `brief-${at}`);
+    const states = ids.map(async (id) => {
+      await start('brief', null, { id });
+      const seen: RunState[] = [];
+      for (let ended = false; !ended;) {
+        const state = (await runs.getRun({ id })).run?.state ?? RunState.UNSPECIFIED;
+        ended = seen.push(state) > 0 && state === RunState.SUCCEEDED;
+      }
+      return seen.every((state, at) => at === 0 || state >= (seen[at - 1] as RunState));
+    });
+    expect(await Promise.all(states)).toEqual(ids.map(() => true));
+  });
+});
+
 describe('starting', () => {
   test('again with the same id and input gives the same run, with another input a conflict', async () => {
     stack.worker({ once: async () => 'done' });

@@ -98,7 +98,7 @@ test('every other command finds the stack, its project and its agent without bei
 test('a run is started, watched to its end, and replayed', async () => {
   verifies('cli.run');
   const watched = await run('run', 'start', 'greet', '--input', '"Ada"', '--id', 'r1', '--watch');
-  expect(watched.code).toBe(0);
+  expect(watched).toMatchObject({ code: 0 });
   expect(watched.out).toMatch(/run\.started .*\n.*run\.step_completed .*\n.*run\.succeeded /s);
   expect(await run('run', 'start', 'greet', '--input', '"Ada"', '--id', 'r1')).toMatchObject({ code: 0, out: 'r1\n' });
   expect((await run('run', 'start', 'greet', '--input', '"Bob"', '--id', 'r1')).code).toBe(6);

@@ -34,7 +34,7 @@ import type { Scheduler } from '../scheduler.js';
 import type { Receipt, RunCommand } from '../run/run.commands.js';
 import type { Content, Difference, RunEventData } from '../run/run.events.js';
 import { actorsOf } from '../run/run-record.js';
-import { reach, viewWaitMs } from '../view/reach.js';
+import { late, reach, viewWaitMs } from '../view/reach.js';
 import { runViewName } from '../view/run-view.js';
 import { positionOf, schedulerPartition } from '../partition/owners.js';
 import { budgetOf } from './limits.js';
@@ -90,16 +90,20 @@ export class RunApi implements ServiceImplementation<typeof RunService> {
     may(caller, 'run.read', id);
     await reach(this.host, after);
     const { scheduler, host } = this;
-    // The owner knows how far the run is, so that nobody reads a state that was over before they asked.
-    const facts = await scheduler.lookup.facts(tenant, id).catch(() => undefined);
+    // The owner knows how far the run is, so that nobody reads a state that was over before they asked. Where it does not answer the view has to do.
+    const asked = await scheduler.lookup.facts(tenant, id).catch((error: Error) => error);
+    const facts = asked instanceof Error ? undefined : asked;
+    let missing = asked instanceof Error ? asked : refuse('run.not_found', `there is no run ${id}`, { run: id });
     const last = facts?.commits[facts.commits.length - 1];
-    if (last !== undefined)
-      await host.waitFor(runViewName, positionOf(schedulerPartition(tenant, id), last), viewWaitMs);
+    if (last !== undefined) {
+      const position = positionOf(schedulerPartition(tenant, id), last);
+      if (!(await host.waitFor(runViewName, position, viewWaitMs))) missing = late(position);
+    }
     let row = await scheduler.table.find(tenant, id);
     if (row?.state === 'queued' && facts?.live) row = { ...row, state: 'running' };
     if (!row) {
       await scheduler.lookup.forgotten(tenant, id);
-      throw refuse('run.not_found', `there is no run ${id}`, { run: id });
+      throw missing;
     }
     const budget = budgetOf(id, facts, row);
     const progress = (facts?.progress ?? []).map(progressOf);

@@ -220,7 +220,7 @@ export class Owners {
         owner.slots.poke(request);
         return {};
       case 'describe':
-        return { facts: factsOf(owner, recordOf(owner, request)) };
+        return { facts: await this.described(owner, request, signal) };
       case 'await':
         return this.await(owner, request, signal);
       case 'update':
@@ -228,6 +228,18 @@ export class Owners {
       case 'watch':
         return this.ends.serve(owner, request);
     }
+  }
+
+  /** Of a run whose end is being committed nothing is told before it is: its record is then another one, and of that nothing is there yet. */
+  private async described(
+    owner: PartitionOwner,
+    request: Extract<ControlRequest, { type: 'describe' }>,
+    signal?: AbortSignal,
+  ): Promise<RunFacts | undefined> {
+    const { tenant, run: id } = request;
+    const run = recordOf(owner, request);
+    if (run?.ended && !isRecorded(owner, run)) await this.nextEnd(tenant, id, sliceMs, signal);
+    return factsOf(owner, run);
   }
 
   private async await(
@@ -239,7 +251,7 @@ export class Owners {
     const run = recordOf(owner, request);
     if (!run) return { facts: undefined };
     const end =
-      run.ended && owner.handle.commit() >= (run.commits[0] as number)
+      run.ended && isRecorded(owner, run)
         ? await this.endOf(owner.partition, run)
         : await this.nextEnd(tenant, id, waitMs, signal);
     return { facts: factsOf(owner, run), ...(end && { end }) };
@@ -269,6 +281,11 @@ export class Owners {
 
 function recordOf(owner: PartitionOwner, { tenant, run }: { tenant: string; run: string }): RunRecord | undefined {
   return (owner.handle.model as RunModel).index.get(tenant, run);
+}
+
+/** Whether the end of a run is acknowledged. */
+function isRecorded({ handle }: PartitionOwner, { commits }: RunRecord): boolean {
+  return handle.commit() >= (commits[0] as number);
 }
 
 function factsOf(owner: PartitionOwner, run: RunRecord | undefined): RunFacts | undefined {

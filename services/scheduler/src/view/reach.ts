@@ -1,5 +1,5 @@
 import type { Host } from '@writ/ledger';
-import { refuse } from '@writ/ledger/domain';
+import { refuse, type DomainError } from '@writ/ledger/domain';
 import { viewReaches } from '@writ/platform';
 import { runViewName } from './run-view.js';
 
@@ -13,6 +13,9 @@ export const viewWaitMs = 5_000;
  */
 export async function reach(host: Host, position: string): Promise<void> {
   if (!position.startsWith('scheduler/')) return;
-  if (!(await viewReaches(host, runViewName, position, viewWaitMs)))
-    throw refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
+  if (!(await viewReaches(host, runViewName, position, viewWaitMs))) throw late(position);
+}
+
+export function late(position: string): DomainError {
+  return refuse('ledger.unavailable', `the view of runs has not reached ${position} yet`);
 }
