@@ -56,6 +56,21 @@ describe('the line for a worker', () => {
     expect([...dispatcher.waiting()]).toMatchObject([{ runs: 1 }]);
   });
 
+  test('is another one for another queue or workflow, whatever they are called', () => {
+    for (const [queue, workflow] of [
+      ['a', 'b\nc'],
+      ['a\nb', 'c'],
+      ['1\na', 'bc'],
+      ['', 'a\nb\nc'],
+    ] as const)
+      // prettier-ignore
+      dispatcher.enqueue({ ...run(`${queue} ${workflow}`), queue, workflow } as RunRecord, owner);
+    expect([...dispatcher.waiting()]).toHaveLength(4);
+    workers.room = 4;
+    dispatcher.available({ ...offered, queue: 'a', workflow: 'b\nc' });
+    expect(assigned).toEqual(['a b\nc here']);
+  });
+
   test('takes what another replica lends', async () => {
     dispatcher.enqueue(run('a'), owner);
     workers.answer({ session: 'elsewhere', slots: 1 });

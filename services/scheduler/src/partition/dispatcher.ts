@@ -182,6 +182,7 @@ export class Dispatcher {
   }
 }
 
-function placeKey({ tenant, queue, workflow }: Place): string {
-  return `${tenant}\n${queue}\n${workflow}`;
+/** One key for each place, whatever its queue and workflow are called: a name may have any character. */
+export function placeKey({ tenant, queue, workflow }: Place): string {
+  return `${tenant}\n${queue.length}\n${queue}${workflow}`;
 }

@@ -1,3 +1,4 @@
+import { placeKey } from '../partition/dispatcher.js';
 import type { WorkflowCode } from '@writ/proto/worker/v1/worker';
 
 /** Code as a worker offers it. */
@@ -28,7 +29,7 @@ export class Declared {
 
   /** The names that there are, where a message has none of them; nothing where it has, or where it is not known. */
   others(tenant: string, queue: string, workflow: string, message: string): string[] | undefined {
-    const known = this.workflows.get(keyOf(tenant, queue, workflow));
+    const known = this.workflows.get(placeKey({ tenant, queue, workflow }));
     return !known || known.silent > 0 || known.names.has(message)
       ? undefined
       : [...known.names.keys()].filter((name) => name !== '');
@@ -36,7 +37,7 @@ export class Declared {
 
   private count({ tenant, queue, workflows }: Served, by: 1 | -1): void {
     for (const [workflow, { messages }] of workflows) {
-      const key = keyOf(tenant, queue, workflow);
+      const key = placeKey({ tenant, queue, workflow });
       const known = this.workflows.get(key) ?? { silent: 0, names: new Map<string, number>() };
       this.workflows.set(key, known);
       if (!messages) known.silent += by;
@@ -49,8 +50,4 @@ export class Declared {
       if (known.silent === 0 && known.names.size === 0) this.workflows.delete(key);
     }
   }
-}
-
-function keyOf(tenant: string, queue: string, workflow: string): string {
-  return `${tenant}\n${queue}\n${workflow}`;
 }

@@ -1,6 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { Logger } from '@writ/ledger';
-import type { Demand, Dispatcher, Offered, WorkerDirectory } from '../partition/dispatcher.js';
+import { placeKey, type Demand, type Dispatcher, type Offered, type WorkerDirectory } from '../partition/dispatcher.js';
 import type { Outlet, ReplayTask, WorkerTask } from '../partition/outlet.js';
 import type { Journal } from '../run/journal.js';
 import type { Question } from './consults.js';
@@ -290,8 +290,8 @@ function* offersOf({ tenant, queue, workflows, actor }: Session): Iterable<Offer
 }
 
 /** Cheaper than the subject of an offer: it is made for every run that is handed over. */
-function offerKey({ tenant, queue, workflow, principal }: Offered): string {
-  return `${tenant}\n${queue}\n${workflow}\n${principal}`;
+function offerKey(offered: Offered): string {
+  return `${offered.principal}\n${placeKey(offered)}`;
 }
 
 /** The offers to any of which a run may be given, its own agent's first. */
