@@ -220,7 +220,7 @@ export class Owners {
         owner.slots.poke(request);
         return {};
       case 'describe':
-        return { facts: await this.described(owner, request, signal) };
+        return this.describedBy(owner, request, signal);
       case 'await':
         return this.await(owner, request, signal);
       case 'update':
@@ -230,16 +230,20 @@ export class Owners {
     }
   }
 
-  /** Of a run whose end is being committed nothing is told before it is: its record is then another one, and of that nothing is there yet. */
-  private async described(
+  /**
+   * Of a run whose end is being committed nothing is told before it is: its record is then another one, and of that nothing is there yet.
+   * Nothing at all where that takes long, since this is the owner no more.
+   */
+  private async describedBy(
     owner: PartitionOwner,
     request: Extract<ControlRequest, { type: 'describe' }>,
     signal?: AbortSignal,
-  ): Promise<RunFacts | undefined> {
+  ): Promise<ControlAnswers['describe'] | undefined> {
     const { tenant, run: id } = request;
     const run = recordOf(owner, request);
-    if (run?.ended && !isRecorded(owner, run)) await this.nextEnd(tenant, id, sliceMs, signal);
-    return factsOf(owner, run);
+    const isSettled = () => !run?.ended || isRecorded(owner, run);
+    if (!isSettled()) await this.nextEnd(tenant, id, attemptMs, signal);
+    return isSettled() ? { facts: factsOf(owner, run) } : undefined;
   }
 
   private async await(
