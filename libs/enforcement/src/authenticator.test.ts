@@ -12,6 +12,7 @@ let authenticator: TokenAuthenticator;
 let refused: RefusedCall[];
 let lost: { subject: string; ended: boolean } | undefined;
 let fresh: boolean;
+let looks = 0;
 
 beforeEach(async () => {
   issuer = new TestIssuer();
@@ -19,7 +20,7 @@ beforeEach(async () => {
   refused = [];
   lost = undefined;
   fresh = true;
-  const revocations: Revocations = { epoch: 7, ageMs: () => 0, fresh: () => fresh, refuses: () => lost };
+  const revocations: Revocations = { epoch: 7, ageMs: () => 0, fresh: () => (looks++, fresh), refuses: () => lost };
   const verifier = new TokenVerifier({ issuer: issuer.issuer, keys: issuer.keySet() });
   authenticator = new TokenAuthenticator({
     verifier,
@@ -57,6 +58,14 @@ test('a call that comes while identity’s word is on its way waits for it', asy
   const waiting = code(call());
   setTimeout(() => (fresh = true), 50);
   expect(await waiting).toBe('accepted');
+});
+
+test('calls that come while nothing is heard are refused, and one wait is that of all', async () => {
+  fresh = false;
+  looks = 0;
+  const calls = Array.from({ length: 50 }, () => code(call()));
+  expect(new Set(await Promise.all(calls))).toEqual(new Set(['auth.revocation_unknown']));
+  expect(looks).toBeLessThan(500); // of its own each would look a hundred times
 });
 
 describe('each refusal has its own code', () => {
