@@ -62,6 +62,9 @@ export interface StackOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Lines of a stack that did not start. */
+const lastWords = 20;
+
 /** The stack as `npm start` starts it. */
 export async function startStack(
   dataDir: string,
@@ -73,8 +76,12 @@ export async function startStack(
     [path.join(root, 'services/standalone/dist/main.js'), '--data', dataDir, '--json', ...flags],
     { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
   );
-  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  createInterface({ input: child.stderr }).on('line', say);
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const words: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (words.push(line) > lastWords) words.shift();
+    say(line);
+  });
   const stop = async () => {
     child.kill('SIGTERM');
     await ended;
@@ -87,5 +94,5 @@ export async function startStack(
     const operator = JSON.parse(await readFile(ready.operatorKeyFile, 'utf8')) as Key;
     return { ...ready, operator, dataDir, stop };
   }
-  throw new Error(`the stack ended (${await ended}) before it was ready; its last words are above`);
+  throw new Error(`the stack ended (${await ended}) before it was ready; its last words:\n${words.join('\n')}`);
 }
