@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -68,30 +69,42 @@ async function launch(name: string, env: Env, signal?: AbortSignal): Promise<Ser
     await ended;
     clearTimeout(late);
   };
+  const lines = createInterface({ input: child.stdout });
+  const silent = once(lines, 'close');
+  let why: string | undefined;
   const listening = new Promise<Omit<Started, 'stop'>>((resolve) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const ready = readyOf(line);
-      if (ready) resolve(ready);
+    lines.on('line', (line) => {
+      const said = saidIn(line);
+      if (said.ready) resolve(said.ready);
+      else if (said.failed !== undefined) why = said.failed;
       else process.stderr.write(`${line}\n`);
     });
   });
+  const failed = async (): Promise<never> => {
+    const how = await ended;
+    await silent;
+    throw new Error(why === undefined ? `${name} ended (${how}) before it was ready` : `${name}: ${why}`);
+  };
   const givenUp = () => void end();
   signal?.addEventListener('abort', givenUp);
   try {
-    const address = await Promise.race([
-      listening,
-      ended.then((how) => Promise.reject(new Error(`${name} ended (${how}) before it was ready`))),
-    ]);
+    const address = await Promise.race([listening, failed()]);
     return { address, ended, end };
   } finally {
     signal?.removeEventListener('abort', givenUp);
   }
 }
 
-function readyOf(line: string): Omit<Started, 'stop'> | undefined {
+/** What a service says of its start, as `runService` does. */
+interface Said {
+  readonly ready?: Omit<Started, 'stop'>;
+  readonly failed?: string;
+}
+
+function saidIn(line: string): Said {
   try {
-    return (JSON.parse(line) as { ready?: Omit<Started, 'stop'> } | null)?.ready;
+    return (JSON.parse(line) as Said | null) ?? {};
   } catch {
-    return undefined; // what somebody else has written there
+    return {}; // what somebody else has written there
   }
 }

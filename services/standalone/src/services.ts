@@ -40,7 +40,7 @@ export async function startServices(
   say: (line: string) => void,
 ): Promise<Record<ServiceName, Started>> {
   const started = new Map<ServiceName, Started>();
-  undo.push(async () => {
+  const stop = async () => {
     // The door first, so that nobody comes in any more; then whoever uses others before those; identity last, so that the
     // rest is believed to the end.
     const hanging: ServiceName[] = [];
@@ -51,7 +51,7 @@ export async function startServices(
         }),
       );
     if (hanging.length > 0) throw new Error(`${hanging.join(', ')} did not stop within ${STOP_MS / 1000} s`);
-  });
+  };
   const results = await Promise.allSettled(
     names.map(async (name) => {
       started.set(name, await starter(name, { ...envOf(name, env), ...secrets[name] }));
@@ -59,7 +59,11 @@ export async function startServices(
     }),
   );
   const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
+  if (failed) {
+    await stop().catch(() => {}); // why it did not start says more
+    throw failed.reason;
+  }
+  undo.push(stop);
   return Object.fromEntries(started) as Record<ServiceName, Started>;
 }
 

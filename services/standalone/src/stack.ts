@@ -34,30 +34,29 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
     const secrets = await secretsOf(config.dataDir);
     const [nats, postgres] = await Promise.all([natsOf(config, secrets, undo), postgresOf(config, undo)]);
     say(`nats-server ${nats.version} (durability ${nats.durability}), PostgreSQL ${postgres.version}`);
-    const port = config.port === 0 ? await freePort() : (config.port ?? (await sameOrFreePort(secrets.port, say)));
-    const url = `http://127.0.0.1:${port}`;
-    const env = {
+    const envAt = (port: number) => ({
       ...config.forServices,
       WRIT_NATS_URL: nats.url,
       WRIT_POSTGRES_URL: postgres.url,
       WRIT_DURABILITY: nats.durability,
       WRIT_DATA: config.dataDir,
       WRIT_LOG_LEVEL: config.logLevel,
-      WRIT_ISSUER: `${url}/oauth`,
+      WRIT_ISSUER: `${urlOf(port)}/oauth`,
       WRIT_OPERATOR_JWK: JSON.stringify(publicJwk(secrets.operatorJwk)),
       WRIT_SERVICE_JWKS: JSON.stringify({ svc_tools: publicJwk(secrets.toolsJwk) }),
-      WRIT_PUBLIC_URL: url,
+      WRIT_PUBLIC_URL: urlOf(port),
       WRIT_GATEWAY_PORT: String(port),
-    };
+    });
     const own = Object.fromEntries(brokerUsers.map((name) => [name, nats.credentials(name)])) as Record<
       BrokerUser,
       Env
     >;
     own.tools['WRIT_SERVICE_KEY'] = JSON.stringify(secrets.toolsJwk);
-    const services = await startServices(starter, env, own, undo, say);
+    const start = (port: number) => startServices(starter, envAt(port), own, undo, say);
+    const { port, started: services } = await onAPort(config.port, secrets.port, start, say);
     await saveSecrets(config.dataDir, { ...secrets, port });
     const ready = {
-      url,
+      url: urlOf(port),
       grpc: services.gateway.grpcUrl,
       durability: nats.durability,
       natsServer: nats.version,
@@ -72,12 +71,29 @@ export async function startStack(config: Config, starter: ServiceStarter, say: (
   }
 }
 
-/** The port of last time, so that links stay good; another one where somebody else has taken it. */
-async function sameOrFreePort(last: number | undefined, say: (line: string) => void): Promise<number> {
-  if (last === undefined) return freePort();
-  if (await isFree(last)) return last;
-  say(`port ${last} of last time is taken; another one is used`);
-  return freePort();
+const urlOf = (port: number): string => `http://127.0.0.1:${port}`;
+
+/**
+ * Starts on the port that was asked for. Otherwise on that of last time, so that links stay good, or another one where
+ * somebody has taken it: before, or while everything starts, as an outgoing connection may.
+ */
+async function onAPort<T>(
+  asked: number | undefined,
+  last: number | undefined,
+  start: (port: number) => Promise<T>,
+  say: (line: string) => void,
+): Promise<{ port: number; started: T }> {
+  if (asked) return { port: asked, started: await start(asked) };
+  const isKept = asked === undefined && last !== undefined;
+  if (isKept && (await isFree(last))) {
+    const started = await start(last).catch((error: unknown) => {
+      if (!String(error).includes('EADDRINUSE')) throw error;
+    });
+    if (started) return { port: last, started };
+  }
+  if (isKept) say(`port ${last} of last time is taken; another one is used`);
+  const port = await freePort();
+  return { port, started: await start(port) };
 }
 
 interface Nats {

@@ -1,11 +1,12 @@
 /** The embedded stack as a user starts it: `dist` has to be built. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { freePort } from '@writ/servers';
 import {
   eventually,
   isRunning,
@@ -15,6 +16,7 @@ import {
   verifies,
   type HostProcess,
 } from '@writ/testkit';
+import { saveSecrets, secretsOf } from './secrets.js';
 
 interface Ready {
   url: string;
@@ -103,6 +105,12 @@ function expectSecretsKept(data: string, processes: readonly HostProcess[]): voi
   for (const password of Object.values(natsPasswords)) expect(commands).not.toContain(password);
 }
 
+/** Whether it has the port now. */
+const isListening = (server: Server, port: number) =>
+  new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+  });
+
 const noneLeft = (keys: readonly HostProcess[]) =>
   eventually(() => keys.filter(isRunning).length === 0, { timeoutMs: 30_000, what: 'no process is left' });
 
@@ -168,6 +176,32 @@ describe('the embedded stack', () => {
       await noneLeft(below);
       again.send('SIGINT');
       expect(await again.gone()).toBe(0);
+    },
+    120_000,
+  );
+
+  test.each([
+    ['in one process', [] as string[]],
+    ['with a process for each service', ['--processes']],
+  ])(
+    '%s takes another port where somebody takes that of last time while it starts',
+    async (_name, flags) => {
+      const data = path.join(folder, `lost-port${flags.length}`);
+      const port = await freePort();
+      await saveSecrets(data, { ...(await secretsOf(data)), port });
+      const stack = new Program('--data', data, ...flags);
+      await eventually(() => stack.err.some((line) => line.includes('nats-server')), { timeoutMs: 60_000 });
+      const holder = createServer();
+      await eventually(() => isListening(holder, port), { timeoutMs: 5000, what: 'the port is held' });
+      const url = await eventually(() => /http:\/\/127\.0\.0\.1:\d+/.exec(stack.out.join('\n'))?.[0], {
+        timeoutMs: 60_000,
+      });
+      expect(stack.err).toContain(`  port ${port} of last time is taken; another one is used`);
+      expect(url).not.toContain(`:${port}`);
+      expect(await (await fetch(`${url}/health/ready`)).json()).toMatchObject({ complete: true });
+      stack.send('SIGTERM');
+      expect(await stack.gone()).toBe(0);
+      await new Promise((resolve) => holder.close(resolve));
     },
     120_000,
   );

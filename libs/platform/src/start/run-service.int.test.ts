@@ -33,6 +33,7 @@ describe('a service in a process of its own', () => {
   test('that cannot start says why and ends with 1', async () => {
     await using service = startProcess(program, { env: { FAIL: '1' } });
     expect(await service.exited).toBe(1);
-    expect(service.lines.join('\n')).toContain('the environment is not complete');
+    expect(service.lines).toContain('{"failed":"the environment is not complete"}');
+    expect(service.lines).toContain('Error: the environment is not complete');
   });
 });

@@ -6,8 +6,8 @@ const STOP_MS = 30_000;
 
 /**
  * The whole `main` of a service that runs in a process of its own. When it listens it prints one line of JSON on stdout,
- * `{"ready":{"name":…,"replica":…,"httpUrl":…,"grpcUrl":…}}`; everything else goes to stderr. It drains on SIGTERM and
- * SIGINT, and when its stdin is a pipe that ends: then whoever started it has died. Told so while it still starts, it
+ * `{"ready":{"name":…,"replica":…,"httpUrl":…,"grpcUrl":…}}`, and where it cannot start `{"failed":"why"}`; everything else
+ * goes to stderr. It drains on SIGTERM and SIGINT, and when its stdin is a pipe that ends: then whoever started it has died. Told so while it still starts, it
  * ends at once: it serves nobody yet, and what it waits for may never come.
  */
 export async function runService(
@@ -33,7 +33,9 @@ export async function runService(
     await stop();
     process.exit(0);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+    process.stderr.write(`${stack}\n`);
+    if (!started) process.stdout.write(`${JSON.stringify({ failed: message })}\n`);
     process.exit(1);
   }
 }
