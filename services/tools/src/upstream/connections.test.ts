@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { ToolDefinition } from '../server/server.events.js';
+import { refuse } from '@writ/ledger/domain';
 import { eventually, verifies } from '@writ/testkit';
 import { Connection } from './connection.js';
 import { Connections } from './connections.js';
@@ -169,6 +170,16 @@ describe('a server that cannot be reached', () => {
     server.down = undefined;
     await eventually(() => connections.get(address), { what: 'the pause is over' });
     expect(server.connected).toBe(2);
+  });
+
+  test('is not thought of as failed where identity was not heard, which may be tried again at once', async () => {
+    const { server, connections } = given();
+    server.down = refuse('auth.revocation_unknown', 'nobody is trusted');
+    await expect(connections.get(address)).rejects.toMatchObject({ code: 'auth.revocation_unknown' });
+    expect(connections.stateOf(address)).toEqual({ state: 'idle' });
+    server.down = undefined;
+    await connections.get(address);
+    expect(connections.stateOf(address)).toEqual({ state: 'connected' });
   });
 
   test('is not connected when what it offers cannot be told to the ledger', async () => {

@@ -51,7 +51,7 @@ export class Connections {
   /**
    * The connection to a server. A server that failed is left alone for a while, which `now` overrules.
    *
-   * @throws DomainError `tools.upstream_failed`, `tools.host_refused`, `tools.duplicate_name`, `ledger.*`, `outbound.*`
+   * @throws DomainError `tools.upstream_failed`, `tools.host_refused`, `tools.duplicate_name`, `auth.revocation_unknown`, `ledger.*`, `outbound.*`
    */
   async get(address: Address, options: { now?: boolean } = {}): Promise<Connection> {
     if (this.stopped) throw refuse('tools.upstream_failed', 'this process is shutting down');
@@ -79,7 +79,7 @@ export class Connections {
       },
       (error: unknown) => {
         this.forget(key, entry);
-        this.failed(key, error);
+        if (!isOfIdentity(error)) this.failed(key, error);
       },
     );
     return entry.opening;
@@ -122,7 +122,8 @@ export class Connections {
       this.log?.info({ tenant: address.tenant, server: address.server, tools: offered }, 'an MCP server is connected');
       return connection;
     } catch (error) {
-      if (error instanceof DomainError && /^(?:tools|ledger|outbound)\./.test(error.code)) throw error;
+      if (isOfIdentity(error) || (error instanceof DomainError && /^(?:tools|ledger|outbound)\./.test(error.code)))
+        throw error;
       const said = error instanceof Error ? error.message : String(error);
       throw refuse('tools.upstream_failed', `${address.server} cannot be reached: ${said.slice(0, 500)}`, {
         server: address.server,
@@ -152,4 +153,9 @@ export class Connections {
 
 function keyOf({ tenant, server }: Pick<Address, 'tenant' | 'server'>): string {
   return `${tenant}\n${server}`;
+}
+
+/** Where nobody is trusted for a moment, that says nothing of the server. */
+function isOfIdentity(error: unknown): boolean {
+  return error instanceof DomainError && error.code === 'auth.revocation_unknown';
 }
