@@ -1,4 +1,5 @@
 import { fstatSync } from 'node:fs';
+import { giveBackWhenIdle } from './idle-memory.js';
 import type { RunningService } from './spec.js';
 
 /** What finishes takes `WRIT_GRACE_MS`; what takes this long hangs, and an orphan has nobody who would kill it. */
@@ -24,6 +25,7 @@ export async function runService(
   try {
     const { stop, ...ready } = await start(process.env);
     started = true;
+    giveBackWhenIdle();
     process.stdout.write(`${JSON.stringify({ ready })}\n`);
     await stopped;
     setTimeout(() => {
