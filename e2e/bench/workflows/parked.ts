@@ -9,6 +9,8 @@ import type { WentOn } from './worker.js';
 import { startWorld, type Durability } from './world.js';
 
 const IDLE_MS = 10_000;
+/** Some 16 s after it has come to rest a service gives memory back: that is a price of the burst, and said apart from that of waiting. */
+const SETTLE_MS = 20_000;
 
 export async function parked(durability: Durability, say: (line: string) => void): Promise<Measurement[]> {
   const count = scaled(50_000);
@@ -22,7 +24,10 @@ export async function parked(durability: Durability, say: (line: string) => void
   say(`${count} runs: started in ${starting.seconds.toFixed(1)} s, waiting after ${parkedSeconds.toFixed(1)} s`);
   say(`CPU ms of one: ${perRun(spent, cpuMs(world.roles), count)}`);
   await quiet(world.roles, 300_000);
+  const burst = cpuMs(world.roles);
+  await delay(SETTLE_MS);
   const before = cpuMs(world.roles);
+  say(`CPU ms in the ${SETTLE_MS / 1000} s after: ${taken(burst, before)}`);
   await delay(IDLE_MS);
   const after = cpuMs(world.roles);
   const idle = (roles: readonly string[]) =>
@@ -47,6 +52,10 @@ export async function parked(durability: Durability, say: (line: string) => void
     { name: 'messaged50kSeconds', value: messagedSeconds, unit: 's until all ended' },
     ...(await lag.gone('parked50k')),
   ];
+}
+
+function taken(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string {
+  return [...after].map(([role, ms]) => `${role} ${ms - (before.get(role) ?? 0)}`).join(', ');
 }
 
 function perRun(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, count: number): string {
