@@ -175,10 +175,13 @@ test('runs that have ended are archived with their proofs and values, and delete
   });
 
   expect((await run('run', 'get', 'r1')).code).not.toBe(0);
-  const { events } = await json<{ events: { event: { data: { reason: string } } }[] }>(
-    'audit', 'search', '--subject', 'r1', '--type', 'run.deleted.v1',
-  ); // prettier-ignore
-  expect(events.map(({ event }) => event.data.reason)).toEqual([`archived: ${digest}`]);
+  const { reason } = await eventually(async () => {
+    const { events } = await json<{ events: { event: { data: { reason: string } } }[] }>(
+      'audit', 'search', '--subject', 'r1', '--type', 'run.deleted.v1',
+    ); // prettier-ignore
+    return events[0]?.event.data;
+  }); // audit follows
+  expect(reason).toBe(`archived: ${digest}`);
 }, 60_000);
 
 test('what a cancelled run had asked is withdrawn, and retention deletes the run when it is old enough', async () => {
