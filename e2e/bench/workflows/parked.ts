@@ -22,12 +22,12 @@ export async function parked(durability: Durability, say: (line: string) => void
   await allWaiting(world, count);
   const parkedSeconds = (performance.now() - began) / 1000;
   say(`${count} runs: started in ${starting.seconds.toFixed(1)} s, waiting after ${parkedSeconds.toFixed(1)} s`);
-  say(`CPU ms of one: ${perRun(spent, cpuMs(world.roles), count)}`);
+  say(`CPU ms of one: ${spentMs(spent, cpuMs(world.roles), count)}`);
   await quiet(world.roles, 300_000);
   const burst = cpuMs(world.roles);
   await delay(SETTLE_MS);
   const before = cpuMs(world.roles);
-  say(`CPU ms in the ${SETTLE_MS / 1000} s after: ${taken(burst, before)}`);
+  say(`CPU ms in the ${SETTLE_MS / 1000} s after: ${spentMs(burst, before)}`);
   await delay(IDLE_MS);
   const after = cpuMs(world.roles);
   const idle = (roles: readonly string[]) =>
@@ -54,10 +54,10 @@ export async function parked(durability: Durability, say: (line: string) => void
   ];
 }
 
-function taken(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string {
-  return [...after].map(([role, ms]) => `${role} ${ms - (before.get(role) ?? 0)}`).join(', ');
-}
-
-function perRun(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, count: number): string {
-  return [...after].map(([role, ms]) => `${role} ${((ms - (before.get(role) ?? 0)) / count).toFixed(3)}`).join(', ');
+/** CPU milliseconds of each role, for one of `count` runs. */
+function spentMs(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, count = 1): string {
+  const digits = count === 1 ? 0 : 3;
+  return [...after]
+    .map(([role, ms]) => `${role} ${((ms - (before.get(role) ?? 0)) / count).toFixed(digits)}`)
+    .join(', ');
 }

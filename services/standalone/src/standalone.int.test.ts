@@ -105,6 +105,12 @@ function expectSecretsKept(data: string, processes: readonly HostProcess[]): voi
   for (const password of Object.values(natsPasswords)) expect(commands).not.toContain(password);
 }
 
+/** How services run, and the flags for it. */
+const ways: [how: string, flags: string[]][] = [
+  ['in one process', []],
+  ['with a process for each service', ['--processes']],
+];
+
 /** Whether it has the port now. */
 const isListening = (server: Server, port: number) =>
   new Promise<boolean>((resolve) => {
@@ -115,10 +121,7 @@ const noneLeft = (keys: readonly HostProcess[]) =>
   eventually(() => keys.filter(isRunning).length === 0, { timeoutMs: 30_000, what: 'no process is left' });
 
 describe('the embedded stack', () => {
-  test.each([
-    ['in one process', [] as string[]],
-    ['with a process for each service', ['--processes']],
-  ])(
+  test.each(ways)(
     '%s serves, stops when it is told, and leaves nothing behind',
     async (_name, flags) => {
       verifies('standalone.serves', 'standalone.leaves_nothing');
@@ -158,10 +161,7 @@ describe('the embedded stack', () => {
     120_000,
   );
 
-  test.each([
-    ['in one process', [] as string[]],
-    ['with a process for each service', ['--processes']],
-  ])(
+  test.each(ways)(
     '%s leaves no process behind when it is killed, and starts again on the same data and port',
     async (_name, flags) => {
       const data = path.join(folder, 'killed');
@@ -180,10 +180,7 @@ describe('the embedded stack', () => {
     120_000,
   );
 
-  test.each([
-    ['in one process', [] as string[]],
-    ['with a process for each service', ['--processes']],
-  ])(
+  test.each(ways)(
     '%s takes another port where somebody takes that of last time while it starts',
     async (_name, flags) => {
       const data = path.join(folder, `lost-port${flags.length}`);
