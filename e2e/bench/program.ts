@@ -2,41 +2,55 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { short, summarise, verdictOf, type Bench, type Choice, type Figure, type Measurement } from './bench.js';
+import { readCommandLine } from '../command-line.js';
 import { measureConditions, type Conditions } from './conditions.js';
 
-interface Options {
-  json: boolean;
-  runs: string;
-  durability: string;
-  write: boolean;
-  only: string | undefined;
-  peers: boolean;
-}
+const options = {
+  json: { type: 'boolean', default: false },
+  runs: { type: 'string', default: '3' },
+  durability: { type: 'string', default: 'fsync' },
+  write: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  peers: { type: 'boolean', default: false },
+} as const;
+
+const usage = `npm run bench -- <name> [options]
+
+  --runs 3                  how often; the figures are the median and the range
+  --only <part,part>        parts of a bench that has some
+  --peers                   other engines too, in turns with this one
+  --durability fsync|flush  what an acknowledgement promises of the disk
+  --json                    one object on stdout, everything else on stderr
+  --write                   writes the page that keeps the figures, where there is one
+`;
 
 /** @returns the exit code: 2 for a bench or an option that there is not; a missed target is told, not punished */
-export async function main(name: string | undefined, options: Options): Promise<number> {
+export async function main(argv: readonly string[]): Promise<number> {
+  const { name, values, wrong } = readCommandLine(argv, options);
+  if (wrong !== undefined) return refuse(wrong);
   const names = await benches();
-  const runs = Number(options.runs);
-  const durability = options.durability;
-  const valid = Number.isInteger(runs) && runs > 0 && (durability === 'fsync' || durability === 'flush');
-  if (name === undefined || !names.includes(name) || !valid) return list(names, name);
+  if (name === undefined || values.help) return list(names);
+  const runs = Number(values.runs);
+  const { durability } = values;
+  if (!names.includes(name)) return refuse(`There is no bench \`${name}\`; there are: ${names.join(', ')}.`);
+  if (!Number.isInteger(runs) || runs < 1) return refuse(`\`--runs ${values.runs}\`: it is a whole number from 1 on.`);
+  if (durability !== 'fsync' && durability !== 'flush')
+    return refuse(`\`--durability ${durability}\`: it is fsync or flush.`);
 
   // In JSON mode stdout carries one object and nothing else, whatever a library writes.
   const write = process.stdout.write.bind(process.stdout);
-  if (options.json) process.stdout.write = process.stderr.write.bind(process.stderr);
+  if (values.json) process.stdout.write = process.stderr.write.bind(process.stderr);
   const bench = await load(name);
-  const only = options.only?.split(',') ?? bench.parts ?? [];
+  const only = values.only?.split(',') ?? bench.parts ?? [];
   const unknown = only.filter((part) => bench.parts?.includes(part) !== true);
-  if (unknown.length > 0) {
-    console.error(`\`${name}\` has no part ${unknown.join(', ')}; its parts: ${bench.parts?.join(', ') ?? 'none'}`);
-    return 2;
-  }
-  const conditions = await measureConditions(durability as 'fsync' | 'flush');
+  if (unknown.length > 0)
+    return refuse(`\`${name}\` has no part ${unknown.join(', ')}; its parts: ${bench.parts?.join(', ') ?? 'none'}.`);
+  const conditions = await measureConditions(durability);
   printConditions(bench, conditions);
-  const figures = summarise(await measure(bench, conditions, runs, { parts: new Set(only), peers: options.peers }));
-  const written = options.write ? await bench.document?.(figures, conditions) : undefined;
+  const figures = summarise(await measure(bench, conditions, runs, { parts: new Set(only), peers: values.peers }));
+  const written = values.write ? await bench.document?.(figures, conditions) : undefined;
   if (written !== undefined) console.log(`  written: ${written}`);
-  if (options.json) write(`${JSON.stringify({ bench: name, conditions, figures })}\n`);
+  if (values.json) write(`${JSON.stringify({ bench: name, conditions, figures })}\n`);
   printFigures(bench, figures, runs);
   return 0;
 }
@@ -73,13 +87,15 @@ async function load(name: string): Promise<Bench<unknown>> {
   return bench;
 }
 
-async function list(names: string[], asked: string | undefined): Promise<number> {
-  if (asked !== undefined && !names.includes(asked)) console.error(`There is no bench \`${asked}\`.\n`);
-  console.error(
-    'npm run bench -- <name> [--json] [--runs 3] [--durability fsync|flush] [--write] [--only <part,part>] [--peers]\n',
-  );
-  for (const name of names) console.error(`  ${name.padEnd(14)} ${(await load(name)).about}`);
-  return asked === undefined ? 0 : 2;
+async function list(names: string[]): Promise<number> {
+  console.log(usage);
+  for (const name of names) console.log(`  ${name.padEnd(28)} ${(await load(name)).about}`);
+  return 0;
+}
+
+function refuse(wrong: string): number {
+  console.error(`${wrong}\nWhat there is: npm run bench -- --help`);
+  return 2;
 }
 
 function printConditions(bench: Bench<unknown>, conditions: Conditions): void {

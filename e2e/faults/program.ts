@@ -4,15 +4,28 @@ import { cpus, loadavg } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findNatsServer } from '@writ/servers';
+import { readCommandLine } from '../command-line.js';
 import type { Fault, Report } from './fault.js';
 
-/** @returns the exit code: 1 where a promise is broken, 2 for a name that there is not */
-export async function main(name: string | undefined, given: { seconds?: string; seed?: string }): Promise<number> {
+const options = { seconds: { type: 'string' }, seed: { type: 'string' } } as const;
+
+const usage = `npm run faults -- <name> [options]
+
+  --seconds N       how long, of a fault that lasts as long as one likes
+  --seed N          begins the same chance again; it is told at every start
+`;
+
+/** @returns the exit code: 1 where a promise is broken, 2 for a name or an option that there is not */
+export async function main(argv: readonly string[]): Promise<number> {
+  const { name, values, wrong } = readCommandLine(argv, options);
+  if (wrong !== undefined) return refuse(wrong);
   const names = await faults();
-  const seed = Number(given.seed ?? randomInt(2 ** 31));
-  const length = given.seconds === undefined ? {} : { seconds: Number(given.seconds) };
-  const valid = Number.isInteger(seed) && (length.seconds ?? 1) > 0;
-  if (name === undefined || !names.includes(name) || !valid) return list(names, name);
+  if (name === undefined || values.help) return list(names);
+  const seed = Number(values.seed ?? randomInt(2 ** 31));
+  const length = values.seconds === undefined ? {} : { seconds: Number(values.seconds) };
+  if (!names.includes(name)) return refuse(`There is no fault \`${name}\`; there are: ${names.join(', ')}.`);
+  if (!Number.isInteger(seed)) return refuse(`\`--seed ${values.seed}\`: it is a whole number.`);
+  if (!((length.seconds ?? 1) > 0)) return refuse(`\`--seconds ${values.seconds}\`: it is a number above 0.`);
   const fault = await load(name);
   console.log(`${fault.name}: ${fault.about}\n`);
   const { version } = await findNatsServer();
@@ -49,11 +62,15 @@ async function load(name: string): Promise<Fault> {
   return ((await import(pathToFileURL(file).href)) as { fault: Fault }).fault;
 }
 
-async function list(names: string[], asked: string | undefined): Promise<number> {
-  if (asked !== undefined && !names.includes(asked)) console.error(`There is no fault \`${asked}\`.\n`);
-  console.error('npm run faults -- <name> [--seconds N] [--seed N]\n');
-  for (const name of names) console.error(`  ${name.padEnd(16)} ${(await load(name)).about}`);
-  return asked === undefined ? 0 : 2;
+async function list(names: string[]): Promise<number> {
+  console.log(usage);
+  for (const name of names) console.log(`  ${name.padEnd(17)} ${(await load(name)).about}`);
+  return 0;
+}
+
+function refuse(wrong: string): number {
+  console.error(`${wrong}\nWhat there is: npm run faults -- --help`);
+  return 2;
 }
 
 function seconds(begin: number): string {
