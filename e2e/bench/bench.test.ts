@@ -77,11 +77,6 @@ describe('the command', () => {
     expect(figures).toContainEqual({ ...shape, name: 'natsStartMs', unit: 'ms' });
   });
 
-  test('without a name it lists them; a name that there is not fails', async () => {
-    expect((await run(process.execPath, [main])).stderr).toMatch(/servers +what the embedded stack waits for/);
-    await expect(run(process.execPath, [main, 'none'])).rejects.toMatchObject({ code: 2, stdout: '' });
-  });
-
   test('a part that there is not fails before anything is measured, and says which there are', async () => {
     await expect(run(process.execPath, [main, 'servers', '--only', 'x'])).rejects.toMatchObject({
       code: 2,
