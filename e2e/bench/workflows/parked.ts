@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Measurement } from '../bench.js';
 import type { Took } from './client.js';
-import { cpuMs, memoryMib, quiet } from './processes.js';
+import { cpuMs, memoryMib, quiet, spentMs } from './processes.js';
 import { scaled } from './scale.js';
 import { allEnded, allWaiting, LagWatch } from './watch.js';
 import type { WentOn } from './worker.js';
@@ -52,12 +52,4 @@ export async function parked(durability: Durability, say: (line: string) => void
     { name: 'messaged50kSeconds', value: messagedSeconds, unit: 's until all ended' },
     ...(await lag.gone('parked50k')),
   ];
-}
-
-/** CPU milliseconds of each role, for one of `count` runs. */
-function spentMs(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, count = 1): string {
-  const digits = count === 1 ? 0 : 3;
-  return [...after]
-    .map(([role, ms]) => `${role} ${((ms - (before.get(role) ?? 0)) / count).toFixed(digits)}`)
-    .join(', ');
 }

@@ -76,3 +76,11 @@ function pssKib(pid: number): number {
     return 0;
   }
 }
+
+/** CPU milliseconds of each role, for one of `count` runs. */
+export function spentMs(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, count = 1): string {
+  const digits = count === 1 ? 0 : 3;
+  return [...after]
+    .map(([role, ms]) => `${role} ${((ms - (before.get(role) ?? 0)) / count).toFixed(digits)}`)
+    .join(', ');
+}

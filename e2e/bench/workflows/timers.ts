@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Measurement } from '../bench.js';
 import type { Took } from './client.js';
+import { cpuMs, spentMs } from './processes.js';
 import { scaled } from './scale.js';
 import { allEnded, allWaiting, LagWatch } from './watch.js';
 import type { WentOn } from './worker.js';
@@ -26,7 +27,9 @@ export async function timers(durability: Durability, say: (line: string) => void
   if (early < 0) throw new Error(`the last run slept ${-early} s after the moment`);
   say(`${count} runs sleep, ${early.toFixed(1)} s before the moment`);
   await delay(untilMs - Date.now());
+  const before = cpuMs(world.roles);
   await allEnded(world);
+  say(`CPU ms of one: ${spentMs(before, cpuMs(world.roles), count)}`);
   const { count: resumed, p50Ms, maxMs } = await world.worker.ask<WentOn>('wentOn');
   if (resumed !== count) throw new Error(`${resumed} of ${count} runs went on`);
   return [
