@@ -21,6 +21,16 @@ const upsert =
   `insert into runs (${names.join(', ')}) select * from unnest(${arrays.join(', ')}) ` +
   `on conflict (tenant, id) do update set ${updates.join(', ')}`;
 
+// By the index, each of them: as a plain join PostgreSQL may read the whole table for a hundred rows.
+const neededRows =
+  'select found.* from unnest($1::text[], $2::text[]) as wanted (tenant, id) ' +
+  'cross join lateral (select * from runs where tenant = wanted.tenant and id = wanted.id limit 1) as found';
+
+type Events = Parameters<Projection['apply']>[0];
+
+/** Between two slices whoever owns the runs goes on: 1,000 rows at once would keep it waiting for some 50 ms. */
+const runsInSlice = 100;
+
 const deletion = 'run.deleted.v1';
 
 /** Keeps the table of runs, many events a statement, with the index of their attributes and their numbers. */
@@ -31,18 +41,20 @@ export const runsProjection: Projection = {
   async apply(events, manager) {
     const runs = events.filter(({ event: { type } }) => type.startsWith('run.') && type !== deletion);
     const deleted = events.flatMap(({ event }) => (event.type === deletion ? [event] : []));
-    const stored = await needed(runs, manager);
-    const before = new Map(stored.map((row) => [row, row.state]));
-    const rows = projectRuns(runs, stored);
     const counts = new CountChanges();
-    for (const row of rows) {
-      const state = before.get(row);
-      if (state === row.state) continue;
-      if (state !== undefined) counts.add(row, state, -1);
-      counts.add(row, row.state, 1);
+    for (const some of inSlices(runs)) {
+      const stored = await needed(some, manager);
+      const before = new Map(stored.map((row) => [row, row.state]));
+      const rows = projectRuns(some, stored);
+      for (const row of rows) {
+        const state = before.get(row);
+        if (state === row.state) continue;
+        if (state !== undefined) counts.add(row, state, -1);
+        counts.add(row, row.state, 1);
+      }
+      if (rows.length > 0) await manager.query(upsert, columnsOf(rows));
+      await writeAttributes(attributed(some, rows), manager);
     }
-    if (rows.length > 0) await manager.query(upsert, columnsOf(rows));
-    await writeAttributes(attributed(runs, rows), manager);
     await removeRuns(deleted, counts, manager);
     await counts.write(manager);
   },
@@ -51,6 +63,23 @@ export const runsProjection: Projection = {
       await manager.query(`delete from ${table} where partition = $1`, [partition]);
   },
 };
+
+/** All events of a run are in one slice, in their order: it is written once. */
+function inSlices(events: Events): Events[] {
+  const slices: Events[number][][] = [];
+  const sliceOf = new Map<string, Events[number][]>();
+  let last: Events[number][] = [];
+  for (const each of events) {
+    const key = `${each.event.tenant}\n${each.event.subject}`;
+    let slice = sliceOf.get(key);
+    if (!slice) {
+      if (sliceOf.size % runsInSlice === 0) slices.push((last = []));
+      sliceOf.set(key, (slice = last));
+    }
+    slice.push(each);
+  }
+  return slices;
+}
 
 function columnsOf(rows: readonly RunRow[]): unknown[][] {
   return names.map((name) =>
@@ -63,7 +92,7 @@ function columnsOf(rows: readonly RunRow[]): unknown[][] {
 }
 
 /** Rows of the runs that were started before these events. */
-async function needed(events: Parameters<Projection['apply']>[0], manager: EntityManager): Promise<RunRow[]> {
+async function needed(events: Events, manager: EntityManager): Promise<RunRow[]> {
   const seen = new Set<string>();
   const tenants: string[] = [];
   const ids: string[] = [];
@@ -76,10 +105,7 @@ async function needed(events: Parameters<Projection['apply']>[0], manager: Entit
     ids.push(event.subject);
   }
   if (ids.length === 0) return [];
-  const found: unknown = await manager.query(
-    'select runs.* from runs join unnest($1::text[], $2::text[]) as wanted (tenant, id) using (tenant, id)',
-    [tenants, ids],
-  );
+  const found: unknown = await manager.query(neededRows, [tenants, ids]);
   return (found as StoredRow[]).map(rowOf);
 }
 
