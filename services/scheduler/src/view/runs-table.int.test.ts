@@ -58,3 +58,23 @@ test('what PostgreSQL cannot hold stops nothing', async () => {
     error: { message: 'a\ufffd\ufffd', details: { 'a\ufffd\ufffd': ['a\ufffd\ufffd'] } },
   });
 });
+
+test('many runs whose events come in turns are each written whole, and counted', async () => {
+  const ids = Array.from({ length: 250 }, (_, at) => `many_${at}`);
+  const of = (type: string, data: Json) => ids.map((subject) => ({ ...event(type, data), subject }));
+  const started = { workflow: 'many', version: 'v1', queue: 'q', agent: 'agt_1', depth: 0, digest: 'd', input: {} };
+  await apply(...of('run.started.v1', started), ...of('run.message_received.v1', { message: 'm', content: {} }));
+  await apply(...of('run.message_received.v1', { message: 'n', content: {} }), ...of('run.succeeded.v1', {}).slice(1));
+  const table = new RunsTable(dataSource);
+  const rows = await Promise.all(ids.map((id) => table.find('tnt_1', id)));
+  expect(rows.map((row) => row?.entries)).toEqual(ids.map(() => 2));
+  expect(rows.map((row) => row?.state)).toEqual(ids.map((_, at) => (at === 0 ? 'queued' : 'succeeded')));
+  const counted: unknown = await dataSource.transaction(async (manager) => {
+    await writeAllTenants(manager);
+    return manager.query(`select state, runs::int from run_counts where workflow = 'many' and runs > 0 order by state`);
+  });
+  expect(counted).toEqual([
+    { state: 'queued', runs: 1 },
+    { state: 'succeeded', runs: 249 },
+  ]);
+});
