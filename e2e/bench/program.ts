@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { list, readCommandLine, refuse } from '../command-line.js';
 import { short, summarise, verdictOf, type Bench, type Choice, type Figure, type Measurement } from './bench.js';
-import { readCommandLine } from '../command-line.js';
 import { measureConditions, type Conditions } from './conditions.js';
 
 const options = {
@@ -14,7 +14,9 @@ const options = {
   peers: { type: 'boolean', default: false },
 } as const;
 
-const usage = `npm run bench -- <name> [options]
+const command = 'npm run bench';
+
+const usage = `${command} -- <name> [options]
 
   --runs 3                  how often; the figures are the median and the range
   --only <part,part>        parts of a bench that has some
@@ -27,15 +29,16 @@ const usage = `npm run bench -- <name> [options]
 /** @returns the exit code: 2 for a bench or an option that there is not; a missed target is told, not punished */
 export async function main(argv: readonly string[]): Promise<number> {
   const { name, values, wrong } = readCommandLine(argv, options);
-  if (wrong !== undefined) return refuse(wrong);
+  if (wrong !== undefined) return refuse(command, wrong);
   const names = await benches();
-  if (name === undefined || values.help) return list(names);
+  if (name === undefined || values.help) return list(usage, await Promise.all(names.map(load)));
   const runs = Number(values.runs);
   const { durability } = values;
-  if (!names.includes(name)) return refuse(`There is no bench \`${name}\`; there are: ${names.join(', ')}.`);
-  if (!Number.isInteger(runs) || runs < 1) return refuse(`\`--runs ${values.runs}\`: it is a whole number from 1 on.`);
+  if (!names.includes(name)) return refuse(command, `There is no bench \`${name}\`; there are: ${names.join(', ')}.`);
+  if (!Number.isInteger(runs) || runs < 1)
+    return refuse(command, `\`--runs ${values.runs}\`: it is a whole number from 1 on.`);
   if (durability !== 'fsync' && durability !== 'flush')
-    return refuse(`\`--durability ${durability}\`: it is fsync or flush.`);
+    return refuse(command, `\`--durability ${durability}\`: it is fsync or flush.`);
 
   // In JSON mode stdout carries one object and nothing else, whatever a library writes.
   const write = process.stdout.write.bind(process.stdout);
@@ -44,7 +47,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const only = values.only?.split(',') ?? bench.parts ?? [];
   const unknown = only.filter((part) => bench.parts?.includes(part) !== true);
   if (unknown.length > 0)
-    return refuse(`\`${name}\` has no part ${unknown.join(', ')}; its parts: ${bench.parts?.join(', ') ?? 'none'}.`);
+    return refuse(
+      command,
+      `\`${name}\` has no part ${unknown.join(', ')}; its parts: ${bench.parts?.join(', ') ?? 'none'}.`,
+    );
   const conditions = await measureConditions(durability);
   printConditions(bench, conditions);
   const figures = summarise(await measure(bench, conditions, runs, { parts: new Set(only), peers: values.peers }));
@@ -85,17 +91,6 @@ async function load(name: string): Promise<Bench<unknown>> {
   const file = path.join(import.meta.dirname, `${name}.bench.ts`);
   const { bench } = (await import(pathToFileURL(file).href)) as { bench: Bench<unknown> };
   return bench;
-}
-
-async function list(names: string[]): Promise<number> {
-  console.log(usage);
-  for (const name of names) console.log(`  ${name.padEnd(28)} ${(await load(name)).about}`);
-  return 0;
-}
-
-function refuse(wrong: string): number {
-  console.error(`${wrong}\nWhat there is: npm run bench -- --help`);
-  return 2;
 }
 
 function printConditions(bench: Bench<unknown>, conditions: Conditions): void {

@@ -4,12 +4,14 @@ import { cpus, loadavg } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findNatsServer } from '@writ/servers';
-import { readCommandLine } from '../command-line.js';
+import { list, readCommandLine, refuse } from '../command-line.js';
 import type { Fault, Report } from './fault.js';
 
 const options = { seconds: { type: 'string' }, seed: { type: 'string' } } as const;
 
-const usage = `npm run faults -- <name> [options]
+const command = 'npm run faults';
+
+const usage = `${command} -- <name> [options]
 
   --seconds N       how long, of a fault that lasts as long as one likes
   --seed N          begins the same chance again; it is told at every start
@@ -18,14 +20,14 @@ const usage = `npm run faults -- <name> [options]
 /** @returns the exit code: 1 where a promise is broken, 2 for a name or an option that there is not */
 export async function main(argv: readonly string[]): Promise<number> {
   const { name, values, wrong } = readCommandLine(argv, options);
-  if (wrong !== undefined) return refuse(wrong);
+  if (wrong !== undefined) return refuse(command, wrong);
   const names = await faults();
-  if (name === undefined || values.help) return list(names);
+  if (name === undefined || values.help) return list(usage, await Promise.all(names.map(load)));
   const seed = Number(values.seed ?? randomInt(2 ** 31));
   const length = values.seconds === undefined ? {} : { seconds: Number(values.seconds) };
-  if (!names.includes(name)) return refuse(`There is no fault \`${name}\`; there are: ${names.join(', ')}.`);
-  if (!Number.isInteger(seed)) return refuse(`\`--seed ${values.seed}\`: it is a whole number.`);
-  if (!((length.seconds ?? 1) > 0)) return refuse(`\`--seconds ${values.seconds}\`: it is a number above 0.`);
+  if (!names.includes(name)) return refuse(command, `There is no fault \`${name}\`; there are: ${names.join(', ')}.`);
+  if (!Number.isInteger(seed)) return refuse(command, `\`--seed ${values.seed}\`: it is a whole number.`);
+  if (!((length.seconds ?? 1) > 0)) return refuse(command, `\`--seconds ${values.seconds}\`: it is a number above 0.`);
   const fault = await load(name);
   console.log(`${fault.name}: ${fault.about}\n`);
   const { version } = await findNatsServer();
@@ -60,17 +62,6 @@ async function faults(): Promise<string[]> {
 async function load(name: string): Promise<Fault> {
   const file = path.join(import.meta.dirname, `${name}.fault.ts`);
   return ((await import(pathToFileURL(file).href)) as { fault: Fault }).fault;
-}
-
-async function list(names: string[]): Promise<number> {
-  console.log(usage);
-  for (const name of names) console.log(`  ${name.padEnd(17)} ${(await load(name)).about}`);
-  return 0;
-}
-
-function refuse(wrong: string): number {
-  console.error(`${wrong}\nWhat there is: npm run faults -- --help`);
-  return 2;
 }
 
 function seconds(begin: number): string {

@@ -28,7 +28,7 @@ const neededRows =
 
 type Events = Parameters<Projection['apply']>[0];
 
-/** Between two slices whoever owns the runs goes on: 1,000 rows at once would keep it waiting for some 50 ms. */
+/** Between two slices whoever owns the runs goes on: all that come in half a second under load, at once, kept it waiting for 20 to 55 ms. */
 const runsInSlice = 100;
 
 const deletion = 'run.deleted.v1';
